@@ -1,0 +1,137 @@
+"""The classifier: a transformer over latent frames.
+
+The published one (`glam-imperial/AudioXgen`): linear in, learned positions, 3 post-norm encoder layers (8 heads,
+feed-forward 512, ReLU), mean over time, linear out. Variable length by a mask over frames.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from audex_jax.types import Array, ClipLatent, ClipValid, Float
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifierConfig:
+    """Shape of the classifier; the defaults are the published ones.
+
+    Attributes:
+        dim: width of the latent that it reads.
+        classes: number of labels.
+        frames: longest clip in latent frames; the length of the position table.
+        width, layers, heads, feed_forward: of the transformer.
+    """
+
+    dim: int
+    classes: int
+    frames: int
+    width: int = 256
+    layers: int = 3
+    heads: int = 8
+    feed_forward: int = 512
+
+    def __post_init__(self):
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not divisible by {self.heads} heads")
+
+    @classmethod
+    def from_dict(cls, fields: dict) -> "ClassifierConfig":
+        """Rebuild a stored config.
+
+        Raises:
+            ValueError: a field is unknown.
+        """
+        unknown = sorted(set(fields) - {f.name for f in dataclasses.fields(cls)})
+        if unknown:
+            raise ValueError(f"classifier config has unknown fields: {', '.join(unknown)}")
+        return cls(**fields)
+
+
+class LayerNorm(nnx.Module):
+    """Layer normalisation over the last axis with PyTorch's epsilon, 1e-5."""
+
+    def __init__(self, width: int):
+        self.scale = nnx.Param(jnp.ones((width,)))
+        self.bias = nnx.Param(jnp.zeros((width,)))
+
+    def __call__(self, x: Float[Array, "t w"]) -> Float[Array, "t w"]:
+        mean = x.mean(-1, keepdims=True)
+        centred = x - mean
+        variance = jnp.square(centred).mean(-1, keepdims=True)
+        return centred * jax.lax.rsqrt(variance + 1e-5) * self.scale[...] + self.bias[...]
+
+
+class EncoderLayer(nnx.Module):
+    """Post-norm transformer layer, `torch.nn.TransformerEncoderLayer` with ReLU: `[t, w] -> [t, w]`."""
+
+    def __init__(self, config: ClassifierConfig, rngs: nnx.Rngs):
+        width = config.width
+        self.heads = config.heads
+        glorot = nnx.initializers.glorot_uniform()
+        self.attention_in = nnx.Linear(width, 3 * width, kernel_init=glorot, rngs=rngs)
+        self.attention_out = nnx.Linear(width, width, kernel_init=glorot, rngs=rngs)
+        self.feed_forward_in = nnx.Linear(width, config.feed_forward, kernel_init=glorot, rngs=rngs)
+        self.feed_forward_out = nnx.Linear(config.feed_forward, width, kernel_init=glorot, rngs=rngs)
+        self.attention_norm = LayerNorm(width)
+        self.feed_forward_norm = LayerNorm(width)
+
+    def __call__(
+        self, x: Float[Array, "t w"], valid: ClipValid, dropout: float = 0.0, key: Array | None = None
+    ) -> Float[Array, "t w"]:
+        keys = (None, None, None) if key is None else jax.random.split(key, 3)
+        q, k, v = (part.reshape(len(x), self.heads, -1) for part in jnp.split(self.attention_in(x), 3, axis=-1))
+        scores = jnp.einsum("qhe,khe->hqk", q, k) / jnp.sqrt(float(q.shape[-1])).astype(x.dtype)
+        weights = jax.nn.softmax(jnp.where(valid, scores, -1e30), axis=-1)
+        mixed = jnp.einsum("hqk,khe->qhe", weights, v).reshape(x.shape)
+        x = self.attention_norm(x + _dropout(self.attention_out(mixed), dropout, keys[0]))
+        hidden = _dropout(jax.nn.relu(self.feed_forward_in(x)), dropout, keys[1])
+        return self.feed_forward_norm(x + _dropout(self.feed_forward_out(hidden), dropout, keys[2]))
+
+
+class LatentClassifier(nnx.Module):
+    """Logits `[k]` of one clip's latent `[t, d]`; map it over clips with `jax.vmap`.
+
+    >>> import jax.numpy as jnp
+    >>> from flax import nnx
+    >>> config = ClassifierConfig(dim=6, classes=3, frames=10, width=8, layers=1, heads=2, feed_forward=16)
+    >>> classifier = LatentClassifier(config, rngs=nnx.Rngs(0))
+    >>> classifier(jnp.zeros((7, 6)), jnp.ones(7, bool)).shape
+    (3,)
+    """
+
+    def __init__(self, config: ClassifierConfig, *, rngs: nnx.Rngs):
+        self.config = config
+        self.project_in = nnx.Linear(config.dim, config.width, rngs=rngs)
+        self.positions = nnx.Param(jax.random.normal(rngs.params(), (config.frames, config.width)))
+        self.layers = nnx.List([EncoderLayer(config, rngs) for _ in range(config.layers)])
+        self.project_out = nnx.Linear(config.width, config.classes, rngs=rngs)
+
+    def __call__(
+        self, latent: ClipLatent, valid: ClipValid, dropout: float = 0.0, key: Array | None = None
+    ) -> Float[Array, " k"]:
+        """Classify one clip.
+
+        Args:
+            latent: `[t, d]` with t up to `config.frames`.
+            valid: True for the clip's own frames, `[t]`; padded frames influence nothing.
+            dropout: share of activations to drop, in training only.
+            key: random key for dropout; None for none.
+
+        Returns:
+            Logits `[k]`.
+        """
+        x = self.project_in(latent) + self.positions[...][: len(latent)]
+        x = _dropout(x, dropout, key)
+        keys = [None] * len(self.layers) if key is None else jax.random.split(key, len(self.layers))
+        for layer, layer_key in zip(self.layers, keys, strict=True):
+            x = layer(x, valid, dropout, layer_key)
+        weights = valid / jnp.maximum(valid.sum(), 1)
+        return self.project_out(weights @ x)
+
+
+def _dropout(x: Array, rate: float, key: Array | None) -> Array:
+    if key is None or rate == 0.0:
+        return x
+    return jnp.where(jax.random.bernoulli(key, 1 - rate, x.shape), x / (1 - rate), 0)

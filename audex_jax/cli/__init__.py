@@ -1,0 +1,61 @@
+"""The `audex` command: parses, calls, prints. One module a command, imported only when that command runs.
+
+Exit codes: 0 done, 1 something failed, 2 wrong usage.
+"""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from audex_jax import __version__
+
+# command -> one line of help. The module of that name holds `configure(parser)` and `run(arguments) -> exit code`;
+# a dash in a command is an underscore in its module.
+COMMANDS = {
+    "explain": "explain recordings: which parts of the sound made the classifier decide",
+    "train": "train a classifier on the latents of a codec",
+    "train-codec": "train a codec of your own",
+}
+
+
+class UsageError(Exception):
+    """A fault in how a command was called; exit code 2."""
+
+
+def _configured(name: str, parser: argparse.ArgumentParser):
+    module = importlib.import_module(f"audex_jax.cli.{name.replace('-', '_')}")
+    module.configure(parser)
+    return module
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the process's exit code."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog="audex", description="Hear why an audio classifier decided as it did.", epilog="audex COMMAND --help"
+    )
+    parser.add_argument("--version", action="version", version=f"audex-jax {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    asked = next((word for word in argv if not word.startswith("-")), None)
+    module = None
+    for name, text in COMMANDS.items():
+        command = commands.add_parser(
+            name, help=text, description=text[0].upper() + text[1:] + ".",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if name == asked:
+            module = _configured(name, command)
+    arguments = parser.parse_args(argv)  # exits with 2 on wrong usage
+    assert module is not None
+    try:
+        return module.run(arguments)
+    except UsageError as error:
+        print(f"audex {arguments.command}: {error}", file=sys.stderr)
+        return 2
+    except (ValueError, OSError) as error:  # what a user can mend; programming errors keep their traceback
+        print(f"audex {arguments.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"audex {arguments.command}: interrupted", file=sys.stderr)
+        return 1

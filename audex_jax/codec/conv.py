@@ -1,0 +1,153 @@
+"""Convolutions as EnCodec pads and trims them, written as the products that run fastest.
+
+Padding (`encodec/modules/conv.py`), with `total = k - s` and `extra` so that the output has ceil(n / s) frames:
+
+    causal    |<- total ->| x x x x x x x |<- extra ->|
+    centred   |<- total - total//2 ->| x x x x x x x |<- total//2 + extra ->|
+
+All padding is plain integer arithmetic on static shapes. A convolution whose kernel is twice its stride (all of
+EnCodec's resampling layers) becomes two dense products on frames of `stride` samples; a transposed one likewise.
+Both are exact rewrites; XLA's convolution primitive serves the rest.
+"""
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from audex_jax.types import Array, Float
+
+PadMode = Literal["reflect", "constant"]
+
+
+def conv_padding(length: int, kernel: int, stride: int, causal: bool) -> tuple[int, int]:
+    """Samples to add on the left and on the right of `length` samples.
+
+    >>> conv_padding(24_001, kernel=4, stride=2, causal=True)
+    (2, 1)
+    >>> conv_padding(12_001, kernel=8, stride=4, causal=False)
+    (2, 5)
+    """
+    total = kernel - stride
+    extra = -length % stride
+    if causal:
+        return total, extra
+    right = total // 2
+    return total - right, right + extra
+
+
+def transpose_trim(stride: int, kernel: int, causal: bool) -> tuple[int, int]:
+    """Samples to cut off the left and the right of a transposed convolution's full output.
+
+    >>> transpose_trim(stride=5, kernel=10, causal=False)
+    (3, 2)
+    """
+    total = kernel - stride
+    right = total if causal else total // 2
+    return total - right, right
+
+
+def pad_time(x: Float[Array, "b n c"], left: int, right: int, mode: PadMode) -> Float[Array, "b m c"]:
+    """Pad the time axis. Reflection on a clip shorter than the padding follows EnCodec, not `jnp.pad`.
+
+    EnCodec appends zeros on the right until the clip can be reflected, and cuts them off again afterwards
+    (`encodec/modules/conv.py`, `pad1d`); `jnp.pad` would bounce back and forth inside the clip instead.
+    """
+    if mode == "constant":
+        return jnp.pad(x, ((0, 0), (left, right), (0, 0)))
+    widest, length = max(left, right), x.shape[1]
+    zeros = max(0, widest - length + 1)
+    if zeros:
+        x = jnp.pad(x, ((0, 0), (0, zeros), (0, 0)))
+    x = jnp.pad(x, ((0, 0), (left, right), (0, 0)), mode="reflect")
+    return x[:, : x.shape[1] - zeros]
+
+
+def elu(x: Array) -> Array:
+    """ELU with alpha 1 as `exp(x) - 1` below zero: vectorises on every backend, within 3e-8 of `expm1`."""
+    positive = x > 0
+    return jnp.where(positive, x, jnp.exp(jnp.where(positive, 0, x)) - 1)
+
+
+class GroupNorm(nnx.Module):
+    """GroupNorm with one group: statistics over time and channels of each clip, then a scale and shift a channel."""
+
+    def __init__(self, channels: int):
+        self.scale = nnx.Param(jnp.ones((channels,)))
+        self.bias = nnx.Param(jnp.zeros((channels,)))
+
+    def __call__(self, x: Float[Array, "b n c"]) -> Float[Array, "b n c"]:
+        mean = x.mean((1, 2), keepdims=True)
+        variance = jnp.square(x - mean).mean((1, 2), keepdims=True)
+        return (x - mean) * jax.lax.rsqrt(variance + 1e-5) * self.scale[...] + self.bias[...]  # torch's epsilon
+
+
+class Conv1d(nnx.Module):
+    """Padded convolution, `[b, n, in] -> [b, ceil(n / stride), out]`; kernel `[k, in, out]`."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        stride: int = 1,
+        *,
+        causal: bool,
+        pad_mode: PadMode,
+        norm: bool,
+        rngs: nnx.Rngs,
+    ):
+        self.stride, self.causal, self.pad_mode = stride, causal, pad_mode
+        init = nnx.initializers.lecun_normal()
+        self.kernel = nnx.Param(init(rngs.params(), (kernel, inputs, outputs)))
+        self.bias = nnx.Param(jnp.zeros((outputs,)))
+        self.norm = GroupNorm(outputs) if norm else None
+
+    def __call__(self, x: Float[Array, "b n c"]) -> Float[Array, "b m o"]:
+        kernel, bias = self.kernel[...], self.bias[...]
+        taps, inputs, outputs = kernel.shape
+        left, right = conv_padding(x.shape[1], taps, self.stride, self.causal)
+        x = pad_time(x, left, right, self.pad_mode)
+        if taps == 1:
+            y = x @ kernel[0]
+        elif taps == 2 * self.stride:
+            frames = x.reshape(x.shape[0], -1, self.stride * inputs)
+            halves = kernel.reshape(2, self.stride * inputs, outputs)
+            y = frames[:, :-1] @ halves[0] + frames[:, 1:] @ halves[1]
+        else:
+            y = jax.lax.conv_general_dilated(
+                x, kernel, (self.stride,), "VALID", dimension_numbers=("NWC", "WIO", "NWC")
+            )
+        y = y + bias
+        return y if self.norm is None else self.norm(y)
+
+
+class ConvTranspose1d(nnx.Module):
+    """Trimmed transposed convolution with kernel = 2 x stride, `[b, t, in] -> [b, t * stride, out]`.
+
+    Kernel `[k, in, out]`, tap j adding to output sample `t * stride + j`. The two halves of the kernel are two dense
+    maps from a frame to `stride` output samples: frame t writes its first half over its own samples and its second
+    half over those of frame t + 1.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int, *, causal: bool, norm: bool, rngs: nnx.Rngs):
+        self.stride, self.causal = stride, causal
+        init = nnx.initializers.lecun_normal()
+        self.kernel = nnx.Param(init(rngs.params(), (2 * stride, inputs, outputs)))
+        self.bias = nnx.Param(jnp.zeros((outputs,)))
+        self.norm = GroupNorm(outputs) if norm else None
+
+    def __call__(self, x: Float[Array, "b t c"]) -> Float[Array, "b n o"]:
+        kernel, stride = self.kernel[...], self.stride
+        _, inputs, outputs = kernel.shape
+        batch, frames, _ = x.shape
+        # [in, 2 * stride * out]: the first stride * out columns are a frame's own samples, the rest the next frame's
+        maps = kernel.transpose(1, 0, 2).reshape(inputs, 2 * stride * outputs)
+        y = (x @ maps).reshape(batch, frames, 2, stride * outputs)
+        y = jnp.pad(y[:, :, 0], ((0, 0), (0, 1), (0, 0))) + jnp.pad(y[:, :, 1], ((0, 0), (1, 0), (0, 0)))
+        y = y.reshape(batch, (frames + 1) * stride, outputs) + self.bias[...]
+        if self.norm is not None:
+            y = self.norm(y)
+        left, _ = transpose_trim(stride, 2 * stride, self.causal)
+        return y[:, left : left + frames * stride]

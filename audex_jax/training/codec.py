@@ -1,0 +1,206 @@
+"""Training a codec: EnCodec's recipe, weighted for explanations.
+
+EnCodec's reconstruction losses and its quantiser with dropout (arXiv 2210.13438, section 3.4) are kept. Two things
+differ, because here the latent is what gets read and edited:
+
+- half of every batch reaches the decoder as the continuous latent, since the classifier reads that by default;
+- **edited latents must survive the round trip**: elements of a latent are replaced at random, the result is decoded
+  and encoded again, and should come back as it was. An explanation is such an edited latent, and what a listener
+  hears of it is only as faithful as this round trip.
+"""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+
+from audex_jax.codec import Encodec, EncodecConfig
+from audex_jax.codec.quantizer import Codebook
+from audex_jax.training import losses, rvq
+from audex_jax.training.state import TrainingCheckpoints
+from audex_jax.types import Array, Audio, Latent
+
+
+@dataclasses.dataclass(frozen=True)
+class CodecRecipe:
+    """Everything that determines a codec training, given the data.
+
+    Attributes:
+        steps, batch, seconds: optimiser steps, clips a step, length of a training clip.
+        learning_rate, warmup: peak of the schedule (linear warm-up, then cosine to zero) and steps to reach it.
+        waveform, mel, round_trip, commitment: weights of the losses.
+        seed: of the initial weights, of the order of clips and of every random choice.
+    """
+
+    steps: int = 4000
+    batch: int = 8
+    seconds: float = 1.0
+    learning_rate: float = 1e-3
+    warmup: int = 200
+    waveform: float = 1.0
+    mel: float = 1.0
+    round_trip: float = 0.5
+    commitment: float = 0.1
+    seed: int = 0
+
+
+LEVELS_DB = (-10.0, 4.0)  # of training clips relative to unit RMS: explanations are quieter than their clips
+
+
+def sample_batch(clips: Sequence[np.ndarray], recipe: CodecRecipe, sample_rate: int, step: int) -> np.ndarray:
+    """Audio `[b, n, 1]` of one step, a pure function of (clips, recipe, step): a resumed run sees the same data.
+
+    Each clip is cut or placed at random, scaled to a random level around unit RMS (`EncodecConfig.normalize`), its sign flipped at random; a quarter of them is
+    mixed with another clip.
+    """
+    rng = np.random.default_rng([recipe.seed, step])
+    length = round(recipe.seconds * sample_rate)
+
+    def draw() -> np.ndarray:
+        clip = clips[rng.integers(len(clips))]
+        surplus = len(clip) - length
+        offset = rng.integers(abs(surplus) + 1)
+        clip = clip[offset : offset + length] if surplus > 0 else np.pad(clip, (offset, -surplus - offset))
+        return clip / (np.sqrt(np.mean(np.square(clip))) + 1e-4)
+
+    def one() -> np.ndarray:
+        audio = draw()
+        if rng.random() < 0.25:
+            audio = audio + draw() * 10 ** rng.uniform(-1.0, 0.0)
+        return audio * 10 ** (rng.uniform(*LEVELS_DB) / 20) * rng.choice([-1, 1])
+
+    return np.stack([one() for _ in range(recipe.batch)])[..., None].astype(np.float32)
+
+
+def edit(latent: Latent, key: Array) -> Latent:
+    """Replace random elements, as an explanation does: single elements in half of the clips, whole frames or
+    dimensions in the others; by zero or by another clip's latent; a random share in each clip."""
+    k_share, k_element, k_frame, k_dim, k_kind, k_fill = jax.random.split(key, 6)
+    b, t, d = latent.shape
+    share = jax.random.uniform(k_share, (b, 1, 1))
+    by_element = jax.random.uniform(k_element, (b, t, d)) < share
+    root = jnp.sqrt(share)
+    by_block = (jax.random.uniform(k_frame, (b, t, 1)) < root) & (jax.random.uniform(k_dim, (b, 1, d)) < root)
+    keep = jnp.where(jax.random.bernoulli(k_kind, 0.5, (b, 1, 1)), by_element, by_block)
+    filler = jnp.where(jax.random.bernoulli(k_fill, 0.5, (b, 1, 1)), 0.0, jnp.roll(latent, 1, 0))
+    return jnp.where(keep, latent, filler)
+
+
+def loss_fn(
+    codec: Encodec, codebooks: rvq.CodebookState, audio: Audio, key: Array, recipe: CodecRecipe
+) -> tuple[Array, tuple[rvq.CodebookState, dict[str, Array]]]:
+    """Scalar loss of one batch, the updated codebooks, and the parts of the loss for the progress line."""
+    k_stages, k_rvq, k_edit = jax.random.split(key, 3)
+    batch, samples = audio.shape[:2]
+    config = codec.config
+    latent = codec.encode(audio)
+
+    stages = jax.random.randint(k_stages, (batch,), 1, config.codebooks + 1)
+    stages = jnp.where(jnp.arange(batch) % 4 == 1, config.codebooks, stages)
+    quantised, codebooks = rvq.quantize_and_update(codebooks, jax.lax.stop_gradient(latent), stages, k_rvq)
+    commitment = losses.latent_loss(jax.lax.stop_gradient(quantised), latent)
+    straight_through = latent + jax.lax.stop_gradient(quantised - latent)
+    use_quantised = (jnp.arange(batch) % 2 == 1)[:, None, None]
+    decoded = codec.decode(jnp.where(use_quantised, straight_through, latent))[:, :samples]
+
+    edited = jax.lax.stop_gradient(edit(latent, k_edit))[: batch // 2]
+    again = codec.encode(codec.decode(edited)[:, :samples])
+
+    mono, estimate = audio[..., 0], decoded[..., 0]
+    parts = {
+        "waveform": losses.waveform_loss(mono, estimate).mean(),
+        "mel": losses.mel_loss(mono, estimate, config.sample_rate).mean(),
+        "round_trip": losses.latent_loss(edited, again).mean(),
+        "commitment": jnp.where(use_quantised[:, 0, 0], commitment, 0).mean(),
+    }
+    total = jnp.asarray(sum(getattr(recipe, name) * value for name, value in parts.items()))
+    error = jnp.square(mono - estimate)[::2].sum(-1) / (jnp.square(mono)[::2].sum(-1) + 1e-6)
+    parts["snr_db"] = -10 * jnp.log10(error + 1e-9).mean()
+    return total, (codebooks, parts)
+
+
+def optimizer(recipe: CodecRecipe) -> optax.GradientTransformation:
+    schedule = optax.warmup_cosine_decay_schedule(0.0, recipe.learning_rate, recipe.warmup, recipe.steps)
+    return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule, b1=0.8, b2=0.99))
+
+
+def initial_state(config: EncodecConfig, recipe: CodecRecipe) -> dict:
+    """Everything that a resumed training needs, as one pytree of arrays."""
+    codec = Encodec(config, rngs=nnx.Rngs(recipe.seed))
+    params = nnx.to_pure_dict(nnx.state(codec, nnx.Param))
+    return {
+        "params": params,
+        "codebooks": rvq.initial_state(codec.quantizer.codebooks[...])._asdict(),
+        "optimizer": optimizer(recipe).init(params),
+        "step": jnp.zeros((), jnp.int32),
+    }
+
+
+def codec_of(config: EncodecConfig, state: dict) -> Encodec:
+    """The codec of a training state."""
+    return _merge(config, state["params"], state["codebooks"]["codebooks"])
+
+
+def _merge(config: EncodecConfig, params: dict, codebooks: Array) -> Encodec:
+    abstract = nnx.eval_shape(lambda: Encodec(config, rngs=nnx.Rngs(0)))
+    graph, param_state, codebook_state = nnx.split(abstract, nnx.Param, Codebook)
+    nnx.replace_by_pure_dict(param_state, params)
+    nnx.replace_by_pure_dict(codebook_state, {"quantizer": {"codebooks": codebooks}})
+    return nnx.merge(graph, param_state, codebook_state)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
+def train_step(config: EncodecConfig, recipe: CodecRecipe, state: dict, audio: Audio) -> tuple[dict, dict[str, Array]]:
+    """One optimiser step; returns the new state and the parts of the loss."""
+    key = jax.random.fold_in(jax.random.key(recipe.seed), state["step"])
+    codebooks = rvq.CodebookState(**state["codebooks"])
+
+    def objective(params):
+        return loss_fn(_merge(config, params, codebooks.codebooks), codebooks, audio, key, recipe)
+
+    gradients, (codebooks, parts) = jax.grad(objective, has_aux=True)(state["params"])
+    updates, opt = optimizer(recipe).update(gradients, state["optimizer"], state["params"])
+    params = optax.apply_updates(state["params"], updates)
+    new = {"params": params, "codebooks": codebooks._asdict(), "optimizer": opt, "step": state["step"] + 1}
+    return new, parts
+
+
+def train_codec(
+    clips: Sequence[np.ndarray],
+    config: EncodecConfig,
+    recipe: CodecRecipe,
+    directory: pathlib.Path,
+    report: Callable[[int, dict[str, float]], None] = lambda step, parts: None,
+    checkpoint_every: int = 250,
+) -> Encodec:
+    """Train a codec, saving its state so that the same call after a kill goes on where it was.
+
+    Args:
+        clips: mono recordings at `config.sample_rate`, each `[n]`.
+        config: the codec's shape.
+        recipe: the training's settings.
+        directory: where training state is kept.
+        report: called every 10 steps with the step and the averaged parts of the loss.
+        checkpoint_every: steps between two saves.
+
+    Returns:
+        The trained codec.
+    """
+    with TrainingCheckpoints(directory) as checkpoints:
+        state = checkpoints.restore(functools.partial(initial_state, config, recipe))
+        history: list[dict[str, Array]] = []
+        for step in range(int(state["step"]), recipe.steps):
+            state, parts = train_step(config, recipe, state, sample_batch(clips, recipe, config.sample_rate, step))
+            history.append(parts)
+            if (step + 1) % 10 == 0 or step + 1 == recipe.steps:
+                report(step + 1, {name: float(np.mean([h[name] for h in history])) for name in parts})
+                history = []
+            if (step + 1) % checkpoint_every == 0 or step + 1 == recipe.steps:
+                checkpoints.save(step + 1, state)
+    return codec_of(config, state)

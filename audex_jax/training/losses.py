@@ -1,0 +1,80 @@
+"""What the codec is trained to keep: the waveform, its spectra at several resolutions, and its own latents.
+
+All losses are relative to the reference, so quiet and loud clips weigh the same.
+"""
+
+import functools
+
+import jax.numpy as jnp
+import numpy as np
+
+from audex_jax.types import Array, Float
+
+MEL_WINDOWS = (128, 256, 512, 1024, 2048)  # samples; EnCodec uses 2^5 to 2^11 (arXiv 2210.13438, section 3.4)
+MEL_BANDS = 64
+FLOOR = 1e-3  # of the clip's mean: below it a difference is inaudible and not worth a gradient
+
+
+def waveform_loss(reference: Float[Array, "b n"], estimate: Float[Array, "b n"]) -> Float[Array, " b"]:
+    """Mean absolute error relative to the clip's mean absolute value; 1 for a silent estimate."""
+    scale = jnp.abs(reference).mean(-1) + 1e-4
+    return jnp.abs(reference - estimate).mean(-1) / scale
+
+
+def mel_loss(reference: Float[Array, "b n"], estimate: Float[Array, "b n"], sample_rate: int) -> Float[Array, " b"]:
+    """Mean over resolutions of L1 on mel magnitudes, relative to their mean, plus L1 on their logarithms.
+
+    EnCodec's frequency loss (arXiv 2210.13438, equation 2) with both terms relative and L1 for the logarithms.
+    """
+    total = jnp.zeros(reference.shape[0])
+    for window in MEL_WINDOWS:
+        a, b = (mel_magnitudes(x, window, sample_rate) for x in (reference, estimate))
+        mean = a.mean((1, 2), keepdims=True) + 1e-5
+        floor = FLOOR * mean + 1e-6
+        linear = jnp.abs(a - b).mean((1, 2)) / mean[:, 0, 0]
+        logarithmic = jnp.abs(jnp.log(a + floor) - jnp.log(b + floor)).mean((1, 2))
+        total += linear + 0.3 * logarithmic
+    return total / len(MEL_WINDOWS)
+
+
+def latent_loss(reference: Float[Array, "b t d"], estimate: Float[Array, "b t d"]) -> Float[Array, " b"]:
+    """Mean squared error relative to the clip's mean square."""
+    return jnp.square(reference - estimate).mean((1, 2)) / (jnp.square(reference).mean((1, 2)) + 1e-6)
+
+
+def mel_magnitudes(audio: Float[Array, "b n"], window: int, sample_rate: int) -> Float[Array, "b f m"]:
+    """Mel-band magnitudes of Hann-windowed frames, a quarter of a window apart.
+
+    The transform is one dense product with the windowed Fourier basis: at these sizes as fast as an FFT on CPU and
+    faster on matrix units, and its gradient is another product.
+    """
+    hop = window // 4
+    audio = jnp.pad(audio, ((0, 0), (window // 2, window // 2 + (-audio.shape[1]) % hop)))
+    quarters = audio.reshape(audio.shape[0], -1, hop)
+    frames = jnp.concatenate([quarters[:, i : quarters.shape[1] - 3 + i] for i in range(4)], axis=-1)
+    spectrum = frames @ _fourier_basis(window)
+    bins = window // 2 + 1
+    power = jnp.square(spectrum[..., :bins]) + jnp.square(spectrum[..., bins:])
+    return jnp.sqrt(power + 1e-10) @ _mel_filters(bins, min(MEL_BANDS, bins // 2), sample_rate)
+
+
+@functools.cache
+def _fourier_basis(window: int) -> np.ndarray:
+    n = np.arange(window)
+    angle = 2 * np.pi * np.outer(n, np.arange(window // 2 + 1)) / window
+    hann = np.sqrt(2 / 3 / window) * (1 - np.cos(2 * np.pi * n / window))
+    return (hann[:, None] * np.concatenate([np.cos(angle), np.sin(angle)], 1)).astype(np.float32)
+
+
+@functools.cache
+def _mel_filters(bins: int, bands: int, sample_rate: int) -> np.ndarray:
+    """Triangles on the mel scale of O'Shaughnessy (2595 log10(1 + f / 700)), each with unit sum, `[bins, bands]`."""
+    top = 2595 * np.log10(1 + sample_rate / 2 / 700)
+    edges = 700 * (10 ** (np.linspace(0, top, bands + 2) / 2595) - 1)
+    frequencies = np.linspace(0, sample_rate / 2, bins)[:, None]
+    low, centre, high = edges[:-2], edges[1:-1], edges[2:]
+    rise, fall = (frequencies - low) / (centre - low), (high - frequencies) / (high - centre)
+    filters = np.maximum(0, np.minimum(rise, fall))
+    narrow = filters.sum(0) == 0  # a band between two bins: give it the nearest one
+    filters[np.abs(frequencies - centre).argmin(0)[narrow], np.flatnonzero(narrow)] = 1
+    return (filters / filters.sum(0)).astype(np.float32)

@@ -1,0 +1,70 @@
+"""Fitting the codebooks: moving averages of what each entry is used for, entries that fall idle replaced.
+
+Source: `encodec/quantization/core_vq.py` (EMA update, replacement of dead codes); van den Oord et al. 2017,
+arXiv 1711.00937, appendix A.1.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from audex_jax.codec.quantizer import nearest
+from audex_jax.types import Array, Float, Int, Latent
+
+DECAY = 0.99
+IDLE = 0.5  # expected uses a step below which an entry is replaced
+
+
+class CodebookState(NamedTuple):
+    """Running use of the entries of all stages; `codebooks = sums / counts`."""
+
+    codebooks: Float[Array, "q e d"]
+    counts: Float[Array, "q e"]
+    sums: Float[Array, "q e d"]
+
+
+def initial_state(codebooks: Float[Array, "q e d"]) -> CodebookState:
+    """All entries idle, so that the first step fills them with samples of the data."""
+    return CodebookState(codebooks, jnp.zeros(codebooks.shape[:2]), jnp.zeros_like(codebooks))
+
+
+def quantize_and_update(
+    state: CodebookState, latent: Latent, stages: Int[Array, " b"], key: Array
+) -> tuple[Latent, CodebookState]:
+    """Quantise each clip with its own number of stages, and move the codebooks towards the data.
+
+    Every stage learns from the residual of all frames, whether or not a clip's output uses it (quantiser dropout,
+    Zeghidour et al. 2021, section III-D).
+
+    Args:
+        state: codebooks and their running averages.
+        latent: continuous latents `[b, t, d]`, without gradient.
+        stages: stages that each clip's output sums, `[b]`.
+        key: for the replacement of idle entries.
+
+    Returns:
+        Quantised latents `[b, t, d]` and the new state.
+    """
+    frames = latent.reshape(-1, latent.shape[-1])
+    per_frame = jnp.repeat(stages, latent.shape[1])
+
+    def stage(carry, inputs):
+        residual, total = carry
+        index_of_stage, codebook, counts, sums, key = inputs
+        code = nearest(residual, codebook)
+        one_hot = jax.nn.one_hot(code, codebook.shape[0])
+        counts = DECAY * counts + (1 - DECAY) * one_hot.sum(0)
+        sums = DECAY * sums + (1 - DECAY) * (one_hot.T @ residual)
+        idle = (counts < IDLE)[:, None]
+        samples = jax.random.choice(key, residual, (codebook.shape[0],))
+        counts = jnp.where(idle[:, 0], 1.0, counts)
+        sums = jnp.where(idle, samples, sums)
+        chosen = codebook[code]
+        total = total + jnp.where((index_of_stage < per_frame)[:, None], chosen, 0)
+        return (residual - chosen, total), (sums / counts[:, None], counts, sums)
+
+    keys = jax.random.split(key, state.codebooks.shape[0])
+    order = jnp.arange(state.codebooks.shape[0])
+    (_, total), new = jax.lax.scan(stage, (frames, jnp.zeros_like(frames)), (order, *state, keys))
+    return total.reshape(latent.shape), CodebookState(*new)
