@@ -1,0 +1,72 @@
+"""Quadrature on [0, 1]: where along the path a gradient is taken, and how much it counts.
+
+Kept apart from the method, so that every path method can use every rule. Plain NumPy: nodes and weights are constants
+of the compiled program.
+"""
+
+import numpy as np
+
+
+def nodes_and_weights(rule: str, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights of a quadrature rule on [0, 1]; the weights sum to 1.
+
+    | rule                | nodes                                 | exact for polynomials of degree |
+    |---------------------|---------------------------------------|---------------------------------|
+    | riemann-middle      | middle of each of n equal cells       | 1                               |
+    | riemann-trapezoid   | n equally spaced, both ends included  | 1                               |
+    | riemann-left, right | left or right end of n equal cells    | 0                               |
+    | gauss-legendre      | roots of the n-th Legendre polynomial | 2n - 1                          |
+
+    Captum's trapezoid has weights that sum to (n - 1) / n; multiply ours by that to compare.
+
+    Args:
+        rule: a name of the table.
+        steps: number n of points, at least 1 (trapezoid: at least 2).
+
+    Returns:
+        Nodes and weights, `[s]` each, float64, nodes ascending.
+
+    Raises:
+        ValueError: an unknown rule, or too few steps.
+
+    >>> nodes_and_weights("riemann-middle", 4)
+    (array([0.125, 0.375, 0.625, 0.875]), array([0.25, 0.25, 0.25, 0.25]))
+    """
+    if rule not in RULES:
+        raise ValueError(f"unknown quadrature rule {rule!r}; choose one of {', '.join(RULES)}")
+    least = 2 if rule == "riemann-trapezoid" else 1
+    if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < least:
+        raise ValueError(f"steps is {steps!r}; {rule} needs a whole number of at least {least}")
+    return RULES[rule](int(steps))
+
+
+def _left(n: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.arange(n) / n, np.full(n, 1 / n)
+
+
+def _right(n: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.arange(1, n + 1) / n, np.full(n, 1 / n)
+
+
+def _middle(n: int) -> tuple[np.ndarray, np.ndarray]:
+    return (np.arange(n) + 0.5) / n, np.full(n, 1 / n)
+
+
+def _trapezoid(n: int) -> tuple[np.ndarray, np.ndarray]:
+    weights = np.full(n, 1 / (n - 1))
+    weights[[0, -1]] /= 2
+    return np.linspace(0, 1, n), weights
+
+
+def _gauss_legendre(n: int) -> tuple[np.ndarray, np.ndarray]:
+    nodes, weights = np.polynomial.legendre.leggauss(n)  # on [-1, 1]
+    return (nodes + 1) / 2, weights / 2
+
+
+RULES = {
+    "riemann-middle": _middle,
+    "riemann-trapezoid": _trapezoid,
+    "riemann-left": _left,
+    "riemann-right": _right,
+    "gauss-legendre": _gauss_legendre,
+}

@@ -1,0 +1,133 @@
+"""The axioms of Integrated Gradients (arXiv 1703.01365), and slow path against fast path."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from audex_jax.attribution import integrated_gradients, relative_gap
+from audex_jax.attribution.integrated_gradients import in_chunks
+from audex_jax.classifier import ClassifierConfig, LatentClassifier
+
+T, D = 7, 6
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    config = ClassifierConfig(dim=D, classes=4, frames=10, width=16, layers=2, heads=2, feed_forward=32)
+    return LatentClassifier(config, rngs=nnx.Rngs(0))
+
+
+@pytest.fixture(scope="module")
+def logit(classifier):
+    return lambda z: classifier(z, jnp.ones(len(z), bool))[1]
+
+
+@pytest.fixture(scope="module")
+def clips():
+    return jax.random.normal(jax.random.key(1), (5, T, D))
+
+
+def test_completeness_on_the_transformer(logit, clips):
+    result = jax.vmap(lambda z: integrated_gradients(logit, z, 0.0, steps=500, chunk=50))(clips)
+    np.testing.assert_allclose(result.value, jax.vmap(logit)(clips), rtol=1e-6)
+    np.testing.assert_allclose(
+        result.attribution.sum((1, 2)), result.value - result.baseline_value, atol=2e-3 * np.abs(result.value).max()
+    )
+    np.testing.assert_allclose(
+        result.gap, result.attribution.sum((1, 2)) - (result.value - result.baseline_value), atol=1e-6
+    )
+    np.testing.assert_allclose(
+        relative_gap(result), np.abs(result.gap / (result.value - result.baseline_value)), rtol=1e-5
+    )
+
+
+def test_linear_function_is_weight_times_difference(clips):
+    weight = jax.random.normal(jax.random.key(2), (T, D))
+    result = integrated_gradients(lambda z: (weight * z).sum(), clips[0], clips[1], steps=3)
+    np.testing.assert_allclose(result.attribution, weight * (clips[0] - clips[1]), rtol=1e-5, atol=1e-6)
+    assert abs(result.gap) < 1e-5
+
+
+def test_linearity_in_the_function(classifier, clips):
+    def function(a, b):
+        return lambda z: jnp.array([0.0, a, b, 0.0]) @ classifier(z, jnp.ones(T, bool))
+
+    parts = [integrated_gradients(function(*ab), clips[0], 0.0).attribution for ab in [(1, 0), (0, 1), (2.0, -3.0)]]
+    np.testing.assert_allclose(parts[2], 2 * parts[0] - 3 * parts[1], rtol=1e-4, atol=1e-5)
+
+
+def test_dummy_and_symmetry():
+    z, baseline = jnp.array([[0.7, 0.7, 3.0]]), jnp.array([[-0.2, -0.2, 1.0]])
+    result = integrated_gradients(lambda z: jnp.tanh(z[0, 0] * z[0, 1]) + z[0, 0] + z[0, 1], z, baseline)
+    assert result.attribution[0, 2] == 0  # the function does not read it
+    assert result.attribution[0, 0] == pytest.approx(result.attribution[0, 1])  # it treats these two alike
+
+
+def test_implementation_invariance(clips):
+    one = integrated_gradients(lambda z: jnp.log1p(jnp.exp(z)).sum(), clips[0], 0.0).attribution
+    other = integrated_gradients(lambda z: jax.nn.softplus(z).sum(), clips[0], 0.0).attribution
+    np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_gauss_points_are_exact_for_polynomials():
+    z = jnp.array([[1.5, -0.5]])
+
+    def f(z):
+        return (z**6).sum()  # a gradient of degree 5: 3 points suffice, 2 do not
+
+    exact = integrated_gradients(f, z, 0.0, rule="gauss-legendre", steps=3)
+    np.testing.assert_allclose(exact.attribution, z**6, rtol=1e-5)
+    assert abs(integrated_gradients(f, z, 0.0, rule="gauss-legendre", steps=2).gap) > 1e-2
+
+
+@pytest.mark.parametrize("chunk", [1, 4, 5, 12, 13, 100])
+def test_chunk_changes_nothing(logit, clips, chunk):
+    whole = integrated_gradients(logit, clips[0], clips[1], steps=13, chunk=13).attribution
+    cut = jax.jit(lambda z: integrated_gradients(logit, z, clips[1], steps=13, chunk=chunk).attribution)(clips[0])
+    np.testing.assert_allclose(cut, whole, rtol=1e-4, atol=1e-6)
+
+
+def test_chunks_are_even_and_keep_every_point():
+    nodes, weights = in_chunks(np.arange(13) / 13, np.full(13, 1 / 13), 5)
+    assert nodes.shape == (3, 5)
+    assert weights.sum() == pytest.approx(1)
+    assert in_chunks(np.arange(12), np.ones(12), 8)[0].shape == (2, 6)  # not 8 and 4 padded to 8
+    np.testing.assert_array_equal(weights[-1, -2:], 0)
+    np.testing.assert_array_equal(nodes[-1, -2:], nodes[-1, -3])
+
+
+def test_batch_order_does_not_matter(logit, clips):
+    order = jnp.array([3, 1, 4, 0, 2])
+    run = jax.jit(jax.vmap(lambda z: integrated_gradients(logit, z, 0.0).attribution))
+    np.testing.assert_allclose(run(clips[order]), run(clips)[order], rtol=1e-5, atol=1e-6)
+
+
+def test_baseline_broadcasts(logit, clips):
+    mean = clips.mean((0, 1))
+    per_dimension = integrated_gradients(logit, clips[0], mean)
+    full = integrated_gradients(logit, clips[0], jnp.tile(mean, (T, 1)))
+    np.testing.assert_array_equal(per_dimension.attribution, full.attribution)
+
+
+def test_relative_gap_is_undefined_without_a_difference(clips):
+    result = integrated_gradients(lambda z: 0.0 * z.sum(), clips[0], 0.0)
+    assert np.isnan(relative_gap(result))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"baseline": jnp.zeros((T + 1, D))}, "does not broadcast"),
+        ({"baseline": jnp.zeros((2, T, D))}, "does not broadcast"),
+        ({"steps": 0}, "whole number of at least 1"),
+        ({"chunk": 0}, "chunk is 0"),
+        ({"rule": "simpson"}, "choose one of riemann-middle"),
+        ({"f": lambda z: z.sum(0)}, "must return one number"),
+    ],
+)
+def test_bad_input_is_named(change, says):
+    arguments = {"f": lambda z: z.sum(), "latent": jnp.ones((T, D)), "baseline": 0.0} | change
+    with pytest.raises(ValueError, match=says):
+        integrated_gradients(**arguments)
