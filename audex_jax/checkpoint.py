@@ -101,6 +101,7 @@ def save_bundle(
             if name == "classifier":
                 arrays |= {f"statistics.{key}": np.asarray(a, np.float32) for key, a in (extra or {}).items()}
             safetensors.numpy.save_file(arrays, staging / f"{name}.safetensors")
+            (staging / f"{name}.safetensors").chmod(0o644)
         text = json.dumps({"format": FORMAT, "version": VERSION} | description, indent=2, sort_keys=True)
         (staging / "bundle.json").write_text(text + "\n", encoding="utf-8")
         staging.chmod(0o755)

@@ -16,6 +16,11 @@ COMMANDS = {
     "explain": "explain recordings: which parts of the sound made the classifier decide",
     "train": "train a classifier on the latents of a codec",
     "train-codec": "train a codec of your own",
+    "convert": "bring published EnCodec weights in: any file format, one bundle",
+    "reconstruct": "hear what a codec keeps of a recording",
+    "encode": "write the codes of a recording to an .npz file",
+    "decode": "turn codes in an .npz file into a recording again",
+    "export": "write a codec for PyTorch users (Hugging Face layout)",
 }
 
 

@@ -6,7 +6,7 @@ Sources: `facebookresearch/encodec` (`encodec/model.py`), the `config.json` file
 
 import dataclasses
 import math
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +108,8 @@ class EncodecConfig:
         unknown = sorted(set(fields) - known)
         if unknown:
             raise ValueError(f"codec config has fields that this version does not understand: {', '.join(unknown)}")
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+        return cls(**values)
 
 
 ENCODEC_24KHZ = EncodecConfig(name="encodec-24khz", sample_rate=24_000)
@@ -141,6 +142,7 @@ AUDIOGEN_16KHZ = EncodecConfig(
     filters=64,
     causal=False,
     shortcut="identity",
+    pad_mode="constant",  # audiocraft's default; a converted file's own config decides
     codebooks=4,
     codebook_size=2048,
     bandwidths=(2.2,),

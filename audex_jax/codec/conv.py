@@ -98,7 +98,8 @@ class Conv1d(nnx.Module):
         norm: bool,
         rngs: nnx.Rngs,
     ):
-        self.stride, self.causal, self.pad_mode = stride, causal, pad_mode
+        self.stride, self.causal = stride, causal
+        self.pad_mode: PadMode = pad_mode
         init = nnx.initializers.lecun_normal()
         self.kernel = nnx.Param(init(rngs.params(), (kernel, inputs, outputs)))
         self.bias = nnx.Param(jnp.zeros((outputs,)))

@@ -1,7 +1,7 @@
 """EnCodec as a whole: audio to latent, latent to codes and back, latent to audio.
 
-Segmented models (48 kHz) treat each segment as a clip of its own: `segments` cuts the audio, `encode_segments` and
-`decode_segments` do the loudness scaling and the overlap-add of `encodec/model.py` and `encodec/utils.py`.
+The methods here treat one segment whose loudness is already unity. `segments` takes recordings of any length and
+loudness: it cuts them, divides by `Encodec.loudness`, and joins what comes back.
 """
 
 import jax.numpy as jnp
@@ -32,6 +32,20 @@ class Encodec(nnx.Module):
         self.encoder = Encoder(config, rngs=rngs)
         self.quantizer = ResidualVectorQuantizer(config, rngs=rngs)
         self.decoder = Decoder(config, rngs=rngs)
+
+    def loudness(self, audio: Audio) -> Float[Array, "b 1 1"]:
+        """What to divide a segment by before `encode`, and to multiply by after `decode`.
+
+        The root mean square of the channels' mean, plus 1e-8 (`encodec/model.py`, `_encode_frame`); ones where the
+        model takes audio as it is.
+
+        Args:
+            audio: one segment, `[b, n, c]`.
+        """
+        if not self.config.normalize:
+            return jnp.ones((audio.shape[0], 1, 1), audio.dtype)
+        mono = audio.mean(2, keepdims=True)
+        return jnp.sqrt(jnp.square(mono).mean(1, keepdims=True)) + 1e-8
 
     def encode(self, audio: Audio) -> Latent:
         """Continuous latent `[b, ceil(n / hop), d]` of audio `[b, n, c]`, before the quantiser."""

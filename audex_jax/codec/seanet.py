@@ -107,9 +107,7 @@ class Decoder(nnx.Module):
         width = config.filters * 2 ** len(config.ratios)
         layers: list[nnx.Module] = [conv(config.dim, width, config.kernel_size), LSTM(config, width, rngs)]
         for ratio in config.ratios:
-            up = ConvTranspose1d(
-                width, width // 2, ratio, causal=config.causal, norm=config.norm == "group", rngs=rngs
-            )
+            up = ConvTranspose1d(width, width // 2, ratio, causal=config.causal, norm=config.norm == "group", rngs=rngs)
             width //= 2
             layers += [Elu(), up, ResidualBlock(config, width, rngs)]
         layers += [Elu(), conv(width, config.channels, config.last_kernel_size)]

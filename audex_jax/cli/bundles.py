@@ -1,0 +1,41 @@
+"""What several commands do with their arguments: find a bundle, read a recording for it, check an output's name."""
+
+import pathlib
+
+import numpy as np
+
+from audex_jax import audio, checkpoint
+from audex_jax.cli import UsageError
+from audex_jax.codec import Encodec, EncodecConfig
+
+BUNDLED = pathlib.Path(__file__).parents[1] / "models"
+
+
+def find(name: str) -> pathlib.Path:
+    """Folder of the bundle that `name` stands for: a folder's path, or the name of a bundled model."""
+    path = pathlib.Path(name)
+    bundled = BUNDLED / name
+    return bundled if not path.exists() and (bundled / "bundle.json").is_file() else path
+
+
+def codec(name: str) -> Encodec:
+    """The codec of a bundle, given by path or name."""
+    return checkpoint.load_codec(find(name))
+
+
+def recording(path: str, config: EncodecConfig) -> np.ndarray:
+    """A recording as the codec takes it: its sample rate and channels, `[n, c]`."""
+    samples = audio.read_audio(path, config.sample_rate, config.channels)
+    return samples.reshape(len(samples), config.channels)
+
+
+def require_suffix(path: str, accepted: tuple[str, ...]) -> None:
+    """Fail before the work, not after it.
+
+    Raises:
+        UsageError: the output's name does not end in an accepted suffix, or its folder does not exist.
+    """
+    if pathlib.Path(path).suffix.lower() not in accepted:
+        raise UsageError(f"--out {path}: the name must end in {' or '.join(accepted)}")
+    if not pathlib.Path(path).parent.is_dir():
+        raise UsageError(f"--out {path}: there is no folder {pathlib.Path(path).parent}; make it first")

@@ -1,0 +1,29 @@
+"""`audex decode`: codes in an .npz file to a recording."""
+
+import argparse
+
+TEXT = """
+example:
+  audex decode speech.npz --codec my-codec --out speech-again.wav
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = TEXT
+    parser.add_argument("input", metavar="CODES", help=".npz file that `audex encode` wrote")
+    parser.add_argument("--codec", required=True, metavar="BUNDLE", help="the codec that the codes were made with")
+    parser.add_argument("--out", required=True, metavar="FILE", help="recording to write, .wav or .flac")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from audex_jax import audio
+    from audex_jax.cli import bundles
+    from audex_jax.codec import codes
+
+    bundles.require_suffix(arguments.out, (".wav", ".flac"))
+    coded = codes.load(arguments.input)
+    codec = bundles.codec(arguments.codec)
+    samples = codes.decode(codec, coded)
+    audio.write_audio(arguments.out, samples, codec.config.sample_rate)
+    print(f"{arguments.out}: {len(samples) / codec.config.sample_rate:.2f} s")
+    return 0

@@ -1,0 +1,40 @@
+"""`audex encode`: a recording to codes in an .npz file."""
+
+import argparse
+
+TEXT = """
+The .npz file holds, beside what `audex decode` needs to know:
+  codes       [frames, codebooks], the index of the entry chosen in each codebook
+  scales      loudness taken out of each segment (ones where the codec does not normalise)
+  bounds      first frame of each segment, and the number of frames at the end
+
+example:
+  audex encode speech.wav --codec my-codec --bandwidth 6 --out speech.npz
+  audex decode speech.npz --codec my-codec --out speech-again.wav
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = TEXT
+    parser.add_argument("input", metavar="INPUT", help="recording: WAV, FLAC, OGG, MP3, ... at any sample rate")
+    parser.add_argument(
+        "--codec", required=True, metavar="BUNDLE", help="folder of a bundle, or a bundled model's name"
+    )
+    parser.add_argument("--bandwidth", type=float, required=True, metavar="KBPS", help="kilobits per second")
+    parser.add_argument("--out", required=True, metavar="FILE", help="codes to write, .npz")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    import jax.numpy as jnp
+
+    from audex_jax.cli import bundles
+    from audex_jax.codec import codes
+
+    bundles.require_suffix(arguments.out, (".npz",))
+    codec = bundles.codec(arguments.codec)
+    samples = bundles.recording(arguments.input, codec.config)
+    coded = codes.encode(codec, jnp.asarray(samples), arguments.bandwidth)
+    codes.save(arguments.out, coded)
+    frames, stages = coded.codes.shape
+    print(f"{arguments.out}: {frames} frames x {stages} codebooks, {arguments.bandwidth:g} kbps")
+    return 0

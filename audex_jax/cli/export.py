@@ -1,0 +1,28 @@
+"""`audex export`: a codec bundle to the layout of Hugging Face."""
+
+import argparse
+
+TEXT = """
+Writes model.safetensors, config.json and preprocessor_config.json, which PyTorch users load with
+
+  transformers.EncodecModel.from_pretrained("DST")
+
+example:
+  audex export my-codec my-codec-hf
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = TEXT
+    parser.add_argument("codec", metavar="BUNDLE", help="folder of a bundle, or a bundled model's name")
+    parser.add_argument("out", metavar="DST", help="new folder to write")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from audex_jax.cli import bundles
+    from weights_conversion import export_codec
+
+    codec = bundles.codec(arguments.codec)
+    export_codec(codec, arguments.out)
+    print(f"{arguments.out}: {codec.config.name} for transformers.EncodecModel.from_pretrained")
+    return 0

@@ -1,0 +1,13 @@
+"""Published checkpoints to bundles, and bundles to the Hugging Face layout.
+
+    python -m weights_conversion SRC DST        (the same as `audex convert SRC DST`)
+
+Read in this order: `transforms` (layouts), `names` (tables), `configs`, `sources` and `hub` (files), `convert` (the
+engine), `export` (the way back).
+"""
+
+from weights_conversion.convert import convert_classifier as convert_classifier
+from weights_conversion.convert import convert_codec as convert_codec
+from weights_conversion.errors import ConversionError as ConversionError
+from weights_conversion.export import export_codec as export_codec
+from weights_conversion.sources import read as read

@@ -1,0 +1,70 @@
+"""The way back: a codec of ours as a folder that `transformers.EncodecModel.from_pretrained` loads."""
+
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from audex_jax.checkpoint import arrays_of
+from audex_jax.codec import Encodec
+from weights_conversion import configs, names
+from weights_conversion.convert import codec_targets
+from weights_conversion.errors import ConversionError
+from weights_conversion.transforms import unfold_weight_norm
+
+
+def export_codec(codec: Encodec, folder: str | os.PathLike) -> None:
+    """Write `model.safetensors`, `config.json` and `preprocessor_config.json`, all of them or none.
+
+    Raises:
+        ConversionError: the folder holds other things, or cannot be written.
+    """
+    folder = pathlib.Path(folder)
+    if folder.exists() and any(folder.iterdir()):
+        raise ConversionError(f"{folder}: it exists and is not empty; choose a new folder")
+    model, features = configs.to_hugging_face(codec.config)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        staging = pathlib.Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
+    except OSError as error:
+        raise ConversionError(f"{folder}: cannot write there ({error.strerror}); choose another folder") from None
+    try:
+        safetensors.numpy.save_file(hugging_face_tensors(codec), staging / "model.safetensors", {"format": "pt"})
+        (staging / "model.safetensors").chmod(0o644)
+        for name, fields in (("config.json", model), ("preprocessor_config.json", features)):
+            (staging / name).write_text(json.dumps(fields, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        staging.chmod(0o755)
+        if folder.exists():
+            folder.rmdir()
+        staging.rename(folder)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise ConversionError(f"{folder}: writing failed ({error}); nothing was kept") from None
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def hugging_face_tensors(codec: Encodec) -> dict[str, np.ndarray]:
+    """All weights under Hugging Face's names and in PyTorch's layouts, weight norm unfolded where the config has it."""
+    arrays = arrays_of(codec)
+    tensors: dict[str, np.ndarray] = {}
+    for target in codec_targets(codec.config):
+        parts = target.transform.backward(np.asarray(arrays[target.path]))
+        tensors |= dict(zip(target.tensors, parts, strict=True))
+    if codec.config.norm == "none":
+        for name in [name for name in tensors if name.endswith(".conv.weight")]:
+            g, v = unfold_weight_norm(tensors.pop(name))
+            stem = name.removesuffix(".weight")
+            tensors |= {f"{stem}{suffix}": a for suffix, a in zip(names.WEIGHT_NORMS[0], (g, v), strict=True)}
+    for stage, book in enumerate(arrays["quantizer.codebooks"]):  # what training would need; its true values are gone
+        prefix = f"quantizer.layers.{stage}.codebook"
+        tensors |= {
+            f"{prefix}.embed_avg": book,
+            f"{prefix}.cluster_size": np.ones(len(book)),
+            f"{prefix}.inited": np.ones(1),
+        }
+    return {name: np.ascontiguousarray(array, np.float32) for name, array in tensors.items()}
