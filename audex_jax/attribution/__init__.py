@@ -1,6 +1,32 @@
 """Attribution: how much each latent element speaks for a decision. Knows functions of a latent, and no models."""
 
+from audex_jax.attribution.deeplift import deeplift as deeplift
 from audex_jax.attribution.integrated_gradients import PathAttribution as PathAttribution
+from audex_jax.attribution.integrated_gradients import draw_baselines as draw_baselines
+from audex_jax.attribution.integrated_gradients import expected_gradients as expected_gradients
 from audex_jax.attribution.integrated_gradients import integrated_gradients as integrated_gradients
+from audex_jax.attribution.integrated_gradients import integrated_gradients_of_each as integrated_gradients_of_each
 from audex_jax.attribution.integrated_gradients import relative_gap as relative_gap
+from audex_jax.attribution.perturbation import ShapleyAttribution as ShapleyAttribution
+from audex_jax.attribution.perturbation import occlusion as occlusion
+from audex_jax.attribution.perturbation import shapley_sampling as shapley_sampling
 from audex_jax.attribution.quadrature import nodes_and_weights as nodes_and_weights
+from audex_jax.attribution.rivals import gradient_shap as gradient_shap
+from audex_jax.attribution.rivals import gradient_x_input as gradient_x_input
+from audex_jax.attribution.rivals import magnitude as magnitude
+from audex_jax.attribution.rivals import random_attribution as random_attribution
+from audex_jax.attribution.rivals import saliency as saliency
+from audex_jax.attribution.rivals import shuffled_weights as shuffled_weights
+from audex_jax.attribution.rivals import smooth_grad as smooth_grad
+from audex_jax.attribution.targets import contrast as contrast
+from audex_jax.attribution.targets import logit as logit
+from audex_jax.attribution.targets import logits_of as logits_of
+from audex_jax.attribution.targets import predicted_logit as predicted_logit
+from audex_jax.attribution.targets import probability as probability
+from audex_jax.attribution.units import RANKINGS as RANKINGS
+from audex_jax.attribution.units import UNITS as UNITS
+from audex_jax.attribution.units import importance as importance
+from audex_jax.attribution.units import spread as spread
+from audex_jax.attribution.units import unit_map as unit_map
+from audex_jax.attribution.units import unit_mask as unit_mask
+from audex_jax.attribution.units import unit_scores as unit_scores

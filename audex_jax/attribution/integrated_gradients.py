@@ -3,8 +3,7 @@
     A = (z - z0) * integral over a in [0, 1] of  grad F(z0 + a (z - z0))  da          sum A = F(z) - F(z0)
 
 Sundararajan et al., "Axiomatic Attribution for Deep Networks", arXiv 1703.01365. The integral is a weighted sum over
-the points of `quadrature`; `jax.vmap` takes a chunk of points at once and `jax.lax.scan` adds the chunks up, so that
-memory depends on `chunk` alone and never on `steps`.
+the points of `quadrature`, a chunk of them at a time, so that memory never depends on their number.
 """
 
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from audex_jax.attribution.chunks import weighted_sum
 from audex_jax.attribution.quadrature import nodes_and_weights
 from audex_jax.types import Array, Attribution, ClipLatent, Float
 
@@ -68,12 +68,106 @@ def integrated_gradients(
     >>> result.attribution.tolist()
     [[1.0, 4.0]]
     """
-    nodes, weights = nodes_and_weights(rule, steps)
     baseline = broadcast_baseline(baseline, latent)
-    value, baseline_value = jax.vmap(scalar_valued(f))(jnp.stack([latent, baseline]))
-    gradient = path_integral(jax.grad(f), latent, baseline, nodes, weights, chunk)
-    attribution = (latent - baseline) * gradient
+    value, baseline_value = ends(f, latent, baseline)
+    points, weights = nodes_and_weights(rule, steps)
+    mean_gradient = weighted_sum(path_gradient(f, latent, baseline), points, weights, chunk)
+    attribution = (latent - baseline) * mean_gradient
     return PathAttribution(attribution, value, baseline_value, attribution.sum() - (value - baseline_value))
+
+
+def integrated_gradients_of_each(
+    f: Callable[[ClipLatent], Float[Array, " m"]],
+    latent: ClipLatent,
+    baseline: Array | float,
+    *,
+    rule: str = "riemann-middle",
+    steps: int = 16,
+    chunk: int = 8,
+) -> PathAttribution:
+    """Integrated Gradients of several numbers of one clip, such as the logits of several labels.
+
+    At each point of the path one forward pass serves all m numbers; only the backward passes are m-fold.
+
+    Args:
+        f: function of one latent that returns the m numbers, for example `targets.logits_of(classify, labels)`.
+        latent, baseline, rule, steps, chunk: as in `integrated_gradients`.
+
+    Returns:
+        As m calls of `integrated_gradients` would, every field with a leading axis m.
+
+    Raises:
+        ValueError: as in `integrated_gradients`.
+    """
+    baseline = broadcast_baseline(baseline, latent)
+    values = jax.vmap(f)(jnp.stack([latent, baseline]))
+    if values.ndim != 2:
+        raise ValueError(f"the explained function returns shape {values.shape[1:]}, it must return m numbers, [m]")
+    points, weights = nodes_and_weights(rule, steps)
+    jacobian = jax.jacrev(f)
+    mean_gradient = weighted_sum(
+        lambda a: jacobian(baseline + a.astype(latent.dtype) * (latent - baseline)), points, weights, chunk
+    )
+    attribution = (latent - baseline)[None] * mean_gradient
+    gap = attribution.sum((1, 2)) - (values[0] - values[1])
+    return PathAttribution(attribution, values[0], values[1], gap)
+
+
+def expected_gradients(
+    f: ScalarFunction,
+    latent: ClipLatent,
+    baselines: Float[Array, "m t d"],
+    *,
+    rule: str = "riemann-middle",
+    steps: int = 16,
+    chunk: int = 8,
+) -> PathAttribution:
+    """Integrated Gradients, averaged over many baselines: no single "nothing" has to be defended.
+
+        A = mean over baselines z0 of IG(z, z0)                     Erion et al., arXiv 1906.10670
+
+    The path integral of each baseline is taken in full; `rivals.gradient_shap` samples it instead. All m * steps
+    points run through the same chunks, so memory is that of a single baseline.
+
+    Args:
+        f: as in `integrated_gradients`.
+        latent: the clip, `[t, d]`.
+        baselines: for example other clips, drawn by `draw_baselines`, `[m, t, d]`.
+        rule, steps, chunk: as in `integrated_gradients`; `steps` points for each baseline.
+
+    Returns:
+        The mean attribution; `baseline_value` is the mean of F over the baselines.
+
+    Raises:
+        ValueError: as in `integrated_gradients`; or baselines without the leading axis.
+    """
+    baselines = jnp.asarray(baselines, latent.dtype)
+    if baselines.ndim != 3 or baselines.shape[1:] != latent.shape or not len(baselines):
+        raise ValueError(f"baselines have shape {baselines.shape}, wanted [m, {latent.shape[0]}, {latent.shape[1]}]")
+    nodes, weights = nodes_and_weights(rule, steps)
+    which = np.repeat(np.arange(len(baselines)), steps)
+    gradient = jax.grad(scalar_valued(f))
+
+    def part(point: tuple) -> Attribution:
+        baseline = baselines[point[0]]
+        return (latent - baseline) * gradient(baseline + point[1].astype(latent.dtype) * (latent - baseline))
+
+    points = (which, np.tile(nodes, len(baselines)))
+    attribution = weighted_sum(part, points, np.tile(weights, len(baselines)) / len(baselines), chunk)
+    value = f(latent)
+    baseline_value = jax.lax.map(f, baselines, batch_size=chunk).mean()
+    return PathAttribution(attribution, value, baseline_value, attribution.sum() - (value - baseline_value))
+
+
+def draw_baselines(key: Array, pool: Float[Array, "p t d"], count: int) -> Float[Array, "m t d"]:
+    """`count` different clips out of a pool of latents; the same key draws the same ones.
+
+    Raises:
+        ValueError: the pool is smaller than `count`.
+    """
+    if not 1 <= count <= len(pool):
+        raise ValueError(f"cannot draw {count} different baselines from {len(pool)} clips")
+    return jax.random.choice(key, pool, (count,), replace=False)
 
 
 def relative_gap(result: PathAttribution, floor: float = 1e-3) -> Scalar:
@@ -90,55 +184,31 @@ def relative_gap(result: PathAttribution, floor: float = 1e-3) -> Scalar:
     return jnp.where(difference >= floor, jnp.abs(result.gap) / jnp.maximum(difference, floor), jnp.nan)
 
 
-def path_integral(
-    integrand: Callable[[ClipLatent], Array],
-    latent: ClipLatent,
-    baseline: ClipLatent,
-    nodes: np.ndarray | Array,
-    weights: np.ndarray | Array,
-    chunk: int,
-) -> Array:
-    """Weighted sum of a function over points z0 + a (z - z0) of the straight path, `chunk` points at a time.
-
-    Args:
-        integrand: array-valued function of one latent, in Integrated Gradients the gradient of F.
-        latent, baseline: ends of the path, `[t, d]`.
-        nodes, weights: quadrature rule, `[s]` each.
-        chunk: points held in memory at once.
-
-    Returns:
-        The integral, of the integrand's shape.
-
-    Raises:
-        ValueError: a chunk below 1.
-    """
-    nodes, weights = in_chunks(nodes, weights, chunk)
-    difference = latent - baseline
-
-    def add(total, points):
-        alphas, shares = points
-        values = jax.vmap(lambda alpha: integrand(baseline + alpha * difference))(alphas)
-        return total + (values * shares.reshape(-1, *[1] * (values.ndim - 1))).sum(0), None
-
-    total = jnp.zeros_like(jax.eval_shape(integrand, latent))
-    points = (jnp.asarray(nodes, latent.dtype), jnp.asarray(weights, latent.dtype))
-    return jax.lax.scan(add, total, points)[0]
+def path_gradient(f: ScalarFunction, latent: ClipLatent, baseline: ClipLatent) -> Callable[[Array], Attribution]:
+    """The gradient of F as a function of the place `a` on the path, 0 at the baseline and 1 at the clip."""
+    gradient = jax.grad(f)
+    return lambda a: gradient(baseline + a.astype(latent.dtype) * (latent - baseline))
 
 
-def in_chunks(nodes: np.ndarray | Array, weights: np.ndarray | Array, chunk: int) -> tuple[Array, Array]:
-    """Cut points into the fewest equal chunks of at most `chunk`, `[chunks, points]` each.
+def ends(f: ScalarFunction, latent: ClipLatent, baseline: ClipLatent) -> tuple[Scalar, Scalar]:
+    """F at the clip and at the baseline."""
+    value, baseline_value = jax.vmap(scalar_valued(f))(jnp.stack([latent, baseline]))
+    return value, baseline_value
 
-    What is missing in the last chunk is filled with the last point at weight 0: a point that is taken anyway, so
-    that its gradient is as finite as the others.
-    """
-    if isinstance(chunk, bool) or not isinstance(chunk, (int, np.integer)) or chunk < 1:
-        raise ValueError(f"chunk is {chunk!r}; it needs a whole number of at least 1")
-    chunks = -(-len(nodes) // chunk)
-    points = -(-len(nodes) // chunks)
-    missing = chunks * points - len(nodes)
-    nodes = jnp.pad(jnp.asarray(nodes), (0, missing), mode="edge")
-    weights = jnp.pad(jnp.asarray(weights), (0, missing))
-    return nodes.reshape(chunks, points), weights.reshape(chunks, points)
+
+def scalar_valued(f: ScalarFunction) -> ScalarFunction:
+    """`f`, with a clear error if it does not return a scalar."""
+
+    def checked(latent: ClipLatent) -> Scalar:
+        value = f(latent)
+        if jnp.shape(value) != ():
+            raise ValueError(
+                f"the explained function returns shape {jnp.shape(value)}, it must return one number; "
+                "pick a class first, for example `targets.logit(classify, label)`"
+            )
+        return value
+
+    return checked
 
 
 def broadcast_baseline(baseline: Array | float, latent: ClipLatent) -> ClipLatent:
@@ -158,18 +228,3 @@ def broadcast_baseline(baseline: Array | float, latent: ClipLatent) -> ClipLaten
             "give a number, one vector per dimension [d], or a latent [t, d] of as many frames"
         )
     return jnp.broadcast_to(jnp.asarray(baseline, latent.dtype), latent.shape)
-
-
-def scalar_valued(f: ScalarFunction) -> ScalarFunction:
-    """`f`, with a clear error if it does not return a scalar."""
-
-    def checked(latent: ClipLatent) -> Scalar:
-        value = f(latent)
-        if jnp.shape(value) != ():
-            raise ValueError(
-                f"the explained function returns shape {jnp.shape(value)}, it must return one number; "
-                "pick a class first, for example `lambda z: classifier(z)[label]`"
-            )
-        return value
-
-    return checked

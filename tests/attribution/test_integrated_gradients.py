@@ -6,8 +6,17 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from audex_jax.attribution import integrated_gradients, relative_gap
-from audex_jax.attribution.integrated_gradients import in_chunks
+from audex_jax.attribution import (
+    draw_baselines,
+    expected_gradients,
+    integrated_gradients,
+    integrated_gradients_of_each,
+    logits_of,
+    relative_gap,
+)
+from audex_jax.attribution import (
+    logit as logit_of,
+)
 from audex_jax.classifier import ClassifierConfig, LatentClassifier
 
 T, D = 7, 6
@@ -89,15 +98,6 @@ def test_chunk_changes_nothing(logit, clips, chunk):
     np.testing.assert_allclose(cut, whole, rtol=1e-4, atol=1e-6)
 
 
-def test_chunks_are_even_and_keep_every_point():
-    nodes, weights = in_chunks(np.arange(13) / 13, np.full(13, 1 / 13), 5)
-    assert nodes.shape == (3, 5)
-    assert weights.sum() == pytest.approx(1)
-    assert in_chunks(np.arange(12), np.ones(12), 8)[0].shape == (2, 6)  # not 8 and 4 padded to 8
-    np.testing.assert_array_equal(weights[-1, -2:], 0)
-    np.testing.assert_array_equal(nodes[-1, -2:], nodes[-1, -3])
-
-
 def test_batch_order_does_not_matter(logit, clips):
     order = jnp.array([3, 1, 4, 0, 2])
     run = jax.jit(jax.vmap(lambda z: integrated_gradients(logit, z, 0.0).attribution))
@@ -109,6 +109,34 @@ def test_baseline_broadcasts(logit, clips):
     per_dimension = integrated_gradients(logit, clips[0], mean)
     full = integrated_gradients(logit, clips[0], jnp.tile(mean, (T, 1)))
     np.testing.assert_array_equal(per_dimension.attribution, full.attribution)
+
+
+def test_several_labels_from_one_pass_equal_one_by_one(classifier, clips):
+    def classify(z):
+        return classifier(z, jnp.ones(len(z), bool))
+
+    labels = [2, 0]
+    together = integrated_gradients_of_each(logits_of(classify, jnp.array(labels)), clips[0], clips[1], chunk=5)
+    for place, label in enumerate(labels):
+        alone = integrated_gradients(logit_of(classify, label), clips[0], clips[1])
+        for one, other in zip(together, alone, strict=True):
+            np.testing.assert_allclose(one[place], other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("chunk", [3, 64])
+def test_expectation_is_the_mean_of_its_parts(logit, clips, chunk):
+    result = expected_gradients(logit, clips[0], clips[1:4], steps=5, chunk=chunk)
+    parts = [integrated_gradients(logit, clips[0], baseline, steps=5) for baseline in clips[1:4]]
+    for field, mean in zip(result, (np.mean([p[i] for p in parts], 0) for i in range(4)), strict=True):
+        np.testing.assert_allclose(field, mean, rtol=1e-4, atol=1e-5)
+
+
+def test_drawn_baselines_are_different_clips_and_follow_the_key(clips):
+    drawn = draw_baselines(jax.random.key(3), clips, 4)
+    assert len({float(clip.sum()) for clip in drawn}) == 4
+    np.testing.assert_array_equal(drawn, draw_baselines(jax.random.key(3), clips, 4))
+    with pytest.raises(ValueError, match="cannot draw 6"):
+        draw_baselines(jax.random.key(3), clips, 6)
 
 
 def test_relative_gap_is_undefined_without_a_difference(clips):

@@ -1,0 +1,60 @@
+"""Weighted sums over many points in bounded memory: what every attribution method here is made of."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from audex_jax.types import Array
+
+
+def weighted_sum(function: Callable[[Any], Array], points: Any, weights: Array | np.ndarray, chunk: int) -> Array:
+    """Sum of `weights[i] * function(points[i])`, `chunk` points at a time.
+
+    `jax.vmap` takes one chunk at once, `jax.lax.scan` adds the chunks up: memory depends on `chunk`, not on the number
+    of points. Chunks are as even as they can be; what is missing in the last is filled with the last point at weight
+    0, a point that is taken anyway, so that its value is as finite as the others.
+
+    Args:
+        function: array-valued function of one point.
+        points: array, or pytree of arrays, whose leading axis counts the points, `[s, ...]`.
+        weights: of the points, `[s]`.
+        chunk: points held in memory at once.
+
+    Returns:
+        The sum, of the function's shape.
+
+    Raises:
+        ValueError: no points, or a chunk below 1.
+
+    >>> import numpy as np
+    >>> float(weighted_sum(lambda x: x**2, np.array([1.0, 2.0, 3.0]), np.array([1.0, 1.0, 0.5]), chunk=2))
+    9.5
+    """
+    index, used = chunk_index(len(weights), chunk)
+    points = jax.tree.map(lambda leaf: jnp.asarray(leaf)[index], points)
+    weights = jnp.where(used, jnp.asarray(weights)[index], 0)
+    value = jax.eval_shape(jax.vmap(function), jax.tree.map(lambda leaf: leaf[0], points))
+
+    def add(total: Array, part: tuple) -> tuple[Array, None]:
+        values = jax.vmap(function)(part[0])
+        shares = part[1].astype(value.dtype).reshape(-1, *[1] * (value.ndim - 1))
+        return total + (values * shares).sum(0), None
+
+    return jax.lax.scan(add, jnp.zeros(value.shape[1:], value.dtype), (points, weights))[0]
+
+
+def chunk_index(count: int, chunk: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cut `count` points into the fewest even chunks of at most `chunk`.
+
+    Returns:
+        Number of the point at each place, and False where that place is filling, `[chunks, points]` each.
+    """
+    for name, number in (("number of points", count), ("chunk", chunk)):
+        if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 1:
+            raise ValueError(f"{name} is {number!r}; it needs a whole number of at least 1")
+    chunks = -(-count // chunk)
+    places = np.arange(chunks * -(-count // chunks)).reshape(chunks, -1)
+    return np.minimum(places, count - 1), places < count

@@ -1,0 +1,86 @@
+"""Units: how fine an explanation is. A unit map says to which unit each latent element belongs.
+
+    element            every (frame, dimension) is its own unit; the published grain
+    frame              all dimensions of one frame
+    dimension          one dimension over the whole clip
+    frame-group        one frame of `size` neighbouring dimensions
+    segment            all dimensions of `size` neighbouring frames
+
+Maps are plain integer arrays made before compilation; any other grouping, such as the words of a sentence, is one too.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from audex_jax.types import Array, Attribution, Float, Int
+
+UNITS = ("element", "frame", "dimension", "frame-group", "segment")
+RANKINGS = ("signed", "positive", "absolute")
+
+
+def unit_map(unit: str, frames: int, dims: int, size: int = 1) -> np.ndarray:
+    """Number of the unit that each element belongs to.
+
+    Args:
+        unit: one of `UNITS`.
+        frames, dims: shape of the latent.
+        size: dimensions in a group, or frames in a segment; the last one may be smaller.
+
+    Returns:
+        Unit numbers from 0 without gaps, `[t, d]`, int32.
+
+    Raises:
+        ValueError: an unknown unit, or a size below 1.
+
+    >>> unit_map("segment", 3, 2, size=2).tolist()
+    [[0, 0], [0, 0], [1, 1]]
+    """
+    if size < 1:
+        raise ValueError(f"size is {size}; a unit has at least 1 frame or dimension")
+    frame, dim = np.indices((frames, dims), dtype=np.int32)
+    if unit == "element":
+        return frame * dims + dim
+    if unit == "frame":
+        return frame
+    if unit == "dimension":
+        return dim
+    if unit == "frame-group":
+        return frame * -(-dims // size) + dim // size
+    if unit == "segment":
+        return frame // size
+    raise ValueError(f"unknown unit {unit!r}; choose one of {', '.join(UNITS)}")
+
+
+def importance(attribution: Attribution, ranking: str) -> Attribution:
+    """What elements are ranked by: the attribution itself, its positive part, or its size.
+
+    Raises:
+        ValueError: an unknown ranking.
+    """
+    if ranking == "signed":
+        return attribution
+    if ranking == "positive":
+        return jnp.maximum(attribution, 0)
+    if ranking == "absolute":
+        return jnp.abs(attribution)
+    raise ValueError(f"unknown ranking {ranking!r}; choose one of {', '.join(RANKINGS)}")
+
+
+def unit_scores(scores: Attribution, units: np.ndarray) -> Float[Array, " u"]:
+    """Sum of the elements' scores in each unit, `[u]`; sums keep completeness.
+
+    For a positive or absolute ranking of units take `importance` of the elements first: evidence for and against
+    within one unit then does not cancel.
+    """
+    return jax.ops.segment_sum(scores.ravel(), jnp.asarray(units).ravel(), num_segments=int(np.max(units)) + 1)
+
+
+def spread(values: Float[Array, " u"], units: np.ndarray) -> Attribution:
+    """Give every element its unit's value, `[t, d]`; ranking these ranks whole units."""
+    return values[jnp.asarray(units)]
+
+
+def unit_mask(chosen: Int[Array, " u"] | Array, units: np.ndarray) -> Array:
+    """True where an element belongs to a chosen unit, `[t, d]`; `chosen` is true or false for each unit."""
+    return jnp.asarray(chosen, bool)[jnp.asarray(units)]

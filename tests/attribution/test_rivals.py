@@ -1,0 +1,110 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from audex_jax.attribution import (
+    expected_gradients,
+    gradient_shap,
+    gradient_x_input,
+    magnitude,
+    occlusion,
+    random_attribution,
+    saliency,
+    shapley_sampling,
+    shuffled_weights,
+    smooth_grad,
+    unit_map,
+)
+from audex_jax.classifier import ClassifierConfig, LatentClassifier
+
+KEY = jax.random.key(5)
+Z = jnp.array([[1.0, 2.0], [-3.0, 0.5]])
+WEIGHT = jnp.array([[2.0, -1.0], [0.5, 4.0]])
+
+
+def linear(z):
+    return (WEIGHT * z).sum()
+
+
+def curved(z):
+    return jnp.tanh(z).prod() + (z**3).sum()
+
+
+def test_on_a_linear_function_by_hand():
+    np.testing.assert_allclose(saliency(linear, Z), np.abs(WEIGHT))
+    np.testing.assert_allclose(gradient_x_input(linear, Z, 1.0), WEIGHT * (Z - 1))
+    np.testing.assert_allclose(smooth_grad(linear, Z, key=KEY), WEIGHT, rtol=1e-6)
+    np.testing.assert_allclose(magnitude(linear, Z, 1.0), np.abs(Z - 1))
+    np.testing.assert_allclose(gradient_shap(linear, Z, jnp.ones((1, 2, 2)), key=KEY), WEIGHT * (Z - 1), rtol=1e-5)
+
+
+def test_random_knows_only_its_key():
+    one = random_attribution(linear, Z, 0.0, key=KEY)
+    np.testing.assert_array_equal(one, random_attribution(curved, -Z, 1.0, key=KEY))
+    assert (one != random_attribution(linear, Z, 0.0, key=jax.random.key(6))).all()
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        lambda chunk: smooth_grad(curved, Z, key=KEY, samples=7, chunk=chunk),
+        lambda chunk: gradient_shap(curved, Z, jnp.stack([0 * Z, 2 * Z]), key=KEY, samples=7, noise=0.1, chunk=chunk),
+        lambda chunk: occlusion(curved, Z, 0.0, units=unit_map("element", 2, 2), chunk=chunk),
+        lambda chunk: (
+            shapley_sampling(
+                curved, Z, 0.0, units=unit_map("element", 2, 2), key=KEY, permutations=3, chunk=chunk
+            ).attribution
+        ),
+    ],
+)
+def test_chunk_changes_nothing(method):
+    for chunk in (1, 2, 100):
+        np.testing.assert_allclose(method(chunk), method(7), rtol=1e-5, atol=1e-6)
+
+
+def test_gradient_shap_tends_to_expected_gradients():
+    baselines = jnp.stack([0 * Z, 0.5 * Z + 1])
+    sampled = gradient_shap(curved, Z, baselines, key=KEY, samples=20_000, chunk=2000)
+    np.testing.assert_allclose(sampled, expected_gradients(curved, Z, baselines, steps=500).attribution, rtol=0.05)
+
+
+def test_occlusion_by_hand():
+    units = unit_map("frame", 2, 2)
+    losses = [linear(Z) - linear(Z.at[frame].set(1.0)) for frame in (0, 1)]
+    np.testing.assert_allclose(occlusion(linear, Z, 1.0, units=units), np.array(losses)[units], rtol=1e-6)
+
+
+def test_shapley_values_of_a_known_game():
+    def game(z):  # 0 and 1 share the product; 2 stands alone; 3 is a dummy
+        a, b, c, _ = z.ravel()
+        return 6 * a * b + 2 * c
+
+    estimate = shapley_sampling(
+        game, jnp.ones((2, 2)), 0.0, units=unit_map("element", 2, 2), key=KEY, permutations=400, chunk=5
+    )
+    np.testing.assert_allclose(estimate.attribution.sum(), 8, rtol=1e-5)
+    np.testing.assert_allclose(estimate.attribution[1], [2, 0], atol=1e-5)
+    np.testing.assert_allclose(estimate.standard_error[1], 0, atol=1e-5)
+    assert estimate.standard_error[0] == pytest.approx(3 / np.sqrt(400), rel=0.05)  # each adds 0 or 6, evenly
+    np.testing.assert_allclose(estimate.attribution[0], 3, atol=4 * 3 / np.sqrt(400))
+
+
+def test_perturbation_refuses_a_wrong_map():
+    with pytest.raises(ValueError, match="unit map"):
+        occlusion(linear, Z, 0.0, units=unit_map("frame", 3, 2))
+    with pytest.raises(ValueError, match="at least 2"):
+        shapley_sampling(linear, Z, 0.0, units=unit_map("frame", 2, 2), key=KEY, permutations=1)
+
+
+def test_shuffled_weights_keep_their_entries_and_lose_their_order():
+    config = ClassifierConfig(dim=6, classes=4, frames=10, width=16, layers=1, heads=2, feed_forward=32)
+    classifier = LatentClassifier(config, rngs=nnx.Rngs(0))
+    shuffled = shuffled_weights(classifier, KEY)
+    for one, other in zip(jax.tree.leaves(classifier), jax.tree.leaves(shuffled), strict=True):
+        np.testing.assert_array_equal(np.sort(one, axis=None), np.sort(other, axis=None))
+    kernel = np.asarray(classifier.project_in.kernel[...])
+    assert (np.asarray(shuffled.project_in.kernel[...]) != kernel).mean() > 0.9
+    z = jnp.ones((7, 6))
+    assert (shuffled(z, jnp.ones(7, bool)) != classifier(z, jnp.ones(7, bool))).all()
