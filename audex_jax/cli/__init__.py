@@ -46,7 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     module = None
     for name, text in COMMANDS.items():
         command = commands.add_parser(
-            name, help=text, description=text[0].upper() + text[1:] + ".",
+            name,
+            help=text,
+            description=text[0].upper() + text[1:] + ".",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         if name == asked:

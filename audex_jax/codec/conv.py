@@ -6,8 +6,9 @@ Padding (`encodec/modules/conv.py`), with `total = k - s` and `extra` so that th
     centred   |<- total - total//2 ->| x x x x x x x |<- total//2 + extra ->|
 
 All padding is plain integer arithmetic on static shapes. A convolution whose kernel is twice its stride (all of
-EnCodec's resampling layers) becomes two dense products on frames of `stride` samples; a transposed one likewise.
-Both are exact rewrites; XLA's convolution primitive serves the rest.
+EnCodec's resampling layers) becomes one of 2 taps and stride 1 on frames of `stride` samples; a transposed one
+likewise. Both are exact rewrites into dense products. They go through XLA's convolution primitive: on a CPU its
+gradients run three times as fast as those of the same products written with `@`.
 """
 
 from typing import Literal
@@ -83,6 +84,10 @@ class GroupNorm(nnx.Module):
         return (x - mean) * jax.lax.rsqrt(variance + 1e-5) * self.scale[...] + self.bias[...]  # torch's epsilon
 
 
+def _convolve(x: Float[Array, "b n c"], kernel: Float[Array, "k c o"], stride: int) -> Float[Array, "b m o"]:
+    return jax.lax.conv_general_dilated(x, kernel, (stride,), "VALID", dimension_numbers=("NWC", "WIO", "NWC"))
+
+
 class Conv1d(nnx.Module):
     """Padded convolution, `[b, n, in] -> [b, ceil(n / stride), out]`; kernel `[k, in, out]`."""
 
@@ -110,16 +115,12 @@ class Conv1d(nnx.Module):
         taps, inputs, outputs = kernel.shape
         left, right = conv_padding(x.shape[1], taps, self.stride, self.causal)
         x = pad_time(x, left, right, self.pad_mode)
-        if taps == 1:
-            y = x @ kernel[0]
-        elif taps == 2 * self.stride:
-            frames = x.reshape(x.shape[0], -1, self.stride * inputs)
-            halves = kernel.reshape(2, self.stride * inputs, outputs)
-            y = frames[:, :-1] @ halves[0] + frames[:, 1:] @ halves[1]
+        if taps == 2 * self.stride:
+            x = x.reshape(x.shape[0], -1, self.stride * inputs)
+            kernel = kernel.reshape(2, self.stride * inputs, outputs)
+            y = _convolve(x, kernel, 1)
         else:
-            y = jax.lax.conv_general_dilated(
-                x, kernel, (self.stride,), "VALID", dimension_numbers=("NWC", "WIO", "NWC")
-            )
+            y = _convolve(x, kernel, self.stride)
         y = y + bias
         return y if self.norm is None else self.norm(y)
 
@@ -143,10 +144,9 @@ class ConvTranspose1d(nnx.Module):
         kernel, stride = self.kernel[...], self.stride
         _, inputs, outputs = kernel.shape
         batch, frames, _ = x.shape
-        # [in, 2 * stride * out]: the first stride * out columns are a frame's own samples, the rest the next frame's
-        maps = kernel.transpose(1, 0, 2).reshape(inputs, 2 * stride * outputs)
-        y = (x @ maps).reshape(batch, frames, 2, stride * outputs)
-        y = jnp.pad(y[:, :, 0], ((0, 0), (0, 1), (0, 0))) + jnp.pad(y[:, :, 1], ((0, 0), (1, 0), (0, 0)))
+        # [2, in, stride * out]: tap 0 meets the frame before (second half of its kernel), tap 1 the frame itself
+        halves = kernel.reshape(2, stride, inputs, outputs).transpose(0, 2, 1, 3).reshape(2, inputs, stride * outputs)
+        y = _convolve(jnp.pad(x, ((0, 0), (1, 1), (0, 0))), halves[::-1], 1)
         y = y.reshape(batch, (frames + 1) * stride, outputs) + self.bias[...]
         if self.norm is not None:
             y = self.norm(y)

@@ -23,6 +23,7 @@ from flax import nnx
 from audex_jax.codec import Encodec, EncodecConfig
 from audex_jax.codec.quantizer import Codebook
 from audex_jax.training import losses, rvq
+from audex_jax.training.isometric import isometric_start
 from audex_jax.training.state import TrainingCheckpoints
 from audex_jax.types import Array, Audio, Latent
 
@@ -35,6 +36,7 @@ class CodecRecipe:
         steps, batch, seconds: optimiser steps, clips a step, length of a training clip.
         learning_rate, warmup: peak of the schedule (linear warm-up, then cosine to zero) and steps to reach it.
         waveform, mel, round_trip, commitment: weights of the losses.
+        latent_ramp: steps over which the last two reach their weight.
         seed: of the initial weights, of the order of clips and of every random choice.
     """
 
@@ -47,6 +49,7 @@ class CodecRecipe:
     mel: float = 1.0
     round_trip: float = 0.5
     commitment: float = 0.1
+    latent_ramp: int = 1000
     seed: int = 0
 
 
@@ -56,8 +59,8 @@ LEVELS_DB = (-10.0, 4.0)  # of training clips relative to unit RMS: explanations
 def sample_batch(clips: Sequence[np.ndarray], recipe: CodecRecipe, sample_rate: int, step: int) -> np.ndarray:
     """Audio `[b, n, 1]` of one step, a pure function of (clips, recipe, step): a resumed run sees the same data.
 
-    Each clip is cut or placed at random, scaled to a random level around unit RMS (`EncodecConfig.normalize`), its sign flipped at random; a quarter of them is
-    mixed with another clip.
+    Each clip is cut or placed at random, scaled to a random level around unit RMS (`EncodecConfig.normalize`), its
+    sign flipped at random; a quarter of them is mixed with another clip.
     """
     rng = np.random.default_rng([recipe.seed, step])
     length = round(recipe.seconds * sample_rate)
@@ -93,10 +96,10 @@ def edit(latent: Latent, key: Array) -> Latent:
 
 
 def loss_fn(
-    codec: Encodec, codebooks: rvq.CodebookState, audio: Audio, key: Array, recipe: CodecRecipe
+    codec: Encodec, codebooks: rvq.CodebookState, audio: Audio, step: Array, recipe: CodecRecipe
 ) -> tuple[Array, tuple[rvq.CodebookState, dict[str, Array]]]:
     """Scalar loss of one batch, the updated codebooks, and the parts of the loss for the progress line."""
-    k_stages, k_rvq, k_edit = jax.random.split(key, 3)
+    k_stages, k_rvq, k_edit = jax.random.split(jax.random.fold_in(jax.random.key(recipe.seed), step), 3)
     batch, samples = audio.shape[:2]
     config = codec.config
     latent = codec.encode(audio)
@@ -119,7 +122,9 @@ def loss_fn(
         "round_trip": losses.latent_loss(edited, again).mean(),
         "commitment": jnp.where(use_quantised[:, 0, 0], commitment, 0).mean(),
     }
-    total = jnp.asarray(sum(getattr(recipe, name) * value for name, value in parts.items()))
+    ramp = jnp.clip(step / recipe.latent_ramp, 0, 1)  # a latent must carry the waveform before it is regularised
+    total = recipe.waveform * parts["waveform"] + recipe.mel * parts["mel"]
+    total += ramp * (recipe.round_trip * parts["round_trip"] + recipe.commitment * parts["commitment"])
     error = jnp.square(mono - estimate)[::2].sum(-1) / (jnp.square(mono)[::2].sum(-1) + 1e-6)
     parts["snr_db"] = -10 * jnp.log10(error + 1e-9).mean()
     return total, (codebooks, parts)
@@ -133,6 +138,8 @@ def optimizer(recipe: CodecRecipe) -> optax.GradientTransformation:
 def initial_state(config: EncodecConfig, recipe: CodecRecipe) -> dict:
     """Everything that a resumed training needs, as one pytree of arrays."""
     codec = Encodec(config, rngs=nnx.Rngs(recipe.seed))
+    if config.causal:
+        isometric_start(codec, jax.random.key(recipe.seed))
     params = nnx.to_pure_dict(nnx.state(codec, nnx.Param))
     return {
         "params": params,
@@ -158,11 +165,10 @@ def _merge(config: EncodecConfig, params: dict, codebooks: Array) -> Encodec:
 @functools.partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
 def train_step(config: EncodecConfig, recipe: CodecRecipe, state: dict, audio: Audio) -> tuple[dict, dict[str, Array]]:
     """One optimiser step; returns the new state and the parts of the loss."""
-    key = jax.random.fold_in(jax.random.key(recipe.seed), state["step"])
     codebooks = rvq.CodebookState(**state["codebooks"])
 
     def objective(params):
-        return loss_fn(_merge(config, params, codebooks.codebooks), codebooks, audio, key, recipe)
+        return loss_fn(_merge(config, params, codebooks.codebooks), codebooks, audio, state["step"], recipe)
 
     gradients, (codebooks, parts) = jax.grad(objective, has_aux=True)(state["params"])
     updates, opt = optimizer(recipe).update(gradients, state["optimizer"], state["params"])

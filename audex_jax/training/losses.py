@@ -38,8 +38,12 @@ def mel_loss(reference: Float[Array, "b n"], estimate: Float[Array, "b n"], samp
 
 
 def latent_loss(reference: Float[Array, "b t d"], estimate: Float[Array, "b t d"]) -> Float[Array, " b"]:
-    """Mean squared error relative to the clip's mean square."""
-    return jnp.square(reference - estimate).mean((1, 2)) / (jnp.square(reference).mean((1, 2)) + 1e-6)
+    """Mean squared error of each clip relative to the variance of the whole batch, summed over dimensions.
+
+    Relative to the variance and not to the mean square: else a latent that hardly varies would cost nothing.
+    """
+    variance = reference.var((0, 1)).mean() + 1e-6
+    return jnp.square(reference - estimate).mean((1, 2)) / variance
 
 
 def mel_magnitudes(audio: Float[Array, "b n"], window: int, sample_rate: int) -> Float[Array, "b f m"]:

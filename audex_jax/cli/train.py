@@ -1,0 +1,143 @@
+"""`audex train`: train a classifier on the latents of a codec."""
+
+import argparse
+import dataclasses
+import pathlib
+
+EXAMPLE = """
+DATA is a folder with one sub-folder of recordings for each label, and an optional splits.csv with the columns
+file,label,speaker,split. Without it the recordings are split here, by speaker if the file names tell one.
+Latents are computed once and kept in OUT.training; the same command after a kill goes on where it was.
+
+example:
+  audex train recordings --codec mini-speech-commands --out my-explainer
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = EXAMPLE
+    parser.add_argument("data", metavar="DATA", help="folder of labelled recordings")
+    parser.add_argument("--codec", required=True, metavar="NAME|DIR", help="codec bundle, or name of a bundled model")
+    parser.add_argument("--out", required=True, metavar="DIR", help="where to write the explainer bundle")
+    parser.add_argument("--labels", metavar="A,B,...", help="use only these labels (default: all)")
+    parser.add_argument(
+        "--clip-seconds", type=float, help="clips are cut or padded to this (default: the longest, at most 5)"
+    )
+    parser.add_argument(
+        "--bandwidth", type=float, metavar="KBPS", help="read the quantised latent (default: continuous)"
+    )
+    parser.add_argument("--epochs", type=int, default=40, help="most epochs (default: 40)")
+    parser.add_argument("--patience", type=int, default=10, help="stop after this many without gain (default: 10)")
+    parser.add_argument("--variants", type=int, default=6, help="times each clip is encoded (default: 6)")
+    parser.add_argument("--batch", type=int, default=64, help="clips a step (default: 64)")
+    parser.add_argument("--learning-rate", type=float, default=7e-4, help="peak learning rate (default: 0.0007)")
+    parser.add_argument("--seed", type=int, default=0, help="of weights, order and augmentation (default: 0)")
+    parser.add_argument("--float16", action="store_true", help="store the weights in half precision")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    import jax.numpy as jnp
+    import numpy as np
+    import soundfile
+
+    from audex_jax import checkpoint
+    from audex_jax.classifier import ClassifierConfig
+    from audex_jax.data.folder import DataError, read_folder
+    from audex_jax.explainer import Explainer, bundle_path, load_explainer, save_explainer
+    from audex_jax.pipeline import Weights
+    from audex_jax.progress import Bar
+    from audex_jax.training.classifier import ClassifierRecipe, predict, train_classifier
+    from audex_jax.training.latents import cached_latents
+
+    codec = checkpoint.load_codec(bundle_path(arguments.codec))
+    wanted = None if arguments.labels is None else tuple(arguments.labels.split(","))
+    folder = read_folder(arguments.data, wanted)
+    if len(folder.labels) < 2:
+        raise DataError(f"{arguments.data}: only the label {folder.labels[0]!r}; a classifier needs at least two")
+    for name in ("train", "val", "test"):
+        if not folder.split(name):
+            raise DataError(f"{arguments.data}: no clips in the {name} split ({folder.split_by}); add some")
+    if arguments.bandwidth is not None:
+        codec.config.codebooks_for(arguments.bandwidth)
+    seconds = arguments.clip_seconds
+    if seconds is None:
+        lengths = [soundfile.info(clip.path).duration for clip in folder.split("train")]
+        seconds = min(5.0, max(lengths))
+    samples = round(seconds * codec.config.sample_rate)
+    seconds = samples / codec.config.sample_rate
+
+    shared = {field.name for field in dataclasses.fields(ClassifierRecipe)} & vars(arguments).keys()
+    recipe = ClassifierRecipe(**{name: getattr(arguments, name) for name in shared})
+    out = pathlib.Path(arguments.out)
+    scratch = out.with_name(out.name + ".training")
+
+    def latents(split: str, variants: range):
+        return cached_latents(
+            codec,
+            folder.split(split),
+            folder.labels,
+            seconds,
+            arguments.bandwidth,
+            variants,
+            recipe.seed,
+            scratch,
+            split,
+            arguments.quiet,
+        )
+
+    train, val, test = latents("train", range(recipe.variants)), latents("val", range(1)), latents("test", range(2))
+    config = ClassifierConfig(dim=codec.config.dim, classes=len(folder.labels), frames=codec.config.frames(samples))
+    with Bar("training the classifier", recipe.epochs, arguments.quiet) as bar:
+        classifier = train_classifier(
+            config,
+            recipe,
+            train,
+            (val[0][:, 0], val[1][:, 0], val[2]),
+            scratch,
+            lambda epoch, loss, accuracy: bar.update(epoch, f"loss {loss:.3f}  validation accuracy {accuracy:.3f}"),
+        )
+    clean, valid, _ = train
+    own = clean[:, 0].astype(np.float32)[valid[:, 0]]
+    explainer = Explainer(
+        Weights(codec, classifier, jnp.asarray(own.mean(0))), folder.labels, seconds, arguments.bandwidth
+    )
+    dtype = np.float16 if arguments.float16 else np.float32
+    origin = {
+        "made_by": "audex train",
+        "codec": checkpoint.read_description(bundle_path(arguments.codec)).get("origin"),
+        "recipe": dataclasses.asdict(recipe),
+        "clips": {name: len(folder.split(name)) for name in ("train", "val", "test")},
+        "split_by": folder.split_by,
+    }
+    save_explainer(out, explainer, origin, dtype)
+
+    # figures of the weights as they were stored
+    stored = load_explainer(out)
+    original = predict(stored.weights.classifier, test[0][:, 0], test[1][:, 0])
+    decoded = predict(stored.weights.classifier, test[0][:, 1], test[1][:, 1])
+    confusion = np.zeros((config.classes, config.classes), int)
+    np.add.at(confusion, (test[2], original), 1)
+    origin["test"] = {
+        "clips": len(original),
+        "accuracy": float((original == test[2]).mean()),
+        "accuracy_on_reconstruction": float((decoded == test[2]).mean()),
+        "agreement_on_reconstruction": float((decoded == original).mean()),
+        "confusion": confusion.tolist(),
+    }
+    save_explainer(out, stored, origin, dtype)
+    print_report(folder.labels, origin["test"], folder.split_by)
+    print(f"{out}: explainer with {len(folder.labels)} labels, clips of {seconds:g} s")
+    return 0
+
+
+def print_report(labels: tuple[str, ...], test: dict, split_by: str) -> None:
+    """The confusion matrix (rows: label, columns: prediction) and the figures of the test split."""
+    width = max(map(len, labels))
+    print(" " * width, *(f"{label[:4]:>4}" for label in labels))
+    for label, row in zip(labels, test["confusion"], strict=True):
+        print(f"{label:>{width}}", *(f"{count or '.':>4}" for count in row))
+    print(f"split by {split_by}; {test['clips']} test clips")
+    print(f"accuracy on the original audio        {test['accuracy']:.3f}")
+    print(f"accuracy on the codec's reconstruction {test['accuracy_on_reconstruction']:.3f}")
+    print(f"agreement of the two                   {test['agreement_on_reconstruction']:.3f}")

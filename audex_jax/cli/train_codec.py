@@ -1,0 +1,66 @@
+"""`audex train-codec`: train a codec on a folder of recordings."""
+
+import argparse
+import dataclasses
+import pathlib
+
+EXAMPLE = """
+DATA is a folder with one sub-folder of recordings for each label (labels are not used here), and an optional
+splits.csv; the recordings of the training split are used. The same command after a kill goes on where it was.
+
+example:
+  audex train-codec recordings --out my-codec --steps 5000
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = EXAMPLE
+    parser.add_argument("data", metavar="DATA", help="folder of recordings")
+    parser.add_argument("--out", required=True, metavar="DIR", help="where to write the codec bundle")
+    parser.add_argument("--preset", default="mini", help="shape of the codec (default: mini, 16 kHz)")
+    parser.add_argument("--steps", type=int, default=4000, help="optimiser steps (default: 4000)")
+    parser.add_argument("--batch", type=int, default=8, help="clips a step (default: 8)")
+    parser.add_argument("--seconds", type=float, default=1.0, help="length of a training clip (default: 1)")
+    parser.add_argument("--learning-rate", type=float, default=1e-3, help="peak learning rate (default: 0.001)")
+    parser.add_argument("--seed", type=int, default=0, help="of weights and order of clips (default: 0)")
+    parser.add_argument("--float16", action="store_true", help="store the weights in half precision")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    import numpy as np
+
+    from audex_jax import checkpoint
+    from audex_jax.cli import UsageError
+    from audex_jax.codec import PRESETS
+    from audex_jax.data.clips import read_clips
+    from audex_jax.data.folder import read_folder
+    from audex_jax.progress import Bar
+    from audex_jax.training.codec import CodecRecipe, train_codec
+
+    if arguments.preset not in PRESETS:
+        raise UsageError(f"no preset {arguments.preset!r}; choose one of {', '.join(PRESETS)}")
+    config = PRESETS[arguments.preset]
+    shared = {field.name for field in dataclasses.fields(CodecRecipe)} & vars(arguments).keys()
+    recipe = CodecRecipe(**{name: getattr(arguments, name) for name in shared})
+    folder = read_folder(arguments.data)
+    train = folder.split("train")
+    clips = read_clips([clip.path for clip in train], config.sample_rate, quiet=arguments.quiet)
+    out = pathlib.Path(arguments.out)
+    with Bar("training the codec", recipe.steps, arguments.quiet) as bar:
+        codec = train_codec(
+            clips,
+            config,
+            recipe,
+            out.with_name(out.name + ".training"),
+            lambda step, parts: bar.update(step, "  ".join(f"{k} {v:.3f}" for k, v in parts.items())),
+        )
+    origin = {
+        "made_by": "audex train-codec",
+        "recipe": dataclasses.asdict(recipe),
+        "clips": len(clips),
+        "split_by": folder.split_by,
+    }
+    checkpoint.save_codec(out, codec, origin, np.float16 if arguments.float16 else np.float32)
+    print(f"{out}: codec {config.name}, trained on {len(clips)} clips (split by {folder.split_by})")
+    return 0

@@ -1,0 +1,24 @@
+"""XLA's persistent compilation cache, so that only the first run of a program waits for the compiler."""
+
+import os
+import pathlib
+
+import jax
+
+
+def use_compilation_cache() -> None:
+    """Keep compiled programs in `$AUDEX_CACHE`, or `audex_jax/xla` below the user's cache folder.
+
+    A cache that was configured otherwise (`JAX_COMPILATION_CACHE_DIR`) is left alone; a folder that cannot be written
+    costs compile time and nothing else.
+    """
+    if jax.config.jax_compilation_cache_dir:
+        return
+    base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    directory = pathlib.Path(os.environ.get("AUDEX_CACHE") or pathlib.Path(base) / "audex_jax" / "xla")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return
+    jax.config.update("jax_compilation_cache_dir", str(directory))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)

@@ -1,0 +1,244 @@
+"""Recordings on disk in, explanations on disk out: what `audex explain` does for every input."""
+
+import dataclasses
+import importlib.metadata
+import json
+import os
+import pathlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from audex_jax import __version__
+from audex_jax.audio import AudioError, level_db, read_audio, replacing, write_audio
+from audex_jax.data.folder import audio_files
+from audex_jax.explainer import Explainer, Explanation
+from audex_jax.pipeline import Settings
+from audex_jax.report.figure import explanation_figure, save_figure
+
+SHORTEST, LONGEST = 0.1, 60.0  # seconds
+BATCHES = (8, 4, 2, 1)  # clips explained at once; few sizes, since each compiles its own program
+
+
+@dataclasses.dataclass(frozen=True)
+class FileResult:
+    """What became of one input: either `record`, the content of its JSON file, or `error`, one line."""
+
+    path: pathlib.Path
+    record: dict | None = None
+    error: str | None = None
+
+    @property
+    def json_line(self) -> str:
+        return json.dumps(self.record)
+
+    @property
+    def sentence(self) -> str:
+        """The result in one plain line."""
+        assert self.record is not None
+        record = self.record
+        if record["silent"]:
+            return f"{self.path}: silence; there is nothing to explain"
+        says = "still says" if record["audio_agrees"] else "no longer says"
+        rest = "does not" if record["audio_changes"] else "still does"
+        text = (
+            f"{self.path}: {record['prediction']!r} ({record['prediction_probability']:.2f}); the explanation alone "
+            f"{says} so ({record['audio_probability']:.2f}), the rest {rest}"
+        )
+        if len(record["segments"]) > 1:
+            text += f"; most certain of {len(record['segments'])} segments"
+        if record["gap_flagged"]:
+            text += f"; do not trust single elements: the gap is {record['completeness_gap']:.0%}, use more --steps"
+        return text
+
+
+def list_inputs(inputs: Sequence[str]) -> list[pathlib.Path]:
+    """Recordings that `inputs` stand for: files, all recordings below folders, `demo` for the bundled clips.
+
+    Raises:
+        AudioError: an input that does not exist, or a folder without recordings.
+    """
+    found: list[pathlib.Path] = []
+    for name in inputs:
+        path = pathlib.Path(__file__).parent / "models" / "demo" if name == "demo" else pathlib.Path(name)
+        if path.is_dir():
+            files = audio_files(path)
+            if not files:
+                raise AudioError(f"{path}: no audio in this folder; expected WAV, FLAC, OGG or MP3 files")
+            found += files
+        elif path.exists():
+            found.append(path)
+        else:
+            raise AudioError(f"{path}: no such file or folder; check the path")
+    return found
+
+
+def explain_files(
+    explainer: Explainer,
+    paths: Sequence[pathlib.Path],
+    out: pathlib.Path,
+    target: str | None,
+    settings: Settings,
+    model: str,
+) -> Iterator[FileResult]:
+    """Explain recordings and write what came out; a recording that cannot be read does not stop the others.
+
+    Args:
+        explainer: what explains.
+        paths: recordings.
+        out: folder to write to; it exists.
+        target: label to explain; None for the predicted one.
+        settings: how to explain.
+        model: name of the explainer, for the record.
+
+    Yields:
+        One result a recording, in order.
+    """
+    names = output_names(paths)
+    pending: list[tuple[pathlib.Path, np.ndarray]] = []
+    for path in paths:
+        try:
+            audio = read_recording(path, explainer)
+        except AudioError as error:
+            yield from _explain_pending(explainer, pending, names, out, target, settings, model)
+            pending = []
+            yield FileResult(path, error=str(error))
+            continue
+        pending.append((path, audio))
+        if sum(len(explainer.segments(a)) for _, a in pending) >= BATCHES[0]:
+            yield from _explain_pending(explainer, pending, names, out, target, settings, model)
+            pending = []
+    yield from _explain_pending(explainer, pending, names, out, target, settings, model)
+
+
+def read_recording(path: pathlib.Path, explainer: Explainer) -> np.ndarray:
+    """A recording as the explainer reads it.
+
+    Raises:
+        AudioError: unreadable, or shorter than 0.1 s or longer than 60 s.
+    """
+    config = explainer.weights.codec.config
+    audio = read_audio(path, config.sample_rate, config.channels)
+    seconds = len(audio) / config.sample_rate
+    if seconds < SHORTEST:
+        raise AudioError(f"{path}: only {1000 * seconds:.0f} ms long; it takes at least {1000 * SHORTEST:.0f} ms")
+    if seconds > LONGEST:
+        raise AudioError(f"{path}: {seconds:.0f} s long; cut it into pieces of at most {LONGEST:.0f} s")
+    return audio
+
+
+def output_names(paths: Sequence[pathlib.Path]) -> dict[pathlib.Path, str]:
+    """A name for the outputs of each input: its stem, with its folder or a number where stems collide."""
+    names: dict[pathlib.Path, str] = {}
+    taken: set[str] = set()
+    stems = [path.stem for path in paths]
+    for path in paths:
+        name = path.stem if stems.count(path.stem) == 1 else f"{path.parent.name}-{path.stem}".lstrip("-")
+        unique, number = name, 2
+        while unique in taken:
+            unique, number = f"{name}-{number}", number + 1
+        taken.add(unique)
+        names[path] = unique
+    return names
+
+
+def _explain_pending(explainer, pending, names, out, target, settings, model) -> Iterator[FileResult]:
+    segments = [segment for _, audio in pending for segment in explainer.segments(audio)]
+    explanations: list[Explanation] = []
+    while segments:
+        size = next(size for size in BATCHES if size <= len(segments))
+        explanations += explainer.explain_clips(segments[:size], target, settings)
+        segments = segments[size:]
+    for path, audio in pending:
+        count = len(explainer.segments(audio))
+        own, explanations = explanations[:count], explanations[count:]
+        try:
+            yield FileResult(path, record=write_explanation(out, names[path], path, audio, own, explainer, model))
+        except OSError as error:
+            yield FileResult(path, error=f"{out}: cannot write there ({error.strerror}); choose another --out")
+
+
+def write_explanation(
+    out: pathlib.Path,
+    name: str,
+    path: pathlib.Path,
+    audio: np.ndarray,
+    explanations: list[Explanation],
+    explainer: Explainer,
+    model: str,
+) -> dict:
+    """Write the files of one recording, the JSON last: where it stands, the others are complete.
+
+    Returns:
+        The content of the JSON file.
+    """
+    rate = explainer.sample_rate
+    for kind, arrays in (
+        ("explanation", [e.audio for e in explanations]),
+        ("residual", [e.residual_audio for e in explanations]),
+        ("reconstruction", [e.reconstruction for e in explanations]),
+    ):
+        write_audio(out / f"{name}.{kind}.wav", np.concatenate(arrays), rate)
+    with replacing(out / f"{name}.attribution.npz") as temporary, temporary.open("wb") as file:
+        np.savez_compressed(
+            file,
+            attribution=np.concatenate([e.attribution for e in explanations]),
+            mask=np.concatenate([e.mask for e in explanations]),
+            frame_rate=explainer.weights.codec.config.frame_rate,
+        )
+    record = describe(path, audio, explanations, explainer, model)
+    title = f"{path.name}: {record['prediction']} ({record['prediction_probability']:.2f})"
+    save_figure(out / f"{name}.png", explanation_figure(audio, explanations, title))
+    with replacing(out / f"{name}.json") as temporary:
+        temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return record
+
+
+def describe(
+    path: pathlib.Path, audio: np.ndarray, explanations: list[Explanation], explainer: Explainer, model: str
+) -> dict:
+    """The record of one recording: its most certain segment at the top, then all segments."""
+    rate, length = explainer.sample_rate, explainer.clip_samples
+    segments = []
+    for index, e in enumerate(explanations):
+        start = index * length
+        segments.append(
+            {
+                "start_seconds": start / rate,
+                "end_seconds": (start + len(e.audio)) / rate,
+                "prediction": e.predicted,
+                "prediction_probability": e.probabilities[e.predicted],
+                "target": e.label,
+                "target_probability": e.probability,
+                "top": dict(list(e.probabilities.items())[:5]),
+                "completeness_gap": None if np.isnan(e.completeness_gap) else e.completeness_gap,
+                "gap_flagged": e.gap_flagged,
+                "latent_agrees": e.latent_agrees,
+                "audio_agrees": e.audio_agrees,
+                "audio_probability": e.audio_probability,
+                "latent_changes": e.latent_changes,
+                "audio_changes": e.audio_changes,
+                "reconstruction_agrees": e.reconstruction_agrees,
+                "silent": e.silent,
+                "level_db": {
+                    "recording": level_db(audio[start : start + len(e.audio)]),
+                    "reconstruction": level_db(e.reconstruction),
+                    "explanation": level_db(e.audio),
+                    "residual": level_db(e.residual_audio),
+                },
+            }
+        )
+    heard = [s for s in segments if not s["silent"]] or segments
+    chief = max(heard, key=lambda s: s["prediction_probability"])
+    covered = sum(len(e.audio) for e in explanations)
+    return {
+        "file": os.fsdecode(path),
+        "seconds": len(audio) / rate,
+        "unexplained_tail_seconds": (len(audio) - covered) / rate,
+        **{key: value for key, value in chief.items() if key not in ("start_seconds", "end_seconds")},
+        "segments": segments,
+        "model": model,
+        "sample_rate": rate,
+        "settings": dataclasses.asdict(explanations[0].settings),
+        "versions": {"audex-jax": __version__} | {p: importlib.metadata.version(p) for p in ("jax", "flax", "numpy")},
+    }

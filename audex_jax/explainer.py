@@ -1,0 +1,245 @@
+"""The explainer: codec, classifier and labels as one loadable thing, and what it says about a clip."""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from audex_jax import checkpoint
+from audex_jax.audio import SILENCE_PEAK
+from audex_jax.classifier import ClassifierConfig, LatentClassifier
+from audex_jax.pipeline import BatchExplanation, Settings, Weights, explain_step
+
+GAP_TOLERANCE = 0.05  # completeness gap above which an explanation is flagged
+
+
+@dataclasses.dataclass(frozen=True)
+class Explanation:
+    """Why one clip was classified as it was, in numbers and in sound. Arrays are NumPy.
+
+    Attributes:
+        label: target that was explained (the predicted label unless another was asked for).
+        probability: of the target, read off the clip.
+        predicted: label that the classifier gives the clip.
+        probabilities: of all labels, `{label: share}`, most probable first.
+        attribution: of every latent element for the target logit, `[t, d]`.
+        mask: elements that the explanation keeps, `[t, d]`.
+        audio: the explanation, only what was kept, `[n]` or `[n, c]`.
+        residual_audio: the rest, with the important elements taken out.
+        reconstruction: what the codec makes of the whole clip.
+        sample_rate: of the three, in Hz.
+        completeness_gap: |sum of attributions - difference of logits| as a share of that difference.
+        latent_agrees, audio_agrees: does the explanation still get the same label, as a latent, and as audio that
+            is encoded and classified again?
+        audio_probability: of the target, read off the explanation's audio.
+        latent_changes, audio_changes: does the rest get another label?
+        reconstruction_agrees: does the plain reconstruction get the same label? If not, no explanation can.
+        silent: the clip holds no sound above -80 dBFS; its explanation means nothing.
+        settings: how it was made.
+    """
+
+    label: str
+    probability: float
+    predicted: str
+    probabilities: dict[str, float]
+    attribution: np.ndarray
+    mask: np.ndarray
+    audio: np.ndarray
+    residual_audio: np.ndarray
+    reconstruction: np.ndarray
+    sample_rate: int
+    completeness_gap: float
+    latent_agrees: bool
+    audio_agrees: bool
+    audio_probability: float
+    latent_changes: bool
+    audio_changes: bool
+    reconstruction_agrees: bool
+    silent: bool
+    settings: Settings
+
+    @property
+    def gap_flagged(self) -> bool:
+        """The attribution does not add up to within 5 %: use more steps before trusting single elements."""
+        return not self.completeness_gap <= GAP_TOLERANCE
+
+
+class Explainer:
+    """A codec and a classifier of its latents, ready to explain.
+
+    >>> explainer = load_explainer("mini-speech-commands")
+    >>> explainer.sample_rate, len(explainer.labels)
+    (16000, 17)
+    """
+
+    def __init__(self, weights: Weights, labels: Sequence[str], clip_seconds: float, bandwidth: float | None):
+        self.weights = weights
+        self.labels = tuple(labels)
+        self.clip_seconds = clip_seconds
+        self.bandwidth = bandwidth
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the audio that `explain` reads, in Hz."""
+        return self.weights.codec.config.sample_rate
+
+    @property
+    def clip_samples(self) -> int:
+        """Longest clip that is explained in one piece."""
+        return round(self.clip_seconds * self.sample_rate)
+
+    def target_index(self, label: str | None) -> int:
+        """Class number of a label; -1 for None, the predicted class.
+
+        Raises:
+            ValueError: the classifier has no such label.
+        """
+        if label is None:
+            return -1
+        if label not in self.labels:
+            raise ValueError(f"the classifier has no label {label!r}; it knows {', '.join(self.labels)}")
+        return self.labels.index(label)
+
+    def explain(self, audio: np.ndarray, target: str | None = None, **settings) -> Explanation:
+        """Explain one clip.
+
+        Args:
+            audio: samples `[n]` (or `[n, c]`) at `sample_rate`, up to `clip_samples` of them.
+            target: label to explain; None for the predicted one.
+            **settings: fields of `Settings`, for example `keep=0.1`.
+
+        Returns:
+            The explanation, with what became of it as audio.
+
+        Raises:
+            ValueError: the clip is empty, too long or holds values that are not finite; an unknown label or setting.
+        """
+        return self.explain_clips([audio], target, Settings(**settings))[0]
+
+    def explain_clips(
+        self, clips: Sequence[np.ndarray], target: str | None = None, settings: Settings | None = None
+    ) -> list[Explanation]:
+        """Explain several clips in one batch; see `explain`. Each batch size compiles once."""
+        settings = settings or Settings()
+        audio, lengths = self.pad(clips)
+        targets = np.full(len(clips), self.target_index(target), np.int32)
+        batch = explain_step(self.weights, audio, lengths, targets, settings, self.bandwidth)
+        batch = jax.tree.map(np.asarray, batch)
+        return [self._unpack(batch, row, clip, settings) for row, clip in enumerate(clips)]
+
+    def pad(self, clips: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Clips as one zero-padded batch `[b, n, c]` and their lengths in samples `[b]`."""
+        channels = self.weights.codec.config.channels
+        audio = np.zeros((len(clips), self.clip_samples, channels), np.float32)
+        lengths = np.zeros(len(clips), np.int32)
+        for row, clip in enumerate(clips):
+            clip = np.asarray(clip, np.float32)
+            clip = clip[:, None] if clip.ndim == 1 else clip
+            if clip.ndim != 2 or clip.shape[1] not in (1, channels):
+                raise ValueError(f"audio has shape {clip.shape}; expected [samples] or [samples, {channels}]")
+            if not 0 < len(clip) <= self.clip_samples:
+                raise ValueError(
+                    f"a clip has {len(clip)} samples; this explainer takes 1 to {self.clip_samples} "
+                    f"({self.clip_seconds:g} s at {self.sample_rate} Hz): cut longer recordings with `segments`"
+                )
+            if not np.isfinite(clip).all():
+                raise ValueError("a clip holds samples that are not finite numbers; repair it first")
+            audio[row, : len(clip)] = clip
+            lengths[row] = len(clip)
+        return audio, lengths
+
+    def segments(self, audio: np.ndarray) -> list[np.ndarray]:
+        """Cut a recording into clips of `clip_samples`; the last one is shorter, unless that leaves under 0.1 s."""
+        pieces = [audio[i : i + self.clip_samples] for i in range(0, len(audio), self.clip_samples)]
+        if len(pieces) > 1 and len(pieces[-1]) < 0.1 * self.sample_rate:
+            pieces.pop()
+        return pieces
+
+    def _unpack(self, batch: BatchExplanation, row: int, clip: np.ndarray, settings: Settings) -> Explanation:
+        probabilities = _softmax(batch.logits[row])
+        predicted, target = int(batch.logits[row].argmax()), int(batch.target[row])
+        heard = batch.heard[:, row]
+        frames, samples = int(batch.valid[row].sum()), len(clip)
+        difference = abs(float(batch.value[row] - batch.baseline_value[row]))
+        gap = abs(float(batch.gap[row]))
+
+        def sound(audio: np.ndarray) -> np.ndarray:
+            own = audio[row, :samples]
+            return own[:, 0] if own.shape[1] == 1 else own
+
+        order = np.argsort(-probabilities)
+        return Explanation(
+            label=self.labels[target],
+            probability=float(probabilities[target]),
+            predicted=self.labels[predicted],
+            probabilities={self.labels[i]: float(probabilities[i]) for i in order},
+            attribution=batch.attribution[row, :frames],
+            mask=batch.mask[row, :frames],
+            audio=sound(batch.kept),
+            residual_audio=sound(batch.deleted),
+            reconstruction=sound(batch.reconstruction),
+            sample_rate=self.sample_rate,
+            completeness_gap=gap / difference if difference > 1e-3 else float("nan"),
+            latent_agrees=int(batch.kept_logits[row].argmax()) == predicted,
+            audio_agrees=int(heard[1].argmax()) == predicted,
+            audio_probability=float(_softmax(heard[1])[target]),
+            latent_changes=int(batch.deleted_logits[row].argmax()) != predicted,
+            audio_changes=int(heard[2].argmax()) != predicted,
+            reconstruction_agrees=int(heard[0].argmax()) == predicted,
+            silent=bool(np.abs(clip).max() < SILENCE_PEAK),
+            settings=settings,
+        )
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    shifted = np.exp(logits - logits.max())
+    return shifted / shifted.sum()
+
+
+def save_explainer(directory: str | os.PathLike, explainer: Explainer, origin: dict, dtype: type = np.float32) -> None:
+    """Write an explainer bundle, whole or not at all; `origin` says where it comes from and what it reaches."""
+    codec, classifier, mean_latent = explainer.weights
+    description = {
+        "codec": dataclasses.asdict(codec.config),
+        "classifier": dataclasses.asdict(classifier.config),
+        "labels": list(explainer.labels),
+        "clip_seconds": explainer.clip_seconds,
+        "bandwidth": explainer.bandwidth,
+        "origin": origin,
+    }
+    modules = {"codec": codec, "classifier": classifier}
+    checkpoint.save_bundle(directory, description, modules, dtype, {"mean_latent": np.asarray(mean_latent)})
+
+
+def load_explainer(name: str | os.PathLike) -> Explainer:
+    """Load a bundled explainer by its name, or any explainer bundle by its folder.
+
+    Raises:
+        BundleError: no such bundle, or one that does not fit.
+    """
+    directory = bundle_path(name)
+    description = checkpoint.read_description(directory)
+    if "classifier" not in description:
+        raise checkpoint.BundleError(f"{directory}: this bundle is a codec; train a classifier on it with audex train")
+    codec = checkpoint.load_codec(directory)
+    try:
+        config = ClassifierConfig.from_dict(description["classifier"])
+    except (TypeError, ValueError) as error:
+        raise checkpoint.BundleError(f"{directory}: {error}") from None
+    path = directory / "classifier.safetensors"
+    arrays = checkpoint.read_arrays(path)
+    mean_latent = jnp.asarray(arrays.pop("statistics.mean_latent"))
+    classifier = checkpoint.module_from(lambda: LatentClassifier(config, rngs=nnx.Rngs(0)), arrays, str(path))
+    weights = Weights(codec, classifier, mean_latent)
+    return Explainer(weights, description["labels"], description["clip_seconds"], description["bandwidth"])
+
+
+def bundle_path(name: str | os.PathLike) -> pathlib.Path:
+    """Folder of a bundle that is named by its folder or, for those in the package, by its name."""
+    bundled = pathlib.Path(__file__).parent / "models" / str(name)
+    return bundled if os.sep not in str(name) and (bundled / "bundle.json").exists() else pathlib.Path(name)

@@ -1,0 +1,190 @@
+"""The compiled step that explains a batch: one pure function of (weights, audio, settings).
+
+From the waveform to the re-classified explanation: encode, classify, attribute, keep and delete, decode, encode and
+classify what was decoded. Nothing in it crosses clips, so it can be mapped over devices.
+"""
+
+import dataclasses
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from audex_jax.attribution import integrated_gradients
+from audex_jax.classifier import LatentClassifier
+from audex_jax.codec import Encodec
+from audex_jax.explanation import RANKINGS, edit
+from audex_jax.types import Array, Audio, Float, Int, Latent, Logits, Valid
+
+FILLERS = ("zero", "mean", "noise")
+NOISE_RMS = 0.05  # of the noise filler, for codecs that do not bring clips to unit loudness
+
+
+class Weights(NamedTuple):
+    """Everything that the compiled step needs of a bundle.
+
+    Attributes:
+        codec, classifier: the two modules.
+        mean_latent: mean over the training set's frames, `[d]`.
+    """
+
+    codec: Encodec
+    classifier: LatentClassifier
+    mean_latent: Float[Array, " d"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How to explain. Static: each distinct value compiles its own program.
+
+    Attributes:
+        keep: share of the latent elements that the explanation keeps, 0 to 1.
+        ranking: one of `explanation.RANKINGS`.
+        filler: what stands where an element was taken out: `zero`, `mean` (of the training set) or `noise` (the
+            latent of white noise, as published).
+        rule, steps, chunk: quadrature rule, number of points and points at once; see `integrated_gradients`.
+        seed: of the noise.
+    """
+
+    keep: float = 0.2
+    ranking: str = "weighted"
+    filler: str = "zero"
+    rule: str = "riemann-middle"
+    steps: int = 32
+    chunk: int = 8
+    seed: int = 0
+
+    def __post_init__(self):
+        if not 0 <= self.keep <= 1:
+            raise ValueError(f"keep is {self.keep}; it is a share of the elements, from 0 to 1")
+        for name, allowed in (("ranking", tuple(RANKINGS)), ("filler", FILLERS)):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"no {name} {getattr(self, name)!r}; choose one of {', '.join(allowed)}")
+        if self.steps < 1 or self.chunk < 1:
+            raise ValueError(f"steps is {self.steps} and chunk {self.chunk}; both need at least 1")
+
+
+class BatchExplanation(NamedTuple):
+    """What the compiled step returns for a batch; `reconstruction`, `kept` and `deleted` are audio `[b, n, c]`.
+
+    Attributes:
+        logits: of the clips, `[b, k]`.
+        target: class that was explained, `[b]`.
+        attribution, mask: per latent element, `[b, t, d]`.
+        value, baseline_value, gap: target logit at the clip and at the baseline, and the completeness gap, `[b]`.
+        kept_logits, deleted_logits: of the edited latents, `[b, k]`.
+        reconstruction, kept, deleted: decoded audio of the whole latent, of what was kept, and of the rest.
+        heard: logits of those three after encoding their audio again, `[3, b, k]`.
+        valid: frames that belong to the clip, `[b, t]`.
+    """
+
+    logits: Logits
+    target: Int[Array, " b"]
+    attribution: Float[Array, "b t d"]
+    mask: Array
+    value: Float[Array, " b"]
+    baseline_value: Float[Array, " b"]
+    gap: Float[Array, " b"]
+    kept_logits: Logits
+    deleted_logits: Logits
+    reconstruction: Audio
+    kept: Audio
+    deleted: Audio
+    heard: Float[Array, "three b k"]
+    valid: Valid
+
+
+def valid_frames(lengths: Int[Array, " b"], frames: int, hop: int) -> Valid:
+    """True for the frames that clips of `lengths` samples have, `[b, t]`."""
+    return jnp.arange(frames) < -(-jnp.asarray(lengths)[:, None] // hop)
+
+
+def loudness_of(codec: Encodec, audio: Audio, lengths: Int[Array, " b"]) -> Float[Array, "b 1 1"]:
+    """Loudness scale of zero-padded clips, counted over their own samples only."""
+    share = jnp.asarray(lengths)[:, None, None] / audio.shape[1]
+    return codec.loudness(audio) / jnp.sqrt(share) if codec.config.normalize else codec.loudness(audio)
+
+
+def latent_of(codec: Encodec, audio: Audio, lengths: Int[Array, " b"], bandwidth: float | None) -> Latent:
+    """The latent that a classifier reads: continuous, or dequantised at `bandwidth` kilobits per second."""
+    latent = codec.encode(audio / loudness_of(codec, audio, lengths))
+    return latent if bandwidth is None else codec.quantize(latent, bandwidth)
+
+
+@functools.partial(jax.jit, static_argnames=("settings", "bandwidth"))
+def explain_step(
+    weights: Weights,
+    audio: Audio,
+    lengths: Int[Array, " b"],
+    target: Int[Array, " b"],
+    settings: Settings,
+    bandwidth: float | None,
+) -> BatchExplanation:
+    """Explain a batch of clips, and judge the explanations by what they sound like.
+
+    Args:
+        weights: of the bundle.
+        audio: zero-padded clips `[b, n, c]`.
+        lengths: samples of each clip, `[b]`.
+        target: class to explain, `[b]`; -1 explains the predicted one.
+        settings: how to explain.
+        bandwidth: of the latent that the classifier reads; None for the continuous one.
+    """
+    codec, classifier, _ = weights
+    samples, hop = audio.shape[1], codec.config.hop
+    scale = loudness_of(codec, audio, lengths)
+    latent = latent_of(codec, audio, lengths, bandwidth)
+    valid = valid_frames(lengths, latent.shape[1], hop)
+    logits = jax.vmap(classifier)(latent, valid)
+    target = jnp.where(target < 0, logits.argmax(-1), target)
+    filler = filler_latent(weights, latent.shape[1], settings)
+
+    def explain(clip, clip_valid, clip_target):
+        path = integrated_gradients(
+            lambda z: classifier(z, clip_valid)[clip_target],
+            clip,
+            filler,
+            rule=settings.rule,
+            steps=settings.steps,
+            chunk=settings.chunk,
+        )
+        score = RANKINGS[settings.ranking](path.attribution, clip, filler)
+        return path, edit(clip, score, clip_valid, settings.keep, filler)
+
+    path, edited = jax.vmap(explain)(latent, valid, target)
+    latents = jnp.concatenate([latent, edited.kept, edited.deleted])
+    inside = (jnp.arange(samples) < lengths[:, None])[..., None]
+    three = (3, *audio.shape)
+    sounds = codec.decode(latents)[:, :samples].reshape(three) * (inside * scale)
+    again = latent_of(codec, sounds.reshape(-1, *audio.shape[1:]), jnp.tile(lengths, 3), bandwidth)
+    judge = jax.vmap(classifier)
+    heard = judge(again, jnp.tile(valid, (3, 1)))
+    return BatchExplanation(
+        logits=logits,
+        target=target,
+        attribution=path.attribution,
+        mask=edited.mask,
+        value=path.value,
+        baseline_value=path.baseline_value,
+        gap=path.gap,
+        kept_logits=judge(edited.kept, valid),
+        deleted_logits=judge(edited.deleted, valid),
+        reconstruction=sounds[0],
+        kept=sounds[1],
+        deleted=sounds[2],
+        heard=heard.reshape(3, *logits.shape),
+        valid=valid,
+    )
+
+
+def filler_latent(weights: Weights, frames: int, settings: Settings) -> Float[Array, "t d"]:
+    """The latent that stands for "nothing there", `[t, d]`; also the baseline of the path."""
+    codec, width = weights.codec, weights.codec.config.dim
+    if settings.filler == "zero":
+        return jnp.zeros((frames, width))
+    if settings.filler == "mean":
+        return jnp.broadcast_to(weights.mean_latent, (frames, width))
+    shape = (1, frames * codec.config.hop, codec.config.channels)
+    noise = jax.random.normal(jax.random.key(settings.seed), shape)
+    return codec.encode(noise if codec.config.normalize else NOISE_RMS * noise)[0]

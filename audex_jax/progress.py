@@ -1,0 +1,49 @@
+"""Progress of long work on stderr: a live bar in a terminal, a line now and then in a log, nothing when quiet."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+Item = TypeVar("Item")
+LOG_SECONDS = 30
+
+
+class Bar:
+    """Progress of `total` steps; `update(done, note)` may be called as often as you like. Context manager."""
+
+    def __init__(self, what: str, total: int, quiet: bool = False):
+        self.what, self.total, self.quiet = what, total, quiet
+        self.live = sys.stderr.isatty() and not quiet
+        self.started = self.logged = time.monotonic()
+
+    def __enter__(self) -> "Bar":
+        if self.live:
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            self.progress = Progress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True))
+            self.progress.start()
+            self.task = self.progress.add_task(self.what, total=self.total, note="")
+        return self
+
+    def update(self, done: int, note: str = "") -> None:
+        now = time.monotonic()
+        if self.live:
+            self.progress.update(self.task, completed=done, note=note)
+        elif not self.quiet and (now - self.logged > LOG_SECONDS or (done == self.total and note)):
+            self.logged = now
+            print(f"{self.what}: {done}/{self.total} after {now - self.started:.0f} s  {note}", file=sys.stderr)
+
+    def __exit__(self, *_) -> None:
+        if self.live:
+            self.progress.stop()
+
+
+def track(items: Iterable[Item], what: str, total: int, quiet: bool = False) -> Iterator[Item]:
+    """Yield `items` while showing how far they are."""
+    with Bar(what, total, quiet) as bar:
+        for done, item in enumerate(items, start=1):
+            yield item
+            bar.update(done)

@@ -1,0 +1,90 @@
+"""The picture of one explanation: waveform, spectrogram, attribution over time and dimension, and what was kept."""
+
+import os
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from audex_jax.audio import replacing
+from audex_jax.explainer import Explanation
+
+INK, FAINT, FOR, AGAINST = "#1b1f24", "#9aa4af", "#c1272d", "#1f5fa8"
+
+
+def explanation_figure(audio: np.ndarray, explanations: list[Explanation], title: str) -> Figure:
+    """Figure of a recording and the explanations of its segments, side by side on one time axis.
+
+    Args:
+        audio: the recording, `[n]` or `[n, c]`.
+        explanations: of its consecutive segments (one for a short recording).
+        title: shown above, as it is.
+    """
+    rate = explanations[0].sample_rate
+    mono = audio if audio.ndim == 1 else audio.mean(1)
+    kept = np.concatenate([mono_of(e.audio) for e in explanations])
+    mono = mono[: len(kept)]
+    seconds = len(mono) / rate
+    attribution = np.concatenate([e.attribution for e in explanations])
+    mask = np.concatenate([e.mask for e in explanations])
+    frames = np.linspace(0, seconds, len(attribution) + 1)
+
+    figure = Figure(figsize=(7.0, 7.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize=10, color=INK, parse_math=False)
+    axes = figure.subplots(5, 1, sharex=True, height_ratios=(1, 1.2, 1.5, 0.8, 1))
+
+    time = np.arange(len(mono)) / rate
+    axes[0].plot(time, mono, color=FAINT, linewidth=0.5, label="recording")
+    axes[0].plot(time, kept, color=FOR, linewidth=0.5, label="explanation")
+    axes[0].set_ylabel("amplitude")
+    axes[0].legend(loc="upper right", fontsize=7, frameon=False, ncols=2)
+
+    window = min(512, max(16, len(mono) // 4))
+    spectrum = _spectrogram_db(mono, window)
+    extent = (0.0, seconds, 0.0, rate / 2000)
+    axes[1].imshow(spectrum.T, origin="lower", aspect="auto", extent=extent, cmap="magma", vmin=-80, vmax=0)
+    axes[1].set_ylabel("frequency (kHz)")
+
+    limit = float(np.quantile(np.abs(attribution), 0.999)) or 1.0
+    dims = np.arange(attribution.shape[1] + 1)
+    picture = axes[2].pcolormesh(frames, dims, attribution.T, cmap="RdBu_r", vmin=-limit, vmax=limit, rasterized=True)
+    axes[2].set_ylabel("latent dimension")
+    figure.colorbar(picture, ax=axes[2], pad=0.01, label="attribution (logit)")
+
+    centres = (frames[:-1] + frames[1:]) / 2
+    width = frames[1] - frames[0]
+    axes[3].bar(centres, np.maximum(attribution, 0).sum(1), width, color=FOR, label="for")
+    axes[3].bar(centres, np.minimum(attribution, 0).sum(1), width, color=AGAINST, label="against")
+    axes[3].axhline(0, color=INK, linewidth=0.5)
+    axes[3].set_ylabel("per frame")
+    axes[3].legend(loc="upper right", fontsize=7, frameon=False, ncols=2)
+
+    axes[4].pcolormesh(frames, dims, mask.T, cmap="Greys", vmin=0, vmax=1, rasterized=True)
+    axes[4].set_ylabel("kept elements")
+    axes[4].set_xlabel("time (s)")
+    axes[4].set_xlim(0, seconds)
+    for axis in axes:
+        axis.tick_params(labelsize=7)
+        axis.yaxis.label.set_size(8)
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def save_figure(path: str | os.PathLike, figure: Figure) -> None:
+    """Write a figure as PNG at 150 dots per inch, whole or not at all."""
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=150)
+
+
+def mono_of(audio: np.ndarray) -> np.ndarray:
+    """Mean over channels, `[n]`."""
+    return audio if audio.ndim == 1 else audio.mean(1)
+
+
+def _spectrogram_db(audio: np.ndarray, window: int) -> np.ndarray:
+    """Power in dB below the loudest bin, `[frames, bins]`; Hann window, a quarter of it apart."""
+    padded = np.pad(audio, window // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, window)[:: window // 4]
+    power = np.abs(np.fft.rfft(frames * np.hanning(window))) ** 2
+    return 10 * np.log10(np.maximum(power, 1e-12) / max(power.max(), 1e-12))

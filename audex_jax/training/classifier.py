@@ -1,0 +1,251 @@
+"""Training a classifier on the latents of a frozen codec.
+
+Every training clip is encoded a few times, once, before training: as it is; changed (shifted in time, mixed with
+noise); and after a round trip through the decoder, plain and with elements replaced. The last two matter because an
+explanation is judged by encoding and classifying it again: the classifier has to read what the codec hands out.
+"""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+
+from audex_jax.classifier import ClassifierConfig, LatentClassifier
+from audex_jax.codec import Encodec
+from audex_jax.pipeline import latent_of, loudness_of, valid_frames
+from audex_jax.training.codec import edit
+from audex_jax.training.state import TrainingCheckpoints
+from audex_jax.types import Array, Float, Int, Latent, Valid
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifierRecipe:
+    """Everything that determines a classifier training, given the codec and the data.
+
+    Attributes:
+        epochs, patience: most epochs, and epochs without a better validation accuracy after which it stops.
+        batch, learning_rate, weight_decay: of AdamW with a linear warm-up and a cosine decay over `epochs`.
+        dropout, label_smoothing: regularisation.
+        edited: share of a batch's clips whose latents get random elements replaced.
+        variants: times that each training clip is encoded (1 is the clip as it is).
+        seed: of weights, order and augmentation.
+    """
+
+    epochs: int = 40
+    patience: int = 10
+    batch: int = 64
+    learning_rate: float = 7e-4
+    weight_decay: float = 0.03
+    dropout: float = 0.15
+    label_smoothing: float = 0.1
+    edited: float = 0.25
+    variants: int = 6
+    seed: int = 0
+
+
+def change(clip: np.ndarray, length: int, rng: np.random.Generator) -> np.ndarray:
+    """A clip shifted by up to 0.15 of `length`, played up to 10 % faster or slower, with noise 10 to 40 dB below it."""
+    speed = rng.uniform(0.9, 1.1)
+    where = np.arange(0, len(clip) - 1, speed)
+    clip = np.interp(where, np.arange(len(clip)), clip)
+    shift = round(rng.uniform(-0.15, 0.15) * length)
+    clip = np.pad(clip, (shift, 0)) if shift > 0 else clip[-shift:]
+    level = np.sqrt(np.mean(np.square(clip))) + 1e-5
+    noise = rng.standard_normal(len(clip)) * level * 10 ** (-rng.uniform(10, 40) / 20)
+    return (clip + noise)[:length].astype(np.float32)
+
+
+@functools.partial(jax.jit, static_argnames="bandwidth")
+def _encode(codec: Encodec, audio: Array, lengths: Array, bandwidth: float | None) -> Latent:
+    return latent_of(codec, audio, lengths, bandwidth)
+
+
+@functools.partial(jax.jit, static_argnames="bandwidth")
+def _round_trip(
+    codec: Encodec, audio: Array, lengths: Array, key: Array, edited: Array, bandwidth: float | None
+) -> Latent:
+    """Latents of what the decoder makes of the clips' latents, those of `edited` clips with elements replaced."""
+    latent = latent_of(codec, audio, lengths, bandwidth)
+    latent = jnp.where(edited[:, None, None], edit(latent, key), latent)
+    inside = jnp.arange(audio.shape[1]) < lengths[:, None]
+    decoded = codec.decode(latent)[:, : audio.shape[1]] * inside[..., None] * loudness_of(codec, audio, lengths)
+    return latent_of(codec, decoded, lengths, bandwidth)
+
+
+def encode_clips(
+    codec: Encodec,
+    clips: Sequence[np.ndarray],
+    clip_samples: int,
+    bandwidth: float | None,
+    variant: int,
+    seed: int,
+    report: Callable[[int], None] = lambda done: None,
+    batch: int = 16,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Latents of all clips in one variant.
+
+    Args:
+        codec: frozen codec.
+        clips: mono recordings `[n]` at the codec's rate.
+        clip_samples: length that they are cut or padded to.
+        bandwidth: of the latents, kilobits per second; None for continuous ones.
+        variant: 0 as they are; 1 after a round trip; odd ones above after a round trip of the changed clip, half of
+            them edited; even ones the changed clip.
+        seed: of changes and edits.
+        report: called with the number of clips done.
+        batch: clips a step.
+
+    Returns:
+        Latents `[clips, t, d]` (float16) and the mask of valid frames `[clips, t]`.
+    """
+    hop, channels = codec.config.hop, codec.config.channels
+    latents, valids = [], []
+    for start in range(0, len(clips), batch):
+        chosen = list(clips[start : start + batch])
+        if variant >= 2:
+            chosen = [
+                change(clip, clip_samples, np.random.default_rng([seed, variant, start + i]))
+                for i, clip in enumerate(chosen)
+            ]
+        lengths = np.array([min(len(clip), clip_samples) for clip in chosen] + [clip_samples] * (batch - len(chosen)))
+        audio = np.zeros((batch, clip_samples, channels), np.float32)
+        for row, clip in enumerate(chosen):
+            audio[row, : lengths[row]] = clip[: lengths[row], None]
+        if variant % 2:
+            key = jax.random.fold_in(jax.random.key(seed), variant * 1_000_003 + start)
+            edited = (np.arange(batch) % 2 == 0) & (variant > 1)
+            latent = _round_trip(codec, audio, lengths, key, edited, bandwidth)
+        else:
+            latent = _encode(codec, audio, lengths, bandwidth)
+        latents.append(np.asarray(latent, np.float16)[: len(chosen)])
+        valids.append(np.asarray(valid_frames(lengths, latent.shape[1], hop))[: len(chosen)])
+        report(start + len(chosen))
+    return np.concatenate(latents), np.concatenate(valids)
+
+
+def logits_of(classifier: LatentClassifier, latents: Latent, valid: Valid) -> Float[Array, "b k"]:
+    return jax.vmap(classifier)(latents, valid)
+
+
+@jax.jit
+def _predict(classifier: LatentClassifier, latents: Array, valid: Valid) -> Int[Array, " b"]:
+    return logits_of(classifier, latents.astype(jnp.float32), valid).argmax(-1)
+
+
+def predict(classifier: LatentClassifier, latents: np.ndarray, valid: np.ndarray, batch: int = 64) -> np.ndarray:
+    """Predicted classes `[clips]` of latents `[clips, t, d]`."""
+    found = []
+    for start in range(0, len(latents), batch):
+        rows = slice(start, start + batch)
+        missing = batch - len(latents[rows])
+        padded = [np.pad(a[rows], [(0, missing)] + [(0, 0)] * (a.ndim - 1), mode="edge") for a in (latents, valid)]
+        found.append(np.asarray(_predict(classifier, *padded))[: batch - missing])
+    return np.concatenate(found)
+
+
+def optimizer(recipe: ClassifierRecipe, steps_per_epoch: int) -> optax.GradientTransformation:
+    total = recipe.epochs * steps_per_epoch
+    schedule = optax.warmup_cosine_decay_schedule(0.0, recipe.learning_rate, min(200, total // 10 + 1), total)
+    return optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, weight_decay=recipe.weight_decay))
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=(3, 4))
+def _train_step(
+    config: ClassifierConfig,
+    recipe: ClassifierRecipe,
+    steps_per_epoch: int,
+    params: dict,
+    opt_state: tuple,
+    latents: Array,
+    valid: Valid,
+    labels: Int[Array, " b"],
+    key: Array,
+) -> tuple[dict, tuple, Array]:
+    k_edit, k_which, k_drop = jax.random.split(key, 3)
+    latents = latents.astype(jnp.float32)
+    which = jax.random.bernoulli(k_which, recipe.edited, (len(latents), 1, 1))
+    latents = jnp.where(which, edit(latents, k_edit), latents)
+    targets = optax.smooth_labels(jax.nn.one_hot(labels, config.classes), recipe.label_smoothing)
+
+    def objective(params):
+        classifier = classifier_of(config, params)
+        keys = jax.random.split(k_drop, len(latents))
+        apply = jax.vmap(lambda z, v, k: classifier(z, v, recipe.dropout, k))
+        return optax.softmax_cross_entropy(apply(latents, valid, keys), targets).mean()
+
+    loss, gradients = jax.value_and_grad(objective)(params)
+    updates, opt_state = optimizer(recipe, steps_per_epoch).update(gradients, opt_state, params)
+    return optax.apply_updates(params, updates), opt_state, loss
+
+
+def classifier_of(config: ClassifierConfig, params: dict) -> LatentClassifier:
+    graph, state = nnx.split(nnx.eval_shape(lambda: LatentClassifier(config, rngs=nnx.Rngs(0))))
+    nnx.replace_by_pure_dict(state, params)
+    return nnx.merge(graph, state)
+
+
+def train_classifier(
+    config: ClassifierConfig,
+    recipe: ClassifierRecipe,
+    train: tuple[np.ndarray, np.ndarray, np.ndarray],
+    val: tuple[np.ndarray, np.ndarray, np.ndarray],
+    directory: pathlib.Path,
+    report: Callable[[int, float, float], None] = lambda epoch, loss, accuracy: None,
+) -> LatentClassifier:
+    """Train until the validation accuracy stops rising; the same call after a kill goes on where it was.
+
+    Args:
+        config: the classifier's shape.
+        recipe: the training's settings.
+        train: latents `[clips, variants, t, d]`, valid frames `[clips, variants, t]` and labels `[clips]`; each epoch
+            sees every clip once, in a random variant.
+        val: latents `[clips, t, d]`, valid frames `[clips, t]`, labels `[clips]`.
+        directory: where training state is kept.
+        report: called after each epoch with its number, mean loss and validation accuracy.
+
+    Returns:
+        The classifier of the best epoch.
+    """
+    latents, valid, labels = train
+    steps = max(1, len(labels) // recipe.batch)
+    size = min(recipe.batch, len(labels))
+
+    def initial() -> dict:
+        params = nnx.to_pure_dict(nnx.state(LatentClassifier(config, rngs=nnx.Rngs(recipe.seed))))
+        best = {"params": jax.tree.map(jnp.copy, params), "accuracy": jnp.zeros(()), "epoch": jnp.zeros((), jnp.int32)}
+        state = optimizer(recipe, steps).init(params)
+        return {"params": params, "optimizer": state, "epoch": jnp.zeros((), jnp.int32), "best": best}
+
+    with TrainingCheckpoints(directory) as checkpoints:
+        state = checkpoints.restore(initial)
+        for epoch in range(int(state["epoch"]), recipe.epochs):
+            if epoch - int(state["best"]["epoch"]) > recipe.patience:
+                break
+            rng = np.random.default_rng([recipe.seed, epoch])
+            order, variant = rng.permutation(len(labels)), rng.integers(latents.shape[1], size=len(labels))
+            params, opt_state, total = state["params"], state["optimizer"], jnp.zeros(())
+            for step in range(steps):
+                rows = order[step * size : (step + 1) * size]
+                key = jax.random.fold_in(jax.random.key(recipe.seed), epoch * steps + step)
+                chosen = (latents[rows, variant[rows]], valid[rows, variant[rows]], labels[rows])
+                params, opt_state, loss = _train_step(config, recipe, steps, params, opt_state, *chosen, key)
+                total += loss
+            accuracy = float((predict(classifier_of(config, params), val[0], val[1]) == val[2]).mean())
+            best = state["best"]
+            if accuracy > float(best["accuracy"]):
+                best = {
+                    "params": jax.tree.map(jnp.copy, params),
+                    "accuracy": jnp.asarray(accuracy),
+                    "epoch": jnp.asarray(epoch + 1, jnp.int32),
+                }
+            count = jnp.asarray(epoch + 1, jnp.int32)
+            state = {"params": params, "optimizer": opt_state, "epoch": count, "best": best}
+            checkpoints.save(epoch + 1, state)
+            report(epoch + 1, float(total) / steps, accuracy)
+    return classifier_of(config, state["best"]["params"])
