@@ -1,5 +1,6 @@
 """The engine: every array of the model is filled, every tensor of the file is used, or one error says what is not."""
 
+import functools
 import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -94,9 +95,10 @@ def convert_classifier(source: Source, heads: int = 8) -> LatentClassifier:
     return module_from(lambda: LatentClassifier(config, rngs=nnx.Rngs(0)), arrays, source.name)
 
 
-def codec_targets(config: EncodecConfig) -> list[Target]:
+@functools.cache
+def codec_targets(config: EncodecConfig) -> tuple[Target, ...]:
     """All arrays of a codec, with the tensors that they are made of."""
-    return _targets(lambda: Encodec(config, rngs=nnx.Rngs(0)), names.CODEC, names.CODEC_PATHS)
+    return tuple(_targets(lambda: Encodec(config, rngs=nnx.Rngs(0)), names.CODEC, names.CODEC_PATHS))
 
 
 def _config(source: Source, model: str) -> EncodecConfig:
@@ -168,7 +170,7 @@ def _canonical(tensors: dict[str, np.ndarray], renames: Renames) -> tuple[dict[s
 
 
 def _fill(
-    source: str, targets: list[Target], renames: Renames, tensors: dict[str, np.ndarray]
+    source: str, targets: Sequence[Target], renames: Renames, tensors: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     canonical, faults = _canonical(tensors, renames)
     used = {name: canonical[name] for target in targets for name in target.tensors if name in canonical}
@@ -185,7 +187,7 @@ def _fill(
     }
 
 
-def _faults(targets: list[Target], canonical: dict[str, Tensor]) -> list[str]:
+def _faults(targets: Sequence[Target], canonical: dict[str, Tensor]) -> list[str]:
     """Tensors that are missing, or of the wrong shape or type."""
     faults = []
     for target in targets:
@@ -202,7 +204,7 @@ def _faults(targets: list[Target], canonical: dict[str, Tensor]) -> list[str]:
     return faults
 
 
-def _left_over(targets: list[Target], canonical: dict[str, Tensor]) -> list[str]:
+def _left_over(targets: Sequence[Target], canonical: dict[str, Tensor]) -> list[str]:
     """Tensors that no array is made of and that no row of `names.IGNORED` excuses."""
     used = {name for target in targets for name in target.tensors}
     excused = re.compile("|".join(pattern for pattern, _ in names.IGNORED))

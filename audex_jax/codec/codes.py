@@ -98,7 +98,7 @@ def load(path: str | os.PathLike) -> CodedClip:
     if not pathlib.Path(path).is_file():
         raise CodesError(f"{path}: no such file; `audex encode` writes it")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
             fields = {name: file[name] for name in CodedClip._fields}
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise CodesError(f"{path}: not a file of codes, or cut short ({error}); encode the recording again") from None

@@ -107,7 +107,7 @@ def reconstruct(codec: Encodec, audio: Audio, bandwidth: float | None = None) ->
     return decode_segments(codec, segments, audio.shape[1])
 
 
-def overlap_add(pieces: Sequence[Audio], stride: int) -> Audio:
+def overlap_add(pieces: Sequence[Float[Array, "b _ c"]], stride: int) -> Audio:
     """Sum pieces that start `stride` samples apart, weighted by a triangle and divided by the sum of weights.
 
     The triangle is that of the first piece's length; shorter pieces use its beginning. Where only one piece lies the

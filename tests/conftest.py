@@ -1,0 +1,57 @@
+"""What all tests share: fake devices, shape checks, seeded arrays. It must be loaded before JAX is."""
+
+import os
+
+os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
+
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from jaxtyping import install_import_hook
+
+# Every annotated shape in the codec is checked while the tests run. Only there: elsewhere functions answer bad input
+# with messages of their own, which the checker would forestall.
+install_import_hook("audex_jax.codec", "beartype.beartype")
+
+
+@pytest.fixture
+def rng(request) -> np.random.Generator:
+    """Random numbers that depend on nothing but the test's name."""
+    return np.random.default_rng(list(request.node.name.encode()))
+
+
+@pytest.fixture
+def normal(rng) -> Callable[..., jax.Array]:
+    """Draws float32 arrays of a given shape."""
+    return lambda *shape: jnp.asarray(rng.normal(size=shape), jnp.float32)
+
+
+@pytest.fixture
+def strict_dtypes():
+    """Implicit promotion of dtypes raises."""
+    with jax.numpy_dtype_promotion("strict"):
+        yield
+
+
+@pytest.fixture(scope="session")
+def codec_of() -> Callable:
+    """Codecs with random weights for a config and a seed, made once each; drawn by NumPy, which compiles nothing."""
+    from audex_jax.codec import Encodec
+
+    @functools.cache
+    def build(config, seed: int = 0):
+        rng = np.random.default_rng(seed)
+
+        def draw(leaf):
+            fan_in = max(1, leaf.size // leaf.shape[-1]) if leaf.ndim > 1 else 10
+            return jnp.asarray(rng.normal(size=leaf.shape) / np.sqrt(fan_in), jnp.float32)
+
+        graph, state = nnx.split(nnx.eval_shape(lambda: Encodec(config, rngs=nnx.Rngs(0))))
+        return nnx.merge(graph, jax.tree.map(draw, state))
+
+    return build
