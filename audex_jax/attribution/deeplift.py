@@ -63,8 +63,8 @@ def deeplift(f: ScalarFunction, latent: ClipLatent, baseline: Array | float) -> 
         ValueError: as in `integrated_gradients`.
 
     >>> import jax, jax.numpy as jnp
-    >>> deeplift(lambda z: jax.nn.relu(z.sum() - 1), jnp.array([[2.0, 1.0]]), 0.0).attribution.round(3).tolist()
-    [[1.333, 0.667]]
+    >>> deeplift(lambda z: jax.nn.relu(z.sum() - 1), jnp.array([[3.0, 1.0]]), 0.0).attribution.tolist()
+    [[2.25, 0.75]]
     """
     baseline = broadcast_baseline(baseline, latent)
     value, baseline_value = ends(f, latent, baseline)

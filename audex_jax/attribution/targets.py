@@ -11,6 +11,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from audex_jax.types import Array, ClipLatent, Float, Int
 
@@ -55,7 +56,7 @@ def logits_of(classify: Classify, labels: Int[Array, " m"]) -> Callable[[ClipLat
 
 def _pick(logits: Array, label: Label | Array) -> Array:
     classes = logits.shape[-1]
-    if not isinstance(label, jax.core.Tracer):
+    if not isinstance(label, Tracer):
         wrong = [int(one) for one in np.ravel(np.asarray(label)) if not 0 <= one < classes]
         if wrong:
             raise ValueError(f"label {wrong[0]} is unknown: the classifier has {classes}, numbered 0 to {classes - 1}")
