@@ -1,0 +1,100 @@
+"""Who may import whom: the arrows of the architecture, read off the source, and a proof that a breach is found."""
+
+import ast
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+import audex_jax
+
+PACKAGE = pathlib.Path(audex_jax.__file__).parent
+ROOT = PACKAGE.parent
+
+# module prefix -> prefixes inside the package that it may import. The longest prefix that matches counts.
+ALLOWED = {
+    "audex_jax.types": (),
+    "audex_jax.codec.config": (),
+    "audex_jax.codec.conv": ("audex_jax.types",),
+    "audex_jax.codec.seanet": ("audex_jax.types", "audex_jax.codec.config", "audex_jax.codec.conv"),
+    "audex_jax.codec.quantizer": ("audex_jax.types", "audex_jax.codec.config"),
+    "audex_jax.codec": ("audex_jax.types", "audex_jax.codec", "audex_jax.audio"),
+    "audex_jax.classifier": ("audex_jax.types",),
+    "audex_jax.attribution": ("audex_jax.types", "audex_jax.attribution"),
+    "audex_jax.explanation": ("audex_jax.types", "audex_jax.attribution"),
+    "audex_jax.audio": (),
+    "audex_jax.progress": (),
+    "audex_jax.data": ("audex_jax.audio", "audex_jax.data", "audex_jax.progress"),
+    "audex_jax.checkpoint": ("audex_jax.codec", "audex_jax.classifier"),
+    "audex_jax.pipeline": (
+        "audex_jax.types", "audex_jax.codec", "audex_jax.classifier", "audex_jax.attribution", "audex_jax.explanation",
+    ),
+}  # fmt: skip
+NO_JAX = ("audex_jax.audio", "audex_jax.data", "audex_jax.progress")
+FOREIGN = {"torch", "transformers", "captum", "tensorflow", "weights_conversion"}
+
+
+def imports_of(source: str) -> set[str]:
+    """Absolute module names that a source imports, at any depth of nesting."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def breaches(module: str, source: str) -> list[str]:
+    def below(name: str, prefix: str) -> bool:
+        return name == prefix or name.startswith(prefix + ".")
+
+    imported = imports_of(source)
+    found = [f"{module} imports {name}" for name in imported if name.split(".")[0] in FOREIGN]
+    if any(below(module, prefix) for prefix in NO_JAX):
+        found += [f"{module} imports {name}" for name in imported if name.split(".")[0] in ("jax", "flax")]
+    rules = [prefix for prefix in ALLOWED if below(module, prefix)]
+    if rules:
+        allowed = ALLOWED[max(rules, key=len)]
+        inside = [name for name in imported if name.startswith("audex_jax.")]
+        found += [f"{module} imports {name}" for name in inside if not any(below(name, prefix) for prefix in allowed)]
+    return found
+
+
+def modules() -> list[tuple[str, pathlib.Path]]:
+    paths = sorted(PACKAGE.rglob("*.py"))
+    return [(".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"), p) for p in paths]
+
+
+@pytest.mark.parametrize(("module", "path"), [pytest.param(*m, id=m[0]) for m in modules()])
+def test_module_imports_only_what_it_may(module, path):
+    allowed_elsewhere = {"audex_jax.cli.convert", "audex_jax.cli.export"}  # commands of the converter
+    found = breaches(module, path.read_text())
+    if module in allowed_elsewhere:
+        found = [breach for breach in found if "weights_conversion" not in breach]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("audex_jax.attribution.rivals", "from audex_jax.codec import Encodec"),
+        ("audex_jax.audio", "def f():\n    import jax"),
+        ("audex_jax.codec.conv", "from audex_jax.codec.model import Encodec"),
+        ("audex_jax.batch", "import torch.nn"),
+    ],
+)
+def test_a_breach_is_found(module, source):
+    assert breaches(module, source)
+
+
+def test_nothing_foreign_is_loaded_by_the_library():
+    code = (
+        "import sys, pkgutil, importlib, audex_jax\n"
+        "for m in pkgutil.walk_packages(audex_jax.__path__, 'audex_jax.'):\n"
+        "    importlib.import_module(m.name)\n"
+        "print(sorted({'torch', 'transformers', 'captum', 'tensorflow'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
