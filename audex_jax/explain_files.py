@@ -52,6 +52,11 @@ class FileResult:
         return text
 
 
+def demo_clips() -> list[pathlib.Path]:
+    """The recordings that come with the package, spoken by a synthesiser."""
+    return audio_files(pathlib.Path(__file__).parent / "models" / "demo")
+
+
 def list_inputs(inputs: Sequence[str]) -> list[pathlib.Path]:
     """Recordings that `inputs` stand for: files, all recordings below folders, `demo` for the bundled clips.
 
@@ -60,8 +65,10 @@ def list_inputs(inputs: Sequence[str]) -> list[pathlib.Path]:
     """
     found: list[pathlib.Path] = []
     for name in inputs:
-        path = pathlib.Path(__file__).parent / "models" / "demo" if name == "demo" else pathlib.Path(name)
-        if path.is_dir():
+        path = pathlib.Path(name)
+        if name == "demo":
+            found += demo_clips()
+        elif path.is_dir():
             files = audio_files(path)
             if not files:
                 raise AudioError(f"{path}: no audio in this folder; expected WAV, FLAC, OGG or MP3 files")

@@ -55,3 +55,19 @@ def codec_of() -> Callable:
         return nnx.merge(graph, jax.tree.map(draw, state))
 
     return build
+
+
+@pytest.fixture(scope="session")
+def tiny_explainer(codec_of):
+    """An explainer for three labels with random weights; its codec normalises loudness as the bundled one does."""
+    import dataclasses
+
+    from audex_jax.classifier import ClassifierConfig, LatentClassifier
+    from audex_jax.codec.config import TINY
+    from audex_jax.explainer import Explainer
+    from audex_jax.pipeline import Weights
+
+    config = ClassifierConfig(dim=TINY.dim, classes=3, frames=100, width=8, layers=1, heads=2, feed_forward=16)
+    classifier = LatentClassifier(config, rngs=nnx.Rngs(1))
+    codec = codec_of(dataclasses.replace(TINY, normalize=True))
+    return Explainer(Weights(codec, classifier, jnp.full(TINY.dim, 0.1)), ("down", "left", "up"), 1.0, None)

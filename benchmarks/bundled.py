@@ -1,0 +1,205 @@
+"""Does a bundled explainer hold what its card says, its explanations judged as latents and as audio?
+
+    python -m benchmarks.bundled DATA [--model mini-speech-commands] [--limit 300] [--json FILE]
+
+DATA is the labelled folder that the explainer was trained on; its test split is used. Figures: STOI and level of the
+codec's reconstruction, accuracy and agreement of the classifier, completeness gap against the number of points, and
+agreement when a share of the latent is kept, change of prediction when it is deleted, for every ranking.
+"""
+
+import argparse
+import functools
+import json
+import time
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from audex_jax.attribution import integrated_gradients
+from audex_jax.audio import level_db
+from audex_jax.compilation import use_compilation_cache
+from audex_jax.data.clips import read_clips
+from audex_jax.data.folder import read_folder
+from audex_jax.explainer import Explainer, load_explainer
+from audex_jax.explanation import RANKINGS, edit
+from audex_jax.pipeline import Settings, filler_latent, latent_of, loudness_of, valid_frames
+
+SHARES = (0.05, 0.1, 0.2, 0.3, 0.417, 0.5, 0.7, 0.9)
+STEPS = (16, 64, 256, 1024)
+BATCH = 16
+
+
+@functools.partial(jax.jit, static_argnames="bandwidth")
+def reconstruct(codec, audio, lengths, bandwidth):
+    return codec.decode(latent_of(codec, audio, lengths, bandwidth))[:, : audio.shape[1]] * loudness_of(
+        codec, audio, lengths
+    )
+
+
+@functools.partial(jax.jit, static_argnames="bandwidth")
+def classify_audio(weights, audio, lengths, bandwidth):
+    latent = latent_of(weights.codec, audio, lengths, bandwidth)
+    valid = valid_frames(lengths, latent.shape[1], weights.codec.config.hop)
+    return latent, valid, jax.vmap(weights.classifier)(latent, valid)
+
+
+@functools.partial(jax.jit, static_argnames="settings")
+def attribute(weights, latent, valid, target, settings):
+    filler = filler_latent(weights, latent.shape[1], settings)
+
+    def one(z, v, c):
+        f = lambda x: weights.classifier(x, v)[c]  # noqa: E731
+        return integrated_gradients(f, z, filler, rule=settings.rule, steps=settings.steps, chunk=settings.chunk)
+
+    return jax.vmap(one)(latent, valid, target)
+
+
+@functools.partial(jax.jit, static_argnames=("settings", "bandwidth"))
+def judge(weights, audio, lengths, latent, valid, attribution, share, settings, bandwidth):
+    """Classes of kept and deleted, as latents and through the audio: `[4, b]`."""
+    codec, samples = weights.codec, audio.shape[1]
+    filler = filler_latent(weights, latent.shape[1], settings)
+    rank = RANKINGS[settings.ranking]
+    edited = jax.vmap(lambda z, a, v: edit(z, rank(a, z, filler), v, share, filler))(latent, attribution, valid)
+    both = jnp.concatenate([edited.kept, edited.deleted])
+    twice, valid2 = jnp.tile(lengths, 2), jnp.tile(valid, (2, 1))
+    inside = (jnp.arange(samples) < twice[:, None])[..., None]
+    sounds = codec.decode(both)[:, :samples] * inside * jnp.tile(loudness_of(codec, audio, lengths), (2, 1, 1))
+    again = latent_of(codec, sounds, twice, bandwidth)
+    classify = jax.vmap(weights.classifier)
+    return jnp.concatenate([classify(both, valid2), classify(again, valid2)]).argmax(-1).reshape(4, -1)
+
+
+def batches(explainer: Explainer, clips: list[np.ndarray]):
+    """Batches of equal size `(audio, lengths, how many of them are real)`."""
+    for start in range(0, len(clips), BATCH):
+        chosen = [clip[: explainer.clip_samples] for clip in clips[start : start + BATCH]]
+        yield *explainer.pad(chosen + chosen[:1] * (BATCH - len(chosen))), len(chosen)
+
+
+def codec_figures(explainer: Explainer, clips: list[np.ndarray], bandwidth: float | None) -> dict:
+    """STOI (of the clips with enough speech for it) and level of the reconstruction against the clip."""
+    from pystoi import stoi
+
+    scores, levels, undefined = [], [], 0
+    for audio, lengths, real in batches(explainer, clips):
+        sounds = np.asarray(reconstruct(explainer.weights.codec, audio, lengths, bandwidth)).mean(-1)
+        for row in range(real):
+            own, made = audio[row, : lengths[row]].mean(-1), sounds[row, : lengths[row]]
+            levels.append(level_db(made) - level_db(own))
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                try:
+                    scores.append(stoi(own, made, explainer.sample_rate))
+                except Warning:
+                    undefined += 1
+    return {
+        "stoi": float(np.mean(scores)),
+        "stoi_undefined": undefined,
+        "level_db": float(np.mean(levels)),
+        "level_abs_db": float(np.mean(np.abs(levels))),
+    }
+
+
+def classifier_figures(explainer: Explainer, clips: list[np.ndarray], labels: np.ndarray) -> dict:
+    original, decoded = [], []
+    codec, bandwidth = explainer.weights.codec, explainer.bandwidth
+    for audio, lengths, real in batches(explainer, clips):
+        original.append(np.asarray(classify_audio(explainer.weights, audio, lengths, bandwidth)[2])[:real])
+        inside = (np.arange(audio.shape[1]) < lengths[:, None])[..., None]
+        sounds = reconstruct(codec, audio, lengths, bandwidth) * inside
+        decoded.append(np.asarray(classify_audio(explainer.weights, sounds, lengths, bandwidth)[2])[:real])
+    a, b = (np.concatenate(x).argmax(-1) for x in (original, decoded))
+    return {
+        "clips": len(a),
+        "accuracy": float((a == labels).mean()),
+        "accuracy_on_reconstruction": float((b == labels).mean()),
+        "agreement_on_reconstruction": float((a == b).mean()),
+    }
+
+
+def gap_figures(explainer: Explainer, clips: list[np.ndarray], default: Settings) -> list[dict]:
+    rows = []
+    for steps in sorted({default.steps, *STEPS}):
+        settings = Settings(steps=steps, filler=default.filler, rule=default.rule, chunk=default.chunk)
+        found = []
+        for audio, lengths, real in batches(explainer, clips):
+            latent, valid, logits = classify_audio(explainer.weights, audio, lengths, explainer.bandwidth)
+            path = attribute(explainer.weights, latent, valid, logits.argmax(-1), settings)
+            found.append(np.abs(np.asarray(path.gap / (path.value - path.baseline_value)))[:real])
+        gaps = np.concatenate(found)
+        rows.append({"steps": steps, "median": float(np.median(gaps)), "above_5_percent": float((gaps > 0.05).mean())})
+    return rows
+
+
+def fidelity_figures(explainer: Explainer, clips: list[np.ndarray], filler: str, rankings: list[str], shares) -> list:
+    """Agreement when kept and change when deleted, as latent and through the audio, per ranking and share."""
+    counts = {(r, s): np.zeros(4) for r in rankings for s in shares}
+    base = Settings(filler=filler)
+    for audio, lengths, real in batches(explainer, clips):
+        latent, valid, logits = classify_audio(explainer.weights, audio, lengths, explainer.bandwidth)
+        predicted = logits.argmax(-1)
+        path = attribute(explainer.weights, latent, valid, predicted, base)
+        for ranking, share in counts:
+            settings = Settings(filler=filler, ranking=ranking)
+            classes = judge(
+                explainer.weights, audio, lengths, latent, valid, path.attribution, share, settings, explainer.bandwidth
+            )
+            same = np.asarray(classes == predicted)[:, :real].sum(1)
+            counts[ranking, share] += [same[0], same[2], real - same[1], real - same[3]]
+    names = ("keep_latent", "keep_audio", "delete_latent", "delete_audio")
+    return [
+        {
+            "filler": filler,
+            "ranking": ranking,
+            "share": share,
+            **dict(zip(names, (c / len(clips)).tolist(), strict=True)),
+        }
+        for (ranking, share), c in counts.items()
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", metavar="DATA")
+    parser.add_argument("--model", default="mini-speech-commands")
+    parser.add_argument("--limit", type=int, default=300, help="clips for the explanations' figures (default: 300)")
+    parser.add_argument("--fillers", default="zero,mean,noise")
+    parser.add_argument("--rankings", default=",".join(RANKINGS))
+    parser.add_argument("--shares", default=",".join(map(str, SHARES)))
+    parser.add_argument("--json", metavar="FILE")
+    arguments = parser.parse_args()
+    use_compilation_cache()
+    explainer = load_explainer(arguments.model)
+    test = read_folder(arguments.data, explainer.labels).split("test")
+    clips = read_clips([c.path for c in test], explainer.sample_rate, quiet=True)
+    labels = np.array([explainer.labels.index(c.label) for c in test])
+    some = [clips[i] for i in np.random.default_rng(0).permutation(len(clips))[: arguments.limit]]
+    config, results, started = explainer.weights.codec.config, {}, time.monotonic()
+
+    for name, bandwidth in (("continuous", None), (f"{config.bandwidths[-1]:g} kbps", config.bandwidths[-1])):
+        results[f"codec, {name}"] = codec_figures(explainer, clips, bandwidth)
+        print(name, results[f"codec, {name}"], flush=True)
+    results["classifier"] = classifier_figures(explainer, clips, labels)
+    print(results["classifier"], flush=True)
+    results["gap"] = gap_figures(explainer, some, Settings())
+    for row in results["gap"]:
+        print(row, flush=True)
+    results["fidelity"] = []
+    shares = [float(s) for s in arguments.shares.split(",")]
+    for filler in arguments.fillers.split(","):
+        rows = fidelity_figures(explainer, some, filler, arguments.rankings.split(","), shares)
+        results["fidelity"] += rows
+        for row in rows:
+            print("  ".join(f"{v:.3f}" if isinstance(v, float) else f"{v:<9}" for v in row.values()), flush=True)
+    results["clips"] = len(some)
+    results["seconds"] = time.monotonic() - started
+    if arguments.json:
+        with open(arguments.json, "w", encoding="utf-8") as file:
+            json.dump(results, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()
