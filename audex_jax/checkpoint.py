@@ -108,8 +108,9 @@ def save_bundle(
         if directory.exists():
             shutil.rmtree(directory)
         staging.rename(directory)
-    except OSError as error:
-        raise BundleError(f"{directory}: writing failed ({error.strerror or error}); nothing was kept") from None
+    except (OSError, safetensors.SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise BundleError(f"{directory}: writing failed ({reason}); nothing was kept") from None
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
