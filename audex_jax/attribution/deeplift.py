@@ -19,7 +19,13 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
-from audex_jax.attribution.integrated_gradients import PathAttribution, ScalarFunction, broadcast_baseline, ends
+from audex_jax.attribution.integrated_gradients import (
+    PathAttribution,
+    ScalarFunction,
+    broadcast_baseline,
+    ends,
+    with_gap,
+)
 from audex_jax.types import Array, ClipLatent
 
 NESTED = frozenset(("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "checkpoint"))
@@ -75,7 +81,7 @@ def deeplift(f: ScalarFunction, latent: ClipLatent, baseline: Array | float) -> 
         return result.clip if isinstance(result, _Pair) else result
 
     attribution = jax.grad(rescaled)(latent) * (latent - baseline)
-    return PathAttribution(attribution, value, baseline_value, attribution.sum() - (value - baseline_value))
+    return with_gap(attribution, value, baseline_value, points=1)
 
 
 def _run(jaxpr: Any, consts: list, arguments: list) -> list:

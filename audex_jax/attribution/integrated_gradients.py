@@ -6,17 +6,20 @@ Sundararajan et al., "Axiomatic Attribution for Deep Networks", arXiv 1703.01365
 the points of `quadrature`, a chunk of them at a time, so that memory never depends on their number.
 """
 
+import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from audex_jax.attribution.automatic import refine
 from audex_jax.attribution.chunks import weighted_sum
 from audex_jax.attribution.quadrature import nodes_and_weights
-from audex_jax.types import Array, Attribution, ClipLatent, Float
+from audex_jax.types import Array, Attribution, ClipLatent, Float, Int
 
+FLOOR = 1e-3  # differences |F(z) - F(z0)| below this, in units of F, leave nothing to explain
 Scalar = Float[Array, ""]
 ScalarFunction = Callable[[ClipLatent], Scalar]
 
@@ -29,12 +32,17 @@ class PathAttribution(NamedTuple):
         value: F at the clip.
         baseline_value: F at the baseline.
         gap: completeness gap, sum of the attribution - (F(z) - F(z0)); 0 for an exact integral.
+        points: gradients that were taken along the path.
+        overlap: with automatic steps, the estimated share of the top elements that more points would confirm; NaN
+            where the number of steps was given, since nothing was compared.
     """
 
     attribution: Attribution
     value: Scalar
     baseline_value: Scalar
     gap: Scalar
+    points: Int[Array, ""]
+    overlap: Scalar
 
 
 def integrated_gradients(
@@ -43,8 +51,12 @@ def integrated_gradients(
     baseline: Array | float,
     *,
     rule: str = "riemann-middle",
-    steps: int = 16,
+    steps: int | Literal["auto"] = 16,
     chunk: int = 8,
+    overlap: float = 0.99,
+    share: float = 0.2,
+    tolerance: float = 0.05,
+    most: int = 129,
 ) -> PathAttribution:
     """Integrated Gradients of one clip; map it over clips with `jax.vmap`.
 
@@ -52,9 +64,13 @@ def integrated_gradients(
         f: what is explained: any JAX function of one latent `[t, d]` that returns a scalar, for example a logit.
         latent: the clip z, `[t, d]`.
         baseline: the "nothing" z0 that the clip is compared with; any shape that broadcasts to `[t, d]`.
-        rule: quadrature rule, see `nodes_and_weights`.
-        steps: number of points on the path.
+        rule: quadrature rule, see `nodes_and_weights`; not used with automatic steps.
+        steps: number of points on the path, or "auto" for as many as the ranking needs (see `automatic`).
         chunk: points whose gradients are held in memory at once; changes memory and speed, not the result.
+        overlap, share: automatic steps stop when the top `share` of the elements is estimated to overlap by at least
+            `overlap` with that of the exact integral ...
+        tolerance: ... and the completeness gap is at most this share of |F(z) - F(z0)| ...
+        most: ... or when the next refinement would take more points than this.
 
     Returns:
         The attribution with its completeness gap.
@@ -70,10 +86,26 @@ def integrated_gradients(
     """
     baseline = broadcast_baseline(baseline, latent)
     value, baseline_value = ends(f, latent, baseline)
-    points, weights = nodes_and_weights(rule, steps)
-    mean_gradient = weighted_sum(path_gradient(f, latent, baseline), points, weights, chunk)
-    attribution = (latent - baseline) * mean_gradient
-    return PathAttribution(attribution, value, baseline_value, attribution.sum() - (value - baseline_value))
+    gradient = path_gradient(f, latent, baseline)
+    if steps != "auto":
+        nodes, weights = nodes_and_weights(rule, steps)
+        attribution = (latent - baseline) * weighted_sum(gradient, nodes, weights, chunk)
+        return with_gap(attribution, value, baseline_value, points=steps)
+
+    def adds_up(attribution: Attribution) -> Array:
+        difference = value - baseline_value
+        return jnp.abs(attribution.sum() - difference) <= tolerance * jnp.maximum(jnp.abs(difference), FLOOR)
+
+    refined = refine(
+        lambda place: (latent - baseline) * gradient(place),
+        adds_up,
+        overlap=overlap,
+        share=share,
+        most=most,
+        chunk=chunk,
+    )
+    result = with_gap(refined.attribution, value, baseline_value, points=0)
+    return result._replace(points=refined.points, overlap=refined.overlap)
 
 
 def integrated_gradients_of_each(
@@ -109,8 +141,7 @@ def integrated_gradients_of_each(
         lambda a: jacobian(baseline + a.astype(latent.dtype) * (latent - baseline)), points, weights, chunk
     )
     attribution = (latent - baseline)[None] * mean_gradient
-    gap = attribution.sum((1, 2)) - (values[0] - values[1])
-    return PathAttribution(attribution, values[0], values[1], gap)
+    return jax.vmap(functools.partial(with_gap, points=steps))(attribution, values[0], values[1])
 
 
 def expected_gradients(
@@ -156,7 +187,7 @@ def expected_gradients(
     attribution = weighted_sum(part, points, np.tile(weights, len(baselines)) / len(baselines), chunk)
     value = f(latent)
     baseline_value = jax.lax.map(f, baselines, batch_size=chunk).mean()
-    return PathAttribution(attribution, value, baseline_value, attribution.sum() - (value - baseline_value))
+    return with_gap(attribution, value, baseline_value, points=steps * len(baselines))
 
 
 def draw_baselines(key: Array, pool: Float[Array, "p t d"], count: int) -> Float[Array, "m t d"]:
@@ -170,7 +201,7 @@ def draw_baselines(key: Array, pool: Float[Array, "p t d"], count: int) -> Float
     return jax.random.choice(key, pool, (count,), replace=False)
 
 
-def relative_gap(result: PathAttribution, floor: float = 1e-3) -> Scalar:
+def relative_gap(result: PathAttribution, floor: float = FLOOR) -> Scalar:
     """Size of the completeness gap as a share of |F(z) - F(z0)|.
 
     Args:
@@ -182,6 +213,12 @@ def relative_gap(result: PathAttribution, floor: float = 1e-3) -> Scalar:
     """
     difference = jnp.abs(result.value - result.baseline_value)
     return jnp.where(difference >= floor, jnp.abs(result.gap) / jnp.maximum(difference, floor), jnp.nan)
+
+
+def with_gap(attribution: Attribution, value: Scalar, baseline_value: Scalar, points: int) -> PathAttribution:
+    """Result of `points` given points, with its completeness gap."""
+    gap = attribution.sum() - (value - baseline_value)
+    return PathAttribution(attribution, value, baseline_value, gap, jnp.int32(points), jnp.full_like(gap, jnp.nan))
 
 
 def path_gradient(f: ScalarFunction, latent: ClipLatent, baseline: ClipLatent) -> Callable[[Array], Attribution]:

@@ -111,8 +111,9 @@ def test_the_models_are_the_same(models):
 @pytest.mark.parametrize(
     "rule", ["gauss-legendre", "riemann-middle", "riemann-left", "riemann-right", "riemann-trapezoid"]
 )
-def test_integrated_gradients(models, rule, steps=11):
+def test_integrated_gradients(models, rule):
     f, model = models
+    steps = 11
     result = jax.jit(lambda z: ours.integrated_gradients(f, z, BASELINE, rule=rule, steps=steps))(Z)
     captum, delta = attr.IntegratedGradients(model).attribute(
         batch(Z),
