@@ -8,6 +8,7 @@ engine), `export` (the way back).
 
 from weights_conversion.convert import convert_classifier as convert_classifier
 from weights_conversion.convert import convert_codec as convert_codec
+from weights_conversion.convert import is_classifier as is_classifier
 from weights_conversion.errors import ConversionError as ConversionError
 from weights_conversion.export import export_codec as export_codec
 from weights_conversion.sources import read as read

@@ -54,6 +54,11 @@ def convert_codec(source: Source, model: str = "auto") -> Encodec:
     return module_from(lambda: Encodec(config, rngs=nnx.Rngs(0)), arrays, source.name)
 
 
+def is_classifier(source: Source) -> bool:
+    """Whether a checkpoint holds a transformer rather than a codec."""
+    return any(".self_attn." in name for name in source.tensors)
+
+
 def convert_classifier(source: Source, heads: int = 8) -> LatentClassifier:
     """The paper's classifier, or one of the same build around an `nn.TransformerEncoder`.
 

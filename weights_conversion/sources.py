@@ -157,7 +157,16 @@ def _read_pickle(path: pathlib.Path) -> tuple[dict[str, np.ndarray], EncodecConf
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ConversionError(_pickle_fault(path, str(error))) from None
-    except (RuntimeError, OSError, EOFError, KeyError, ValueError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+    except (
+        RuntimeError,
+        OSError,
+        EOFError,
+        KeyError,
+        ValueError,
+        AttributeError,
+        TypeError,
+        zipfile.BadZipFile,
+    ) as error:
         raise ConversionError(
             f"{path}: not a readable PyTorch file, or cut short ({_first_line(error)}); fetch it again"
         ) from None

@@ -1,4 +1,4 @@
-"""What several commands do with their arguments: find a bundle, read a recording for it, check an output's name."""
+"""What several commands do with their arguments: load a codec, read a recording for it, check an output's name."""
 
 import pathlib
 
@@ -7,20 +7,12 @@ import numpy as np
 from audex_jax import audio, checkpoint
 from audex_jax.cli import UsageError
 from audex_jax.codec import Encodec, EncodecConfig
-
-BUNDLED = pathlib.Path(__file__).parents[1] / "models"
-
-
-def find(name: str) -> pathlib.Path:
-    """Folder of the bundle that `name` stands for: a folder's path, or the name of a bundled model."""
-    path = pathlib.Path(name)
-    bundled = BUNDLED / name
-    return bundled if not path.exists() and (bundled / "bundle.json").is_file() else path
+from audex_jax.explainer import bundle_path
 
 
 def codec(name: str) -> Encodec:
     """The codec of a bundle, given by path or name."""
-    return checkpoint.load_codec(find(name))
+    return checkpoint.load_codec(bundle_path(name))
 
 
 def recording(path: str, config: EncodecConfig) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""`audex convert`: published EnCodec weights to a codec bundle."""
+"""`audex convert`: published weights to bundles: EnCodec, and classifiers of its latents."""
 
 import argparse
 
@@ -8,15 +8,20 @@ SRC is what you have of a published EnCodec:
   compression_state_dict.bin       audiocraft's (MusicGen, AudioGen), its config inside
   model.safetensors, folder/       Hugging Face's, with config.json beside it
   facebook/encodec_24khz           an id on the Hugging Face hub (needs: pip install 'audex-jax[hub]')
-.safetensors files need no PyTorch; .th, .pt and .bin files are read by PyTorch, and only if they hold nothing but
-tensors. Every tensor must find its place and every weight its tensor: else nothing is written and all faults are
+or of a PyTorch classifier of its latents, which then becomes an explainer together with the codec:
+  SC_transformer.pth               the paper's: linear, positions, nn.TransformerEncoder, mean, linear
+
+.safetensors files need no PyTorch; .th, .pt, .pth and .bin files are read by PyTorch, and only if they hold nothing
+but tensors. Every tensor must find its place and every weight its tensor: else nothing is written and all faults are
 listed.
 
 examples:
   audex convert encodec_24khz-d7cc33bc.th codec-24khz
   audex convert facebook/encodec_48khz codec-48khz
+  audex convert SC_transformer.pth explainer --codec codec-24khz --bandwidth 1.5 --labels words.txt
 then:
   audex reconstruct speech.wav --codec codec-24khz --bandwidth 6 --out kept.wav
+  audex train recordings --codec codec-24khz --out my-explainer
 """
 
 
@@ -27,17 +32,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         default="auto",
-        choices=["auto", "encodec-24khz", "encodec-32khz", "encodec-48khz", "audiogen-16khz"],
-        help="which published model SRC is (default: auto, from its config or else from its tensors)",
+        metavar="NAME",
+        help="which model SRC is: encodec-24khz, encodec-32khz, encodec-48khz or audiogen-16khz "
+        "(default: auto, from its config or else from its tensors)",
     )
     parser.add_argument("--revision", help="commit, tag or branch of a hub id (default: the pinned or newest one)")
+    classifier = parser.add_argument_group("for a classifier")
+    classifier.add_argument("--codec", metavar="NAME|DIR", help="bundle of the codec whose latents it reads")
+    classifier.add_argument("--bandwidth", type=float, metavar="KBPS", help="of the latents that it was trained on")
+    classifier.add_argument("--continuous", action="store_true", help="it was trained on latents before the quantiser")
+    classifier.add_argument("--labels", metavar="FILE", help="text file, one label a line in the classifier's order")
+    classifier.add_argument("--heads", type=int, default=8, help="attention heads (default: 8, as published)")
 
 
 def run(arguments: argparse.Namespace) -> int:
     from audex_jax.checkpoint import save_codec
-    from weights_conversion import convert_codec, read
+    from weights_conversion import convert_codec, is_classifier, read
 
     source = read(arguments.source, arguments.revision)
+    if is_classifier(source):
+        return _convert_classifier(source, arguments)
     codec = convert_codec(source, arguments.model)
     save_codec(arguments.out, codec, {"made_by": "audex convert", **source.origin})
     config = codec.config
@@ -46,4 +60,48 @@ def run(arguments: argparse.Namespace) -> int:
         f"{config.frame_rate:g} frames of {config.dim} numbers a second, "
         f"bandwidths {', '.join(f'{b:g}' for b in config.bandwidths)} kbps"
     )
+    return 0
+
+
+def _convert_classifier(source, arguments: argparse.Namespace) -> int:
+    import pathlib
+
+    import jax.numpy as jnp
+
+    from audex_jax.checkpoint import load_codec
+    from audex_jax.cli import UsageError
+    from audex_jax.explainer import Explainer, bundle_path, save_explainer
+    from audex_jax.pipeline import Weights
+    from weights_conversion import ConversionError, convert_classifier
+
+    if arguments.codec is None or (arguments.bandwidth is None) == (not arguments.continuous):
+        raise UsageError(
+            f"{arguments.source} is a classifier; give the codec that it goes with (--codec) and what it was trained "
+            "on: --bandwidth KBPS (1.5 for the published one) or --continuous"
+        )
+    codec = load_codec(bundle_path(arguments.codec))
+    if arguments.bandwidth is not None:
+        codec.config.codebooks_for(arguments.bandwidth)
+    classifier = convert_classifier(source, arguments.heads)
+    config = classifier.config
+    if config.dim != codec.config.dim:
+        raise ConversionError(
+            f"{source.name}: it reads latents of {config.dim} numbers, those of {codec.config.name} have "
+            f"{codec.config.dim}; give the codec that it was trained on"
+        )
+    labels = [f"class {index}" for index in range(config.classes)]
+    if arguments.labels is not None:
+        labels = pathlib.Path(arguments.labels).read_text(encoding="utf-8").split("\n")
+        labels = [line.strip() for line in labels if line.strip()]
+        if len(labels) != config.classes or len(set(labels)) != len(labels):
+            raise ConversionError(
+                f"{arguments.labels}: {len(set(labels))} different labels on {len(labels)} lines, the classifier has "
+                f"{config.classes} classes; write each label once, in its order"
+            )
+    # the mean latent of the classifier's training set is nowhere published: zeros stand for it
+    weights = Weights(codec, classifier, jnp.zeros(config.dim))
+    seconds = config.frames * codec.config.hop / codec.config.sample_rate
+    origin = {"made_by": "audex convert", "codec": codec.config.name, **source.origin}
+    save_explainer(arguments.out, Explainer(weights, labels, seconds, arguments.bandwidth), origin)
+    print(f"{arguments.out}: explainer for {config.classes} labels, clips of {seconds:g} s, codec {codec.config.name}")
     return 0

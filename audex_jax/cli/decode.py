@@ -11,7 +11,7 @@ example:
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = TEXT
     parser.add_argument("input", metavar="CODES", help=".npz file that `audex encode` wrote")
-    parser.add_argument("--codec", required=True, metavar="BUNDLE", help="the codec that the codes were made with")
+    parser.add_argument("--codec", required=True, metavar="NAME|DIR", help="the codec that the codes were made with")
     parser.add_argument("--out", required=True, metavar="FILE", help="recording to write, .wav or .flac")
 
 

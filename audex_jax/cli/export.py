@@ -14,7 +14,7 @@ example:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = TEXT
-    parser.add_argument("codec", metavar="BUNDLE", help="folder of a bundle, or a bundled model's name")
+    parser.add_argument("codec", metavar="NAME|DIR", help="codec bundle, or name of a bundled model")
     parser.add_argument("out", metavar="DST", help="new folder to write")
 
 

@@ -15,9 +15,7 @@ example:
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = TEXT
     parser.add_argument("input", metavar="INPUT", help="recording: WAV, FLAC, OGG, MP3, ... at any sample rate")
-    parser.add_argument(
-        "--codec", required=True, metavar="BUNDLE", help="folder of a bundle, or a bundled model's name"
-    )
+    parser.add_argument("--codec", required=True, metavar="NAME|DIR", help="codec bundle, or name of a bundled model")
     parser.add_argument("--bandwidth", type=float, metavar="KBPS", help="kilobits per second (default: not quantised)")
     parser.add_argument("--out", required=True, metavar="FILE", help="recording to write, .wav or .flac")
 
