@@ -14,6 +14,8 @@ import pytest
 from flax import nnx
 from jaxtyping import install_import_hook
 
+collect_ignore = ["golden/make_encodec.py"]  # a script that needs PyTorch
+
 # Every annotated shape in the codec is checked while the tests run. Only there: elsewhere functions answer bad input
 # with messages of their own, which the checker would forestall.
 install_import_hook("audex_jax.codec", "beartype.beartype")
