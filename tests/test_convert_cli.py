@@ -93,7 +93,8 @@ def test_encode_and_decode_are_reconstruct_in_two_steps(bundle, recording, tmp_p
         (["decode", "nowhere.npz", "--codec", "codec", "--out", "kept.wav"], 1, "nowhere.npz: no such file"),
         (["decode", "speech.wav", "--codec", "codec", "--out", "kept.wav"], 1, "not a file of codes"),
         (["export", "codec", "codec"], 1, "exists and is not empty"),
-        (["convert", "codec", "out", "--model", "encodec-96khz"], 1, "no checkpoint in this folder"),
+        (["convert", "codec", "out"], 1, "no checkpoint in this folder"),
+        (["convert", "codec", "out", "--model", "encodec-96khz"], 2, "choose auto or one of encodec-24khz"),
     ],
 )
 def test_bad_calls_are_explained_and_leave_nothing(

@@ -1,6 +1,7 @@
 """Fetching checkpoints from the Hugging Face hub: pinned revision, local cache, verified hash."""
 
 import hashlib
+import json
 import pathlib
 import re
 from collections.abc import Sequence
@@ -76,8 +77,6 @@ def fetch(model: str, names: Sequence[str], revision: str | None = None) -> tupl
 
 
 def _shards(index: pathlib.Path, get: Any) -> list[pathlib.Path]:
-    import json
-
     fetched = [get(name) for name in sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))]
     return [path for path in fetched if path is not None]  # the reader names those that are missing
 

@@ -47,8 +47,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from audex_jax.checkpoint import save_codec
+    from audex_jax.cli import UsageError
     from weights_conversion import convert_codec, is_classifier, read
+    from weights_conversion.convert import PUBLISHED
 
+    if arguments.model not in ("auto", *PUBLISHED):
+        raise UsageError(f"--model {arguments.model}: choose auto or one of {', '.join(PUBLISHED)}")
     source = read(arguments.source, arguments.revision)
     if is_classifier(source):
         return _convert_classifier(source, arguments)
