@@ -513,6 +513,7 @@ def test_the_authors_classifier_and_others_of_its_build():
     ("change", "message"),
     [
         ({"transformer_encoder.norm.weight": np.ones(16, "f4")}, "transformer_encoder.norm.weight has no place"),
+        ({"embed.bias": np.ones(16, "f4")}, "embedding.bias and embed.bias stand for the same tensor"),
         ({"embedding.weight": None}, "no tensor stands for embedding.weight"),
         ({"transformer_encoder.layers.1.norm1.bias": None}, "layers.1.norm1.bias is missing"),
         ({"transformer_encoder.layers.0.linear2.bias": np.ones(3, "f4")}, "linear2.bias has shape (3,)"),

@@ -49,8 +49,7 @@ def convert_codec(source: Source, model: str = "auto") -> Encodec:
             of the wrong shape or type, or not finite; lists all of them.
     """
     config = _config(source, model)
-    targets = codec_targets(config)
-    arrays = _fill(source.name, targets, names.CODEC_RENAMES, source.tensors)
+    arrays = _fill(source.name, codec_targets(config), *_canonical(source.tensors, names.CODEC_RENAMES))
     return module_from(lambda: Encodec(config, rngs=nnx.Rngs(0)), arrays, source.name)
 
 
@@ -72,7 +71,7 @@ def convert_classifier(source: Source, heads: int = 8) -> LatentClassifier:
     Raises:
         ConversionError: as for `convert_codec`.
     """
-    tensors, _ = _canonical(source.tensors, names.CLASSIFIER_RENAMES)
+    tensors, faults = _canonical(source.tensors, names.CLASSIFIER_RENAMES)
     if "pos_encoder" in tensors and tensors["pos_encoder"].values.ndim == 2:
         tensors["pos_encoder"] = Tensor(tensors["pos_encoder"].label, tensors["pos_encoder"].values[None])
     layers = {name.split(".")[2] for name in tensors if name.startswith("transformer_encoder.layers.")}
@@ -96,7 +95,7 @@ def convert_classifier(source: Source, heads: int = 8) -> LatentClassifier:
     except (ValueError, IndexError) as error:
         raise ConversionError(f"{source.name}: its shapes are not those of a classifier ({error})") from None
     targets = _targets(lambda: LatentClassifier(config, rngs=nnx.Rngs(0)), names.CLASSIFIER, names.CLASSIFIER_PATHS)
-    arrays = _fill(source.name, targets, (), {name: tensor.values for name, tensor in tensors.items()})
+    arrays = _fill(source.name, targets, tensors, faults)
     return module_from(lambda: LatentClassifier(config, rngs=nnx.Rngs(0)), arrays, source.name)
 
 
@@ -175,11 +174,11 @@ def _canonical(tensors: dict[str, np.ndarray], renames: Renames) -> tuple[dict[s
 
 
 def _fill(
-    source: str, targets: Sequence[Target], renames: Renames, tensors: dict[str, np.ndarray]
+    source: str, targets: Sequence[Target], canonical: dict[str, Tensor], faults: list[str]
 ) -> dict[str, np.ndarray]:
-    canonical, faults = _canonical(tensors, renames)
+    """Every array of ours out of the tensors, or one error with `faults` and all others."""
     used = {name: canonical[name] for target in targets for name in target.tensors if name in canonical}
-    faults += _faults(targets, canonical) + _left_over(targets, canonical)
+    faults = faults + _faults(targets, canonical) + _left_over(targets, canonical)
     faults += [f"{t.label} holds values that are not finite numbers" for t in used.values() if not _finite(t.values)]
     if faults:
         raise ConversionError.of(source, "its tensors do not fit the model", faults)
