@@ -7,6 +7,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
 from audex_jax import __version__
 
@@ -28,15 +29,8 @@ class UsageError(Exception):
     """A fault in how a command was called; exit code 2."""
 
 
-def _configured(name: str, parser: argparse.ArgumentParser):
-    module = importlib.import_module(f"audex_jax.cli.{name.replace('-', '_')}")
-    module.configure(parser)
-    return module
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the process's exit code."""
-    argv = list(sys.argv[1:] if argv is None else argv)
+def parser_for(argv: Sequence[str]) -> tuple[argparse.ArgumentParser, ModuleType | None]:
+    """The parser of all commands, and the module of the one that `argv` names; only that one is imported."""
     parser = argparse.ArgumentParser(
         prog="audex", description="Hear why an audio classifier decided as it did.", epilog="audex COMMAND --help"
     )
@@ -52,7 +46,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         if name == asked:
-            module = _configured(name, command)
+            module = importlib.import_module(f"audex_jax.cli.{name.replace('-', '_')}")
+            module.configure(command)
+    return parser, module
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the process's exit code."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    parser, module = parser_for(argv)
     arguments = parser.parse_args(argv)  # exits with 2 on wrong usage
     assert module is not None
     try:

@@ -18,6 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", metavar="DATA", help="folder of recordings")
     parser.add_argument("--out", required=True, metavar="DIR", help="where to write the codec bundle")
     parser.add_argument("--preset", default="mini", help="shape of the codec (default: mini, 16 kHz)")
+    parser.add_argument("--start", metavar="DIR", help="codec bundle to go on from (default: from nothing)")
     parser.add_argument("--steps", type=int, default=4000, help="optimiser steps (default: 4000)")
     parser.add_argument("--batch", type=int, default=8, help="clips a step (default: 8)")
     parser.add_argument("--seconds", type=float, default=1.0, help="length of a training clip (default: 1)")
@@ -42,7 +43,12 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"no preset {arguments.preset!r}; choose one of {', '.join(PRESETS)}")
     config = PRESETS[arguments.preset]
     shared = {field.name for field in dataclasses.fields(CodecRecipe)} & vars(arguments).keys()
+    start = None if arguments.start is None else checkpoint.load_codec(arguments.start)
+    if start is not None and start.config != config:
+        raise UsageError(f"--start: {arguments.start} has another shape than the preset {arguments.preset}")
     recipe = CodecRecipe(**{name: getattr(arguments, name) for name in shared})
+    if start is not None:
+        recipe = dataclasses.replace(recipe, latent_ramp=1)
     folder = read_folder(arguments.data)
     train = folder.split("train")
     clips = read_clips([clip.path for clip in train], config.sample_rate, quiet=arguments.quiet)
@@ -54,10 +60,12 @@ def run(arguments: argparse.Namespace) -> int:
             recipe,
             out.with_name(out.name + ".training"),
             lambda step, parts: bar.update(step, "  ".join(f"{k} {v:.3f}" for k, v in parts.items())),
+            start=start,
         )
     origin = {
         "made_by": "audex train-codec",
         "recipe": dataclasses.asdict(recipe),
+        "started_from": None if start is None else checkpoint.read_description(arguments.start)["origin"],
         "clips": len(clips),
         "split_by": folder.split_by,
     }

@@ -45,7 +45,7 @@ class CodecRecipe:
     seconds: float = 1.0
     learning_rate: float = 1e-3
     warmup: int = 200
-    waveform: float = 1.0
+    waveform: float = 2.0
     mel: float = 1.0
     round_trip: float = 0.5
     commitment: float = 0.1
@@ -59,18 +59,22 @@ LEVELS_DB = (-10.0, 4.0)  # of training clips relative to unit RMS: explanations
 def sample_batch(clips: Sequence[np.ndarray], recipe: CodecRecipe, sample_rate: int, step: int) -> np.ndarray:
     """Audio `[b, n, 1]` of one step, a pure function of (clips, recipe, step): a resumed run sees the same data.
 
-    Each clip is cut or placed at random, scaled to a random level around unit RMS (`EncodecConfig.normalize`), its
-    sign flipped at random; a quarter of them is mixed with another clip.
+    Each clip is scaled to a random level around unit RMS (`EncodecConfig.normalize`), its sign flipped at random, and
+    cut (at the louder of two random places, so that words weigh more than pauses) or placed at random; a quarter of
+    them is mixed with another clip.
     """
     rng = np.random.default_rng([recipe.seed, step])
     length = round(recipe.seconds * sample_rate)
 
     def draw() -> np.ndarray:
         clip = clips[rng.integers(len(clips))]
+        clip = clip / (np.sqrt(np.mean(np.square(clip))) + 1e-4)
         surplus = len(clip) - length
-        offset = rng.integers(abs(surplus) + 1)
-        clip = clip[offset : offset + length] if surplus > 0 else np.pad(clip, (offset, -surplus - offset))
-        return clip / (np.sqrt(np.mean(np.square(clip))) + 1e-4)
+        if surplus <= 0:
+            before = rng.integers(-surplus + 1)
+            return np.pad(clip, (before, -surplus - before))
+        places = [clip[start : start + length] for start in rng.integers(surplus + 1, size=2)]
+        return max(places, key=lambda place: np.square(place).sum())
 
     def one() -> np.ndarray:
         audio = draw()
@@ -135,15 +139,15 @@ def optimizer(recipe: CodecRecipe) -> optax.GradientTransformation:
     return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule, b1=0.8, b2=0.99))
 
 
-def initial_state(config: EncodecConfig, recipe: CodecRecipe) -> dict:
-    """Everything that a resumed training needs, as one pytree of arrays."""
-    codec = Encodec(config, rngs=nnx.Rngs(recipe.seed))
-    if config.causal:
+def initial_state(config: EncodecConfig, recipe: CodecRecipe, start: Encodec | None = None) -> dict:
+    """Everything that a resumed training needs, as one pytree of arrays; `start` gives weights to go on from."""
+    codec = start or Encodec(config, rngs=nnx.Rngs(recipe.seed))
+    if start is None and config.causal:
         isometric_start(codec, jax.random.key(recipe.seed))
     params = nnx.to_pure_dict(nnx.state(codec, nnx.Param))
     return {
         "params": params,
-        "codebooks": rvq.initial_state(codec.quantizer.codebooks[...])._asdict(),
+        "codebooks": rvq.initial_state(codec.quantizer.codebooks[...], fitted=start is not None)._asdict(),
         "optimizer": optimizer(recipe).init(params),
         "step": jnp.zeros((), jnp.int32),
     }
@@ -184,6 +188,7 @@ def train_codec(
     directory: pathlib.Path,
     report: Callable[[int, dict[str, float]], None] = lambda step, parts: None,
     checkpoint_every: int = 250,
+    start: Encodec | None = None,
 ) -> Encodec:
     """Train a codec, saving its state so that the same call after a kill goes on where it was.
 
@@ -194,12 +199,13 @@ def train_codec(
         directory: where training state is kept.
         report: called every 10 steps with the step and the averaged parts of the loss.
         checkpoint_every: steps between two saves.
+        start: codec of the same shape to start from, instead of from nothing.
 
     Returns:
         The trained codec.
     """
     with TrainingCheckpoints(directory) as checkpoints:
-        state = checkpoints.restore(functools.partial(initial_state, config, recipe))
+        state = checkpoints.restore(functools.partial(initial_state, config, recipe, start))
         history: list[dict[str, Array]] = []
         for step in range(int(state["step"]), recipe.steps):
             state, parts = train_step(config, recipe, state, sample_batch(clips, recipe, config.sample_rate, step))

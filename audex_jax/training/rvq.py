@@ -24,8 +24,10 @@ class CodebookState(NamedTuple):
     sums: Float[Array, "q e d"]
 
 
-def initial_state(codebooks: Float[Array, "q e d"]) -> CodebookState:
-    """All entries idle, so that the first step fills them with samples of the data."""
+def initial_state(codebooks: Float[Array, "q e d"], fitted: bool = False) -> CodebookState:
+    """State to start from: entries that are in use, or all idle, so that the first step fills them with data."""
+    if fitted:
+        return CodebookState(codebooks, jnp.ones(codebooks.shape[:2]), jnp.copy(codebooks))
     return CodebookState(codebooks, jnp.zeros(codebooks.shape[:2]), jnp.zeros_like(codebooks))
 
 

@@ -1,0 +1,1 @@
+"""Benchmarks: each module opens with the question that it answers."""

@@ -1,0 +1,56 @@
+"""The classifier: what padding, length and dropout may and may not change."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from audex_jax.classifier import ClassifierConfig, LatentClassifier
+
+CONFIG = ClassifierConfig(dim=6, classes=3, frames=20, width=16, layers=2, heads=4, feed_forward=32)
+
+
+@pytest.fixture(scope="module")
+def classifier() -> LatentClassifier:
+    return LatentClassifier(CONFIG, rngs=nnx.Rngs(0))
+
+
+def test_the_published_size_has_the_published_number_of_parameters():
+    abstract = nnx.eval_shape(lambda: LatentClassifier(ClassifierConfig(128, 35, 75), rngs=nnx.Rngs(0)))
+    assert sum(leaf.size for leaf in jax.tree.leaves(nnx.state(abstract))) == 1_642_531
+
+
+def test_padding_influences_nothing(classifier, normal):
+    clip, junk = normal(12, 6), 100 * normal(8, 6)
+    alone = classifier(clip, jnp.ones(12, bool))
+    padded = classifier(jnp.concatenate([clip, junk]), jnp.arange(20) < 12)
+    np.testing.assert_allclose(padded, alone, atol=2e-6)
+
+
+def test_no_gradient_reaches_padding(classifier, normal):
+    gradient = jax.grad(lambda z: classifier(z, jnp.arange(20) < 12)[0])(normal(20, 6))
+    assert not gradient[12:].any()
+    assert np.abs(gradient[:12]).min() > 0
+
+
+def test_frames_have_places(classifier, normal):
+    clip = normal(20, 6)
+    valid = jnp.ones(20, bool)
+    assert np.abs(classifier(clip, valid) - classifier(clip[::-1], valid)).max() > 1e-3
+
+
+def test_dropout_needs_a_key_and_a_rate(classifier, normal):
+    clip, valid = normal(20, 6), jnp.ones(20, bool)
+    plain = classifier(clip, valid)
+    np.testing.assert_array_equal(classifier(clip, valid, 0.0, jax.random.key(0)), plain)
+    np.testing.assert_array_equal(classifier(clip, valid, 0.5), plain)
+    one, two = (classifier(clip, valid, 0.5, jax.random.key(k)) for k in (0, 1))
+    assert np.abs(one - two).max() > 1e-3
+
+
+def test_bad_configs_are_refused():
+    with pytest.raises(ValueError, match="not divisible by 8 heads"):
+        ClassifierConfig(dim=6, classes=2, frames=5, width=20)
+    with pytest.raises(ValueError, match="unknown fields: colour"):
+        ClassifierConfig.from_dict({"dim": 6, "classes": 2, "frames": 5, "colour": "red"})

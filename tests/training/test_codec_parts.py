@@ -1,0 +1,101 @@
+"""What the codec's training is made of: its start, its losses, its codebooks."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from audex_jax.codec import Encodec
+from audex_jax.codec.config import TINY
+from audex_jax.training import losses, rvq
+from audex_jax.training.codec import edit
+from audex_jax.training.isometric import isometric_start
+
+WIDE = dataclasses.replace(TINY, filters=4, dim=10)  # as many latent numbers as samples: nothing need be lost
+
+
+def snr_db(audio, estimate) -> float:
+    return float(10 * jnp.log10(jnp.square(audio).sum() / jnp.square(audio - estimate).sum()))
+
+
+def test_an_untrained_codec_returns_much_of_the_waveform(normal):
+    audio = normal(2, 200, 1)
+    plain, isometric = (Encodec(WIDE, rngs=nnx.Rngs(0)) for _ in range(2))
+    isometric_start(isometric, jax.random.key(0))
+    assert snr_db(audio, plain.decode(plain.encode(audio))) < 1
+    assert snr_db(audio, isometric.decode(isometric.encode(audio))) > 3
+
+
+def test_losses_are_zero_for_the_same_and_one_for_silence(normal):
+    audio = normal(3, 4000)
+    for level in (1.0, 0.05):
+        x = level * audio
+        np.testing.assert_allclose(losses.waveform_loss(x, x), 0, atol=1e-7)
+        np.testing.assert_allclose(losses.waveform_loss(x, 0 * x), 1, rtol=0.01)
+        np.testing.assert_allclose(losses.mel_loss(x, x, 16_000), 0, atol=1e-5)
+        assert losses.mel_loss(x, 0 * x, 16_000).min() > 1
+
+
+def test_losses_do_not_depend_on_level(normal):
+    x, y = normal(2, 4000), normal(2, 4000)
+    for loss in (losses.waveform_loss, lambda a, b: losses.mel_loss(a, b, 16_000)):
+        np.testing.assert_allclose(loss(0.1 * x, 0.1 * y), loss(x, y), rtol=0.02)
+
+
+def test_a_constant_latent_is_no_way_out(normal):
+    latent = normal(2, 10, 6)
+    biased = latent + 100  # a large constant must not make errors look small
+    error = 0.1 * normal(2, 10, 6)
+    np.testing.assert_allclose(
+        losses.latent_loss(biased, biased + error), losses.latent_loss(latent, latent + error), rtol=1e-3
+    )
+
+
+def test_mel_bands_find_a_tone(normal):
+    rate, tone = 16_000, 1000.0
+    audio = jnp.sin(2 * jnp.pi * tone * jnp.arange(4000) / rate)[None]
+    bands = losses.mel_magnitudes(audio, 1024, rate)[0].mean(0)
+    edges = 700 * (10 ** (np.linspace(0, 2595 * np.log10(1 + rate / 2 / 700), 66) / 2595) - 1)
+    loudest = int(bands.argmax())
+    assert edges[loudest] < tone < edges[loudest + 2]
+
+
+def test_codebooks_move_to_the_data(rng):
+    centres = rng.normal(size=(4, 3)) * 5
+    state = rvq.initial_state(jnp.asarray(rng.normal(size=(2, 8, 3)), jnp.float32))
+    update = jax.jit(rvq.quantize_and_update)
+    for step in range(60):
+        frames = centres[rng.integers(4, size=(6, 20))] + 0.05 * rng.normal(size=(6, 20, 3))
+        latent = jnp.asarray(frames, jnp.float32)
+        quantised, state = update(state, latent, jnp.full(6, 2), jax.random.key(step))
+    assert float(jnp.square(quantised - latent).mean()) < 0.01
+
+
+def test_each_clip_is_quantised_with_its_own_number_of_stages(normal):
+    state = rvq.initial_state(normal(3, 8, 4), fitted=True)
+    latent = normal(3, 5, 4)
+    quantised, _ = rvq.quantize_and_update(state, latent, jnp.array([1, 2, 3]), jax.random.key(0))
+    residual, total = latent, jnp.zeros_like(latent)
+    for stage in range(3):
+        book = state.codebooks[stage]
+        chosen = book[jnp.square(residual[..., None, :] - book).sum(-1).argmin(-1)]
+        residual, total = residual - chosen, total + chosen
+        np.testing.assert_allclose(quantised[stage], total[stage], atol=1e-5)
+
+
+def test_edits_keep_or_replace_whole_elements(normal):
+    latent = normal(64, 10, 6)
+    edited = edit(latent, jax.random.key(3))
+    other = jnp.roll(latent, 1, 0)
+    assert ((edited == latent) | (edited == 0) | (edited == other)).all()
+    kept = (edited == latent).mean((1, 2))
+    assert float(kept.min()) < 0.2
+    assert float(kept.max()) > 0.8
+
+
+def test_the_first_clip_of_a_batch_is_filled_from_the_last(normal):
+    latent = normal(2, 4, 3)
+    swapped = [edit(latent, jax.random.key(k)) for k in range(20)]
+    assert any(bool(((e[0] == latent[1]) & (e[0] != latent[0])).any()) for e in swapped)
