@@ -16,12 +16,13 @@ def nodes_and_weights(rule: str, steps: int) -> tuple[np.ndarray, np.ndarray]:
     | riemann-trapezoid   | n equally spaced, both ends included  | 1                               |
     | riemann-left, right | left or right end of n equal cells    | 0                               |
     | gauss-legendre      | roots of the n-th Legendre polynomial | 2n - 1                          |
+    | clenshaw-curtis     | extrema of a Chebyshev polynomial     | n - 1 (n for odd n)             |
 
     Captum's trapezoid has weights that sum to (n - 1) / n; multiply ours by that to compare.
 
     Args:
         rule: a name of the table.
-        steps: number n of points, at least 1 (trapezoid: at least 2).
+        steps: number n of points, at least 1; with both ends of [0, 1] among them at least 2.
 
     Returns:
         Nodes and weights, `[s]` each, float64, nodes ascending.
@@ -34,7 +35,7 @@ def nodes_and_weights(rule: str, steps: int) -> tuple[np.ndarray, np.ndarray]:
     """
     if rule not in RULES:
         raise ValueError(f"unknown quadrature rule {rule!r}; choose one of {', '.join(RULES)}")
-    least = 2 if rule == "riemann-trapezoid" else 1
+    least = 2 if rule in ("riemann-trapezoid", "clenshaw-curtis") else 1
     if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < least:
         raise ValueError(f"steps is {steps!r}; {rule} needs a whole number of at least {least}")
     return RULES[rule](int(steps))
@@ -63,10 +64,19 @@ def _gauss_legendre(n: int) -> tuple[np.ndarray, np.ndarray]:
     return (nodes + 1) / 2, weights / 2
 
 
+def _clenshaw_curtis(n: int) -> tuple[np.ndarray, np.ndarray]:
+    angles = np.pi * np.arange(n) / (n - 1)
+    moments = np.zeros(n)  # of the Chebyshev polynomials T_0 ... on [-1, 1]
+    moments[::2] = 2 / (1 - np.arange(0, n, 2) ** 2)
+    weights = np.linalg.solve(np.cos(np.outer(np.arange(n), angles)), moments)  # T_j at the nodes
+    return (1 - np.cos(angles)) / 2, weights / 2
+
+
 RULES = {
     "riemann-middle": _middle,
     "riemann-trapezoid": _trapezoid,
     "riemann-left": _left,
     "riemann-right": _right,
     "gauss-legendre": _gauss_legendre,
+    "clenshaw-curtis": _clenshaw_curtis,
 }

@@ -9,6 +9,7 @@ DEGREE = {
     "riemann-left": lambda n: 0,
     "riemann-right": lambda n: 0,
     "gauss-legendre": lambda n: 2 * n - 1,
+    "clenshaw-curtis": lambda n: n - 1 + n % 2,
 }
 
 
@@ -35,7 +36,14 @@ def test_exact_up_to_its_degree_and_not_beyond(rule, steps):
 
 @pytest.mark.parametrize(
     ("rule", "steps"),
-    [("simpson", 4), ("riemann-middle", 0), ("riemann-trapezoid", 1), ("gauss-legendre", -3), ("riemann-left", 2.5)],
+    [
+        ("simpson", 4),
+        ("riemann-middle", 0),
+        ("riemann-trapezoid", 1),
+        ("clenshaw-curtis", 1),
+        ("gauss-legendre", -3),
+        ("riemann-left", 2.5),
+    ],
 )
 def test_refuses_what_is_no_rule(rule, steps):
     with pytest.raises(ValueError, match=r"choose one of|needs a whole number"):
