@@ -81,7 +81,7 @@ def test_encoder_quantiser_decoder(pair, length, normal, run_torch, relative_err
 def test_whole_model(pair, normal, relative_error):
     torch = pytest.importorskip("torch")
     model, codec = pair
-    for samples in (95, 190):
+    for samples in (95,) if codec.config.segment_seconds is None else (95, 190):
         audio = normal(2, samples, codec.config.channels)
         for bandwidth in codec.config.bandwidths[-2:]:
             with torch.no_grad():
