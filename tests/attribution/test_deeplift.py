@@ -48,7 +48,7 @@ def test_sum_is_the_difference_through_the_whole_transformer():
     results = jax.jit(jax.vmap(explain))(CLIPS)
     assert np.abs(results.value - results.baseline_value).min() > 0.05
     np.testing.assert_allclose(results.gap, 0, atol=1e-4)
-    alone = explain(CLIPS[2])
+    alone = jax.jit(explain)(CLIPS[2])
     np.testing.assert_allclose(results.attribution[2], alone.attribution, rtol=1e-3, atol=1e-5)
 
 

@@ -60,8 +60,7 @@ def test_random_knows_only_its_key():
     ],
 )
 def test_chunk_changes_nothing(method):
-    for chunk in (1, 2, 100):
-        np.testing.assert_allclose(method(chunk), method(7), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(method(2), method(100), rtol=1e-5, atol=1e-6)
 
 
 def test_gradient_shap_tends_to_expected_gradients():
@@ -106,5 +105,5 @@ def test_shuffled_weights_keep_their_entries_and_lose_their_order():
         np.testing.assert_array_equal(np.sort(one, axis=None), np.sort(other, axis=None))
     kernel = np.asarray(classifier.project_in.kernel[...])
     assert (np.asarray(shuffled.project_in.kernel[...]) != kernel).mean() > 0.9
-    z = jnp.ones((7, 6))
-    assert (shuffled(z, jnp.ones(7, bool)) != classifier(z, jnp.ones(7, bool))).all()
+    classify = jax.jit(lambda model: model(jnp.ones((7, 6)), jnp.ones(7, bool)))
+    assert (classify(shuffled) != classify(classifier)).all()
