@@ -13,10 +13,12 @@ from audex_jax.attribution import (
     integrated_gradients_of_each,
     logits_of,
     relative_gap,
+    verdict,
 )
 from audex_jax.attribution import (
     logit as logit_of,
 )
+from audex_jax.attribution.automatic import top_overlap
 from audex_jax.classifier import ClassifierConfig, LatentClassifier
 
 T, D = 7, 6
@@ -154,6 +156,21 @@ def test_drawn_baselines_are_different_clips_and_follow_the_key(clips):
 def test_relative_gap_is_undefined_without_a_difference(clips):
     result = integrated_gradients(lambda z: 0.0 * z.sum(), clips[0], 0.0)
     assert np.isnan(relative_gap(result))
+
+
+def test_published_size_with_automatic_steps():
+    classifier = LatentClassifier(ClassifierConfig(dim=128, classes=35, frames=75), rngs=nnx.Rngs(0))
+
+    @jax.jit
+    def explain(classifier, z):
+        f = logit_of(lambda z: classifier(z, jnp.ones(75, bool)), 3)
+        fine = integrated_gradients(f, z, 0.0, steps=96)
+        return integrated_gradients(f, z, 0.0, steps="auto"), fine
+
+    result, fine = explain(classifier, jax.random.normal(jax.random.key(4), (75, 128)))
+    assert verdict(result).reliable
+    assert result.points <= 33
+    assert top_overlap(result.attribution, fine.attribution, 0.2) > 0.98
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,9 @@ class TorchClassifier(torch.nn.Module):
         self.project_in = torch.nn.Linear(config.dim, config.width)
         self.positions = torch.nn.Parameter(_tensor(source.positions))
         self.layers = torch.nn.ModuleList(
-            torch.nn.TransformerEncoderLayer(config.width, config.heads, config.feed_forward, 0.0, batch_first=True)
+            torch.nn.TransformerEncoderLayer(
+                config.width, config.heads, config.feed_forward, 0.0, torch.nn.ReLU(), batch_first=True
+            )
             for _ in range(config.layers)
         )
         self.project_out = torch.nn.Linear(config.width, config.classes)
@@ -168,6 +170,18 @@ def test_deeplift_on_a_conv_net(label):
     result = explain(Z)
     captum = attr.DeepLift(net).attribute(batch(Z.T), batch(BASELINE.T), target=label)
     same(result.attribution.T, captum)
+    assert abs(result.gap) < 1e-5
+
+
+def test_deeplift_adds_up_on_the_transformer_where_captum_does_not(models):
+    f, model = models
+    result = jax.jit(lambda z: ours.deeplift(f, z, BASELINE))(Z)
+    captum, delta = attr.DeepLift(model).attribute(
+        batch(Z), batch(BASELINE), target=LABEL, return_convergence_delta=True
+    )
+    difference = float(result.value - result.baseline_value)
+    assert float(captum.sum()) - difference == pytest.approx(float(delta), abs=1e-5)
+    assert abs(float(delta)) > 0.05 * abs(difference)
     assert abs(result.gap) < 1e-5
 
 
