@@ -1,6 +1,6 @@
 """Does a bundled explainer hold what its card says, its explanations judged as latents and as audio?
 
-    python -m benchmarks.bundled DATA [--model mini-speech-commands] [--limit 300] [--json FILE]
+    python -m benchmarks.bundled DATA [--model mini-speech-commands] [--limit 300] [--json FILE] [--card FILE]
 
 DATA is the labelled folder that the explainer was trained on; its test split is used. Figures: STOI and level of the
 codec's reconstruction, accuracy and agreement of the classifier, completeness gap against the number of points, and
@@ -161,6 +161,48 @@ def fidelity_figures(explainer: Explainer, clips: list[np.ndarray], filler: str,
     ]
 
 
+def markdown(results: dict) -> str:
+    """The figures as the tables of a model card."""
+    classifier, lines = results["classifier"], []
+    lines += [
+        "| codec's reconstruction | STOI | clips without enough speech for STOI | level, dB | absolute, dB |",
+        "|---|---|---|---|---|",
+    ]
+    for name, row in results.items():
+        if name.startswith("codec, "):
+            figures = (
+                f"{row['stoi']:.3f} | {row['stoi_undefined']} | {row['level_db']:+.2f} | {row['level_abs_db']:.2f}"
+            )
+            lines.append(f"| {name.removeprefix('codec, ')} | {figures} |")
+    lines += ["", f"| classifier, {classifier['clips']} test clips | |", "|---|---|"]
+    for name in ("accuracy", "accuracy_on_reconstruction", "agreement_on_reconstruction"):
+        lines.append(f"| {name.replace('_', ' ')} | {classifier[name]:.3f} |")
+    lines += ["", f"| points, {results['clips']} clips | median gap | clips above 5 % |", "|---|---|---|"]
+    lines += [f"| {r['steps']} | {r['median']:.2%} | {r['above_5_percent']:.1%} |" for r in results["gap"]]
+    lines += [
+        "",
+        f"Explanations of {results['clips']} test clips: share whose prediction stays when the top share is kept, and",
+        "changes when it is deleted, read off the latent / off the audio.",
+        "",
+        "| filler | ranking | share | kept | deleted |",
+        "|---|---|---|---|---|",
+    ]
+    for r in results["fidelity"]:
+        kept, deleted = (f"{r[f'{mode}_latent']:.3f} / {r[f'{mode}_audio']:.3f}" for mode in ("keep", "delete"))
+        lines.append(f"| {r['filler']} | {r['ranking']} | {r['share']:.1%} | {kept} | {deleted} |")
+    return "\n".join(lines)
+
+
+def write_card(path: str, text: str) -> None:
+    """Put the figures between the two marks of a model card."""
+    start, end = "<!-- figures -->\n", "<!-- end of figures -->"
+    with open(path, encoding="utf-8") as file:
+        before, rest = file.read().split(start)
+    after = rest.split(end)[1]
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(f"{before}{start}{text}\n{end}{after}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", metavar="DATA")
@@ -170,6 +212,7 @@ def main() -> None:
     parser.add_argument("--rankings", default=",".join(RANKINGS))
     parser.add_argument("--shares", default=",".join(map(str, SHARES)))
     parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--card", metavar="FILE", help="model card to put the figures into")
     arguments = parser.parse_args()
     use_compilation_cache()
     explainer = load_explainer(arguments.model)
@@ -199,6 +242,8 @@ def main() -> None:
     if arguments.json:
         with open(arguments.json, "w", encoding="utf-8") as file:
             json.dump(results, file, indent=1)
+    if arguments.card:
+        write_card(arguments.card, markdown(results))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=4000, help="optimiser steps (default: 4000)")
     parser.add_argument("--batch", type=int, default=8, help="clips a step (default: 8)")
     parser.add_argument("--seconds", type=float, default=1.0, help="length of a training clip (default: 1)")
-    parser.add_argument("--learning-rate", type=float, default=1e-3, help="peak learning rate (default: 0.001)")
+    parser.add_argument("--learning-rate", type=float, default=5e-4, help="peak learning rate (default: 0.0005)")
     parser.add_argument("--seed", type=int, default=0, help="of weights and order of clips (default: 0)")
     parser.add_argument("--float16", action="store_true", help="store the weights in half precision")
     parser.add_argument("--quiet", action="store_true", help="no progress")
@@ -47,8 +47,6 @@ def run(arguments: argparse.Namespace) -> int:
     if start is not None and start.config != config:
         raise UsageError(f"--start: {arguments.start} has another shape than the preset {arguments.preset}")
     recipe = CodecRecipe(**{name: getattr(arguments, name) for name in shared})
-    if start is not None:
-        recipe = dataclasses.replace(recipe, latent_ramp=1)
     folder = read_folder(arguments.data)
     train = folder.split("train")
     clips = read_clips([clip.path for clip in train], config.sample_rate, quiet=arguments.quiet)

@@ -23,7 +23,7 @@ from flax import nnx
 from audex_jax.codec import Encodec, EncodecConfig
 from audex_jax.codec.quantizer import Codebook
 from audex_jax.training import losses, rvq
-from audex_jax.training.isometric import isometric_start
+from audex_jax.training.principal import principal_start
 from audex_jax.training.state import TrainingCheckpoints
 from audex_jax.types import Array, Audio, Latent
 
@@ -36,23 +36,22 @@ class CodecRecipe:
         steps, batch, seconds: optimiser steps, clips a step, length of a training clip.
         learning_rate, warmup: peak of the schedule (linear warm-up, then cosine to zero) and steps to reach it.
         waveform, mel, round_trip, commitment: weights of the losses.
-        latent_ramp: steps over which the last two reach their weight.
         seed: of the initial weights, of the order of clips and of every random choice.
     """
 
     steps: int = 4000
     batch: int = 8
     seconds: float = 1.0
-    learning_rate: float = 1e-3
+    learning_rate: float = 5e-4
     warmup: int = 200
     waveform: float = 2.0
     mel: float = 1.0
     round_trip: float = 0.5
     commitment: float = 0.1
-    latent_ramp: int = 1000
     seed: int = 0
 
 
+START_BATCHES, FITTING_STEPS = 12, 120  # for the principal components, and for the first codebooks
 LEVELS_DB = (-10.0, 4.0)  # of training clips relative to unit RMS: explanations are quieter than their clips
 
 
@@ -103,7 +102,7 @@ def loss_fn(
     codec: Encodec, codebooks: rvq.CodebookState, audio: Audio, step: Array, recipe: CodecRecipe
 ) -> tuple[Array, tuple[rvq.CodebookState, dict[str, Array]]]:
     """Scalar loss of one batch, the updated codebooks, and the parts of the loss for the progress line."""
-    k_stages, k_rvq, k_edit = jax.random.split(jax.random.fold_in(jax.random.key(recipe.seed), step), 3)
+    k_stages, k_rvq, k_edit = jax.random.split(_key(recipe, step), 3)
     batch, samples = audio.shape[:2]
     config = codec.config
     latent = codec.encode(audio)
@@ -126,9 +125,7 @@ def loss_fn(
         "round_trip": losses.latent_loss(edited, again).mean(),
         "commitment": jnp.where(use_quantised[:, 0, 0], commitment, 0).mean(),
     }
-    ramp = jnp.clip(step / recipe.latent_ramp, 0, 1)  # a latent must carry the waveform before it is regularised
-    total = recipe.waveform * parts["waveform"] + recipe.mel * parts["mel"]
-    total += ramp * (recipe.round_trip * parts["round_trip"] + recipe.commitment * parts["commitment"])
+    total = jnp.asarray(sum(getattr(recipe, name) * value for name, value in parts.items()))
     error = jnp.square(mono - estimate)[::2].sum(-1) / (jnp.square(mono)[::2].sum(-1) + 1e-6)
     parts["snr_db"] = -10 * jnp.log10(error + 1e-9).mean()
     return total, (codebooks, parts)
@@ -139,18 +136,40 @@ def optimizer(recipe: CodecRecipe) -> optax.GradientTransformation:
     return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule, b1=0.8, b2=0.99))
 
 
-def initial_state(config: EncodecConfig, recipe: CodecRecipe, start: Encodec | None = None) -> dict:
-    """Everything that a resumed training needs, as one pytree of arrays; `start` gives weights to go on from."""
-    codec = start or Encodec(config, rngs=nnx.Rngs(recipe.seed))
-    if start is None and config.causal:
-        isometric_start(codec, jax.random.key(recipe.seed))
+def initial_state(codec: Encodec, recipe: CodecRecipe) -> dict:
+    """Everything that a resumed training needs, as one pytree of arrays, from the weights of `codec` on."""
     params = nnx.to_pure_dict(nnx.state(codec, nnx.Param))
     return {
         "params": params,
-        "codebooks": rvq.initial_state(codec.quantizer.codebooks[...], fitted=start is not None)._asdict(),
+        "codebooks": rvq.in_use(codec.quantizer.codebooks[...])._asdict(),
         "optimizer": optimizer(recipe).init(params),
         "step": jnp.zeros((), jnp.int32),
     }
+
+
+def untrained(clips: Sequence[np.ndarray], config: EncodecConfig, recipe: CodecRecipe) -> Encodec:
+    """The codec that training starts from: principal components of the clips, and codebooks fitted to them.
+
+    Without fitted codebooks the first gradients, of clips decoded from wrong codes, would undo the components.
+    """
+    codec = Encodec(config, rngs=nnx.Rngs(recipe.seed))
+
+    def batch(step: int) -> np.ndarray:
+        return sample_batch(clips, recipe, config.sample_rate, 2**31 + step)  # not those of the training
+
+    audio = np.concatenate([batch(step) for step in range(START_BATCHES)])
+    principal_start(codec, audio / (np.sqrt(np.square(audio).mean((1, 2), keepdims=True)) + 1e-4), _key(recipe, 0))
+    stages = jnp.full(recipe.batch, config.codebooks)
+    update = jax.jit(lambda codec, state, audio, key: rvq.quantize_and_update(state, codec.encode(audio), stages, key))
+    state = rvq.idle(codec.quantizer.codebooks[...])
+    for step in range(FITTING_STEPS):
+        _, state = update(codec, state, batch(START_BATCHES + step), _key(recipe, step))
+    codec.quantizer.codebooks[...] = state.codebooks
+    return codec
+
+
+def _key(recipe: CodecRecipe, step: int | Array) -> Array:
+    return jax.random.fold_in(jax.random.key(recipe.seed), step)
 
 
 def codec_of(config: EncodecConfig, state: dict) -> Encodec:
@@ -204,8 +223,13 @@ def train_codec(
     Returns:
         The trained codec.
     """
+
+    def first() -> dict:
+        return initial_state(start or untrained(clips, config, recipe), recipe)
+
+    shape = functools.partial(initial_state, Encodec(config, rngs=nnx.Rngs(0)), recipe)
     with TrainingCheckpoints(directory) as checkpoints:
-        state = checkpoints.restore(functools.partial(initial_state, config, recipe, start))
+        state = checkpoints.restore(first, shape)
         history: list[dict[str, Array]] = []
         for step in range(int(state["step"]), recipe.steps):
             state, parts = train_step(config, recipe, state, sample_batch(clips, recipe, config.sample_rate, step))

@@ -24,11 +24,14 @@ class CodebookState(NamedTuple):
     sums: Float[Array, "q e d"]
 
 
-def initial_state(codebooks: Float[Array, "q e d"], fitted: bool = False) -> CodebookState:
-    """State to start from: entries that are in use, or all idle, so that the first step fills them with data."""
-    if fitted:
-        return CodebookState(codebooks, jnp.ones(codebooks.shape[:2]), jnp.copy(codebooks))
+def idle(codebooks: Float[Array, "q e d"]) -> CodebookState:
+    """State to fit from nothing: every entry counts as idle, so that the first step replaces all of them by data."""
     return CodebookState(codebooks, jnp.zeros(codebooks.shape[:2]), jnp.zeros_like(codebooks))
+
+
+def in_use(codebooks: Float[Array, "q e d"]) -> CodebookState:
+    """State to go on from fitted codebooks."""
+    return CodebookState(codebooks, jnp.ones(codebooks.shape[:2]), jnp.copy(codebooks))
 
 
 def quantize_and_update(

@@ -25,11 +25,20 @@ class TrainingCheckpoints:
     def __exit__(self, *_) -> None:
         self._checkpointer.close()
 
-    def restore(self, initial: Callable[[], dict]) -> dict:
-        """The newest saved state, or `initial()` when there is none."""
+    def restore(self, initial: Callable[[], dict], shape: Callable[[], dict] | None = None) -> dict:
+        """The newest saved state, or `initial()` when there is none.
+
+        Args:
+            initial: makes the state to start from.
+            shape: makes a state of the same shape and can be traced, where `initial` cannot.
+        """
         if self._checkpointer.latest is None:
             return initial()
-        return self._checkpointer.load(abstract_state=jax.eval_shape(initial))
+        place = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        wanted = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place), jax.eval_shape(shape or initial)
+        )
+        return self._checkpointer.load(abstract_state=wanted)
 
     def save(self, step: int, state: dict) -> None:
         self._checkpointer.save(step, state, overwrite=True)

@@ -64,7 +64,7 @@ def test_mel_bands_find_a_tone(normal):
 
 def test_codebooks_move_to_the_data(rng):
     centres = rng.normal(size=(4, 3)) * 5
-    state = rvq.initial_state(jnp.asarray(rng.normal(size=(2, 8, 3)), jnp.float32))
+    state = rvq.idle(jnp.asarray(rng.normal(size=(2, 8, 3)), jnp.float32))
     update = jax.jit(rvq.quantize_and_update)
     for step in range(60):
         frames = centres[rng.integers(4, size=(6, 20))] + 0.05 * rng.normal(size=(6, 20, 3))
@@ -74,7 +74,7 @@ def test_codebooks_move_to_the_data(rng):
 
 
 def test_each_clip_is_quantised_with_its_own_number_of_stages(normal):
-    state = rvq.initial_state(normal(3, 8, 4), fitted=True)
+    state = rvq.in_use(normal(3, 8, 4))
     latent = normal(3, 5, 4)
     quantised, _ = rvq.quantize_and_update(state, latent, jnp.array([1, 2, 3]), jax.random.key(0))
     residual, total = latent, jnp.zeros_like(latent)

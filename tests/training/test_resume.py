@@ -11,7 +11,7 @@ from audex_jax.codec.config import TINY
 from audex_jax.training.classifier import ClassifierRecipe, encode_clips, predict, train_classifier
 from audex_jax.training.codec import CodecRecipe, sample_batch, train_codec
 
-RECIPE = CodecRecipe(steps=6, batch=4, seconds=0.5, warmup=2, latent_ramp=3)
+RECIPE = CodecRecipe(steps=6, batch=4, seconds=0.5, warmup=2)
 
 
 def tones(count: int, seed: int = 0) -> list[np.ndarray]:
