@@ -112,6 +112,22 @@ def latent_of(codec: Encodec, audio: Audio, lengths: Int[Array, " b"], bandwidth
     return latent if bandwidth is None else codec.quantize(latent, bandwidth)
 
 
+def output_gain(codec: Encodec, decoded: Audio, audio: Audio, lengths: Int[Array, " b"]) -> Float[Array, "b 1 1"]:
+    """Gain that gives a clip's plain reconstruction the clip's own loudness; an explanation gets the same.
+
+    A codec that takes the loudness out of a clip knows it exactly, and need not leave it to the decoder.
+
+    Args:
+        codec: of the latents.
+        decoded: the decoded whole latents, zero beyond the clips' own samples, `[b, n, c]`.
+        audio: the clips, `[b, n, c]`.
+        lengths: samples of each clip, `[b]`.
+    """
+    if not codec.config.normalize:
+        return jnp.ones((len(audio), 1, 1))
+    return loudness_of(codec, audio, lengths) / loudness_of(codec, decoded, lengths)
+
+
 @functools.partial(jax.jit, static_argnames=("settings", "bandwidth"))
 def explain_step(
     weights: Weights,
@@ -133,7 +149,6 @@ def explain_step(
     """
     codec, classifier, _ = weights
     samples, hop = audio.shape[1], codec.config.hop
-    scale = loudness_of(codec, audio, lengths)
     latent = latent_of(codec, audio, lengths, bandwidth)
     valid = valid_frames(lengths, latent.shape[1], hop)
     logits = jax.vmap(classifier)(latent, valid)
@@ -156,7 +171,8 @@ def explain_step(
     latents = jnp.concatenate([latent, edited.kept, edited.deleted])
     inside = (jnp.arange(samples) < lengths[:, None])[..., None]
     three = (3, *audio.shape)
-    sounds = codec.decode(latents)[:, :samples].reshape(three) * (inside * scale)
+    sounds = codec.decode(latents)[:, :samples].reshape(three) * inside
+    sounds *= output_gain(codec, sounds[0], audio, lengths)
     again = latent_of(codec, sounds.reshape(-1, *audio.shape[1:]), jnp.tile(lengths, 3), bandwidth)
     judge = jax.vmap(classifier)
     heard = judge(again, jnp.tile(valid, (3, 1)))

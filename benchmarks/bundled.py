@@ -24,7 +24,7 @@ from audex_jax.data.clips import read_clips
 from audex_jax.data.folder import read_folder
 from audex_jax.explainer import Explainer, load_explainer
 from audex_jax.explanation import RANKINGS, edit
-from audex_jax.pipeline import Settings, filler_latent, latent_of, loudness_of, valid_frames
+from audex_jax.pipeline import Settings, filler_latent, latent_of, output_gain, valid_frames
 
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.417, 0.5, 0.7, 0.9)
 STEPS = (16, 64, 256, 1024)
@@ -33,9 +33,9 @@ BATCH = 16
 
 @functools.partial(jax.jit, static_argnames="bandwidth")
 def reconstruct(codec, audio, lengths, bandwidth):
-    return codec.decode(latent_of(codec, audio, lengths, bandwidth))[:, : audio.shape[1]] * loudness_of(
-        codec, audio, lengths
-    )
+    inside = (jnp.arange(audio.shape[1]) < lengths[:, None])[..., None]
+    decoded = codec.decode(latent_of(codec, audio, lengths, bandwidth))[:, : audio.shape[1]] * inside
+    return decoded * output_gain(codec, decoded, audio, lengths)
 
 
 @functools.partial(jax.jit, static_argnames="bandwidth")
@@ -66,7 +66,7 @@ def judge(weights, audio, lengths, latent, valid, attribution, share, settings, 
     both = jnp.concatenate([edited.kept, edited.deleted])
     twice, valid2 = jnp.tile(lengths, 2), jnp.tile(valid, (2, 1))
     inside = (jnp.arange(samples) < twice[:, None])[..., None]
-    sounds = codec.decode(both)[:, :samples] * inside * jnp.tile(loudness_of(codec, audio, lengths), (2, 1, 1))
+    sounds = codec.decode(both)[:, :samples] * inside  # the classifier reads them at unit loudness
     again = latent_of(codec, sounds, twice, bandwidth)
     classify = jax.vmap(weights.classifier)
     return jnp.concatenate([classify(both, valid2), classify(again, valid2)]).argmax(-1).reshape(4, -1)
@@ -108,8 +108,7 @@ def classifier_figures(explainer: Explainer, clips: list[np.ndarray], labels: np
     codec, bandwidth = explainer.weights.codec, explainer.bandwidth
     for audio, lengths, real in batches(explainer, clips):
         original.append(np.asarray(classify_audio(explainer.weights, audio, lengths, bandwidth)[2])[:real])
-        inside = (np.arange(audio.shape[1]) < lengths[:, None])[..., None]
-        sounds = reconstruct(codec, audio, lengths, bandwidth) * inside
+        sounds = reconstruct(codec, audio, lengths, bandwidth)
         decoded.append(np.asarray(classify_audio(explainer.weights, sounds, lengths, bandwidth)[2])[:real])
     a, b = (np.concatenate(x).argmax(-1) for x in (original, decoded))
     return {

@@ -55,7 +55,7 @@ def change(clip: np.ndarray, length: int, rng: np.random.Generator) -> np.ndarra
     where = np.arange(0, len(clip) - 1, speed)
     clip = np.interp(where, np.arange(len(clip)), clip)
     shift = round(rng.uniform(-0.15, 0.15) * length)
-    clip = np.pad(clip, (shift, 0)) if shift > 0 else clip[-shift:]
+    clip = np.pad(clip, (shift, 0)) if shift > 0 else clip[min(-shift, len(clip) // 2) :]
     level = np.sqrt(np.mean(np.square(clip))) + 1e-5
     noise = rng.standard_normal(len(clip)) * level * 10 ** (-rng.uniform(10, 40) / 20)
     return (clip + noise)[:length].astype(np.float32)
@@ -102,7 +102,7 @@ def encode_clips(
         batch: clips a step.
 
     Returns:
-        Latents `[clips, t, d]` (float16) and the mask of valid frames `[clips, t]`.
+        Latents `[clips, t, d]` and the mask of valid frames `[clips, t]`.
     """
     hop, channels = codec.config.hop, codec.config.channels
     latents, valids = [], []
@@ -123,7 +123,7 @@ def encode_clips(
             latent = _round_trip(codec, audio, lengths, key, edited, bandwidth)
         else:
             latent = _encode(codec, audio, lengths, bandwidth)
-        latents.append(np.asarray(latent, np.float16)[: len(chosen)])
+        latents.append(np.asarray(latent)[: len(chosen)])
         valids.append(np.asarray(valid_frames(lengths, latent.shape[1], hop))[: len(chosen)])
         report(start + len(chosen))
     return np.concatenate(latents), np.concatenate(valids)

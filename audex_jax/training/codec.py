@@ -161,7 +161,7 @@ def untrained(clips: Sequence[np.ndarray], config: EncodecConfig, recipe: CodecR
     principal_start(codec, audio / (np.sqrt(np.square(audio).mean((1, 2), keepdims=True)) + 1e-4), _key(recipe, 0))
     stages = jnp.full(recipe.batch, config.codebooks)
     update = jax.jit(lambda codec, state, audio, key: rvq.quantize_and_update(state, codec.encode(audio), stages, key))
-    state = rvq.idle(codec.quantizer.codebooks[...])
+    state = rvq.idle(jnp.zeros_like(codec.quantizer.codebooks[...]))
     for step in range(FITTING_STEPS):
         _, state = update(codec, state, batch(START_BATCHES + step), _key(recipe, step))
     codec.quantizer.codebooks[...] = state.codebooks
@@ -239,4 +239,23 @@ def train_codec(
                 history = []
             if (step + 1) % checkpoint_every == 0 or step + 1 == recipe.steps:
                 checkpoints.save(step + 1, state)
-    return codec_of(config, state)
+    codec = codec_of(config, state)
+    scale_latent(codec, sample_batch(clips, recipe, config.sample_rate, recipe.steps))
+    return codec
+
+
+def scale_latent(codec: Encodec, audio: Audio) -> None:
+    """Give the latent unit variance, in place; the decoder undoes it exactly.
+
+    Nothing in the losses fixes the latent's scale, but a classifier adds positions of unit variance to it.
+
+    Args:
+        codec: trained codec.
+        audio: clips to measure the variance on, `[b, n, c]`.
+    """
+    gain = 1 / jnp.std(jax.jit(lambda codec, audio: codec.encode(audio))(codec, jnp.asarray(audio)))
+    last, first = codec.encoder.layers[-1], codec.decoder.layers[0]
+    last.kernel[...] = last.kernel[...] * gain
+    last.bias[...] = last.bias[...] * gain
+    first.kernel[...] = first.kernel[...] / gain
+    codec.quantizer.codebooks[...] = codec.quantizer.codebooks[...] * gain

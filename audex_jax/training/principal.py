@@ -3,8 +3,8 @@
 From random weights a codec first learns spectra with the wrong phase and stays there for thousands of steps. Here each
 convolution of the encoder maps a frame's own samples onto the principal components of what it receives, as many as it
 has channels, and its mirror image in the decoder is the transpose; the other taps, the residual branches and the LSTMs
-start at (nearly) nothing. Biases lift the signal into the linear half of ELU and are taken off again behind it. So the
-untrained codec is the frame-wise Karhunen-Loeve transform of the training audio: it returns the waveform as well as
+start at (nearly) nothing. Signals inside are small enough for ELU to be nearly linear. So the untrained codec is
+close to the frame-wise Karhunen-Loeve transform of the training audio: it returns the waveform as well as
 `dim` numbers a frame can, the latent's axes are components in falling order of energy, and an edited latent survives
 decoding and encoding, because the transform is orthogonal. Training goes on from there.
 
@@ -20,7 +20,7 @@ from audex_jax.codec.conv import Conv1d, ConvTranspose1d, conv_padding, transpos
 from audex_jax.codec.seanet import LSTM, Decoder, Encoder, ResidualBlock
 from audex_jax.types import Array, Audio
 
-LIFT = 4.0  # bias, in standard deviations of the signal
+GAIN = 0.14  # of each of the first two convolutions, undone by the last two: keeps the signal small in between
 RECURRENT = 0.02  # share of the LSTMs' ordinary input weights that is kept
 
 
@@ -37,23 +37,20 @@ def principal_start(codec: Encodec, audio: Audio, key: Array) -> None:
     _still(decoder)
     down = [layer for layer in encoder.layers if isinstance(layer, Conv1d)]
     up = [layer for layer in decoder.layers if isinstance(layer, Conv1d | ConvTranspose1d)]
-    signal, lift, samples = np.asarray(audio, np.float64), 0.0, codec.config.channels
+    signal, samples = np.asarray(audio, np.float32), codec.config.channels
     for index, (forward, back) in enumerate(zip(down, reversed(up), strict=True)):
-        taps, inputs, outputs = forward.kernel.shape
+        _, inputs, outputs = forward.kernel.shape
         stride = forward.stride
         frames = signal[:, : signal.shape[1] // stride * stride].reshape(-1, stride * inputs)
         samples *= stride
-        latent = index == len(down) - 1
-        if latent:  # its axes stay the components themselves
-            matrix = _components(frames, outputs)
-        else:
-            components = _components(frames, min(outputs - 1, samples))
-            matrix = components @ _rotation(jax.random.fold_in(key, index), components.shape[1], outputs)
+        matrix = _components(frames, min(outputs, samples))  # [stride * inputs, components]
+        if index < len(down) - 1:  # the latent's own axes stay the components themselves
+            matrix = matrix @ _rotation(jax.random.fold_in(key, index), matrix.shape[1], outputs)
         signal = (frames @ matrix).reshape(len(signal), -1, outputs)
-        behind, lift = lift, 0.0 if latent else LIFT * float(signal.std())
         weights = matrix.reshape(stride, inputs, outputs)
-        _set(forward, weights, lift - behind * matrix.sum(0))
-        _set(back, weights.swapaxes(1, 2), behind)
+        gain = GAIN if index < 2 else 1.0
+        _set(forward, gain * weights)
+        _set(back, weights.swapaxes(1, 2) / gain)
 
 
 def own_taps(layer: Conv1d | ConvTranspose1d) -> slice:
@@ -66,25 +63,20 @@ def own_taps(layer: Conv1d | ConvTranspose1d) -> slice:
     return slice(start, start + layer.stride)
 
 
-def _set(layer: Conv1d | ConvTranspose1d, weights: np.ndarray, bias: np.ndarray | float) -> None:
+def _set(layer: Conv1d | ConvTranspose1d, weights: np.ndarray) -> None:
     kernel = jnp.zeros_like(layer.kernel[...])
     layer.kernel[...] = kernel.at[own_taps(layer)].set(jnp.asarray(weights, kernel.dtype))
-    layer.bias[...] = jnp.broadcast_to(jnp.asarray(bias, kernel.dtype), layer.bias.shape)
 
 
 def _components(frames: np.ndarray, count: int) -> np.ndarray:
     """The `count` principal components with the most energy, `[width, count]`."""
-    _, vectors = np.linalg.eigh(frames.T @ frames / len(frames))
-    return vectors[:, ::-1][:, :count]
+    _, vectors = np.linalg.eigh((frames.T @ frames).astype(np.float64))
+    return vectors[:, ::-1][:, :count].astype(np.float32)
 
 
 def _rotation(key: Array, inputs: int, outputs: int) -> np.ndarray:
-    """Random matrix `[inputs, outputs]` with orthonormal rows that each sum to 0; `inputs` is below `outputs`.
-
-    Because its rows sum to 0, a lift that is the same in all channels adds nothing behind the transpose.
-    """
-    draw = np.asarray(jax.random.normal(key, (outputs, inputs)), np.float64)
-    return np.linalg.qr(draw - draw.mean(0))[0].T
+    """Random matrix `[inputs, outputs]` with orthonormal rows; `inputs` is at most `outputs`."""
+    return np.asarray(jax.nn.initializers.orthogonal()(key, (inputs, outputs), jnp.float32))
 
 
 def _still(half: Encoder | Decoder) -> None:

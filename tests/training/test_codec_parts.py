@@ -5,13 +5,14 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from flax import nnx
 
 from audex_jax.codec import Encodec
 from audex_jax.codec.config import TINY
 from audex_jax.training import losses, rvq
-from audex_jax.training.codec import edit
-from audex_jax.training.isometric import isometric_start
+from audex_jax.training.codec import edit, scale_latent
+from audex_jax.training.principal import principal_start
 
 WIDE = dataclasses.replace(TINY, filters=4, dim=10)  # as many latent numbers as samples: nothing need be lost
 
@@ -20,12 +21,28 @@ def snr_db(audio, estimate) -> float:
     return float(10 * jnp.log10(jnp.square(audio).sum() / jnp.square(audio - estimate).sum()))
 
 
-def test_an_untrained_codec_returns_much_of_the_waveform(normal):
-    audio = normal(2, 200, 1)
-    plain, isometric = (Encodec(WIDE, rngs=nnx.Rngs(0)) for _ in range(2))
-    isometric_start(isometric, jax.random.key(0))
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("shortcut", ["conv", "identity"])
+def test_a_codec_that_starts_from_components_returns_the_waveform_and_edited_latents(rng, causal, shortcut):
+    smooth = np.convolve(rng.normal(size=8 * 400), np.hanning(12), "same").reshape(8, 400, 1)
+    audio = jnp.asarray(smooth / smooth.std(), jnp.float32)
+    config = dataclasses.replace(WIDE, causal=causal, shortcut=shortcut)
+    plain, principal = (Encodec(config, rngs=nnx.Rngs(0)) for _ in range(2))
+    principal_start(principal, audio, jax.random.key(0))
     assert snr_db(audio, plain.decode(plain.encode(audio))) < 1
-    assert snr_db(audio, isometric.decode(isometric.encode(audio))) > 3
+    latent = principal.encode(audio)
+    assert snr_db(audio, principal.decode(latent)) > 15
+    edited = edit(latent, jax.random.key(1))
+    assert snr_db(edited, principal.encode(principal.decode(edited))) > 15
+
+
+def test_the_latents_axes_start_in_falling_order_of_energy(rng):
+    smooth = np.convolve(rng.normal(size=3200), np.hanning(12), "same").reshape(8, 400, 1)
+    codec = Encodec(WIDE, rngs=nnx.Rngs(0))
+    principal_start(codec, jnp.asarray(smooth / smooth.std(), jnp.float32), jax.random.key(0))
+    energy = np.square(codec.encode(jnp.asarray(smooth, jnp.float32))).mean((0, 1))
+    assert np.argmax(energy) <= 1
+    assert energy[:3].sum() > 10 * energy[-3:].sum()
 
 
 def test_losses_are_zero_for_the_same_and_one_for_silence(normal):
@@ -99,3 +116,14 @@ def test_the_first_clip_of_a_batch_is_filled_from_the_last(normal):
     latent = normal(2, 4, 3)
     swapped = [edit(latent, jax.random.key(k)) for k in range(20)]
     assert any(bool(((e[0] == latent[1]) & (e[0] != latent[0])).any()) for e in swapped)
+
+
+def test_the_latent_can_be_given_unit_variance_without_a_change_of_sound(normal):
+    codec, audio = Encodec(TINY, rngs=nnx.Rngs(0)), normal(2, 200, 1)
+    before = codec.encode(audio)
+    sound, codes = codec.decode(before), codec.codes(before, 1.6)
+    scale_latent(codec, audio)
+    after = codec.encode(audio)
+    np.testing.assert_allclose(after.std(), 1, rtol=1e-4)
+    np.testing.assert_allclose(codec.decode(after), sound, atol=1e-5)
+    np.testing.assert_array_equal(codec.codes(after, 1.6), codes)
