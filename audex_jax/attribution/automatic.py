@@ -2,7 +2,7 @@
 
 Nested trapezoid rules: T(2n) = (T(n) + M(n)) / 2, with M(n) the midpoints between the points of T(n), so that nothing
 is computed twice: 5, 9, 17, 33, ... points. After each refinement the top elements before and after are compared.
-On the paths of ReLU networks the error about halves with each doubling, so that what has just changed is about twice
+On the paths of ReLU networks the error about halves with each doubling, so that what has just changed is some 2.5 times
 what is still wrong; refinement stops when that estimate is good enough. Shapes are static: a `lax.while_loop` on
 device runs until the last clip of a batch is content, and the clips that are content keep what they have.
 """
@@ -18,7 +18,7 @@ from audex_jax.attribution.chunks import weighted_sum
 from audex_jax.types import Array, Attribution, Bool, Float, Int
 
 FIRST = 4  # cells of the first rule
-STILL_WRONG = 0.5  # share of the last change in the ranking that is expected still to come
+STILL_WRONG = 0.4  # share of the last change in the ranking that is still to come; measured 0.3 to 0.45
 
 
 class Refined(NamedTuple):

@@ -5,12 +5,15 @@ then the backward pass uses, at each operation,
 
     y = phi(x), elementwise     (phi(x) - phi(x0)) / (x - x0)                       in place of phi'(x)
     y = a * b, also matrices    (b + b0) / 2 for a, (a + a0) / 2 for b              in place of b and a
+    y = softmax(x)              L(y_i) (dx_i - sum_j w_j dx_j), w_j = L(e^x_j) / L(sum e^x)
     y linear in x               its own derivative
 
-Each replaces dy by the exact difference y - y0, so the attribution sums to F(z) - F(z0), through attention and layer
-normalisation too. (Captum knows the first line only, for modules that it recognises; products and normalisation keep
-their plain derivative there, and the sum is missed.) What is in none of the lines, such as max pooling or a
-recurrence by `lax.scan`, keeps its plain derivative here as well; `gap` shows whether that mattered.
+where L(u) = (u - u0) / (log u - log u0), the logarithmic mean, lies between u and u0, so that attention keeps bounded
+slopes however far clip and baseline are apart. Each replaces dy by the exact difference y - y0, so the attribution
+sums to F(z) - F(z0), through attention and layer normalisation too. (Captum has the first line for the modules that it
+recognises, and rules for its softmax and pooling modules; products and normalisation keep their plain derivative
+there, and the sum is missed.) What is in none of the lines, such as max pooling or a recurrence by `lax.scan`, keeps
+its plain derivative here; `gap` shows whether that mattered.
 """
 
 from typing import Any
@@ -87,13 +90,17 @@ def deeplift(f: ScalarFunction, latent: ClipLatent, baseline: Array | float) -> 
 def _run(jaxpr: Any, consts: list, arguments: list) -> list:
     """Evaluate a traced function on values that are pairs where they depend on the latent."""
     known = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *arguments], strict=True))
+    made_by = {variable: equation for equation in jaxpr.eqns for variable in equation.outvars}
 
     def read(atom: Any) -> Any:
         return atom.val if isinstance(atom, core.Literal) else known[atom]
 
     for equation in jaxpr.eqns:
         inputs = [read(atom) for atom in equation.invars]
-        if any(isinstance(value, _Pair) for value in inputs):
+        scores, axes = _softmax_input(equation, made_by)
+        if scores is not None and isinstance(read(scores), _Pair):
+            outputs = [_softmax(read(scores), axes)]
+        elif any(isinstance(value, _Pair) for value in inputs):
             outputs = _step(equation, inputs)
         else:
             outputs = _bind(equation, inputs)
@@ -108,7 +115,7 @@ def _step(equation: Any, inputs: list) -> list:
         inner = equation.params.get("jaxpr", equation.params.get("call_jaxpr"))
         return _run(inner.jaxpr, inner.consts, inputs) if hasattr(inner, "consts") else _run(inner, [], inputs)
     if name == "stop_gradient":  # a constant by its author's word, such as softmax's shift: the same one for both
-        return [jax.lax.stop_gradient(jnp.maximum(inputs[0].clip, inputs[0].baseline))]
+        return [inputs[0].middle]
     if len(dependent) == 1 and (name in ELEMENTWISE or (name == "div" and dependent == [1])):
         return [_elementwise(equation, inputs, dependent[0])]
     if name in PRODUCTS and len(dependent) == 2:
@@ -149,3 +156,40 @@ def _product(multiply: Any, a: _Pair, b: _Pair) -> _Pair:
     return _Pair(
         at_clip + multiply(a.change, b.middle) + multiply(a.middle, b.change), multiply(a.baseline, b.baseline)
     )
+
+
+def _softmax_input(equation: Any, made_by: dict) -> tuple[Any, tuple[int, ...]]:
+    """The x and the axes of a quotient exp(x - shift) / sum(exp(x - shift)); None of anything else."""
+
+    def maker(atom: Any, name: str) -> Any:
+        found = None if isinstance(atom, core.Literal) else made_by.get(atom)
+        return found if found is not None and found.primitive.name == name else None
+
+    if equation.primitive.name != "div":
+        return None, ()
+    above, below = equation.invars
+    spread = maker(below, "broadcast_in_dim") or maker(below, "reshape")
+    total = spread and maker(spread.invars[0], "reduce_sum")
+    exponential = maker(above, "exp")
+    shifted = exponential and maker(exponential.invars[0], "sub")
+    if not (total and shifted and total.invars[0] is above and maker(shifted.invars[1], "stop_gradient")):
+        return None, ()
+    return shifted.invars[0], total.params["axes"]
+
+
+def _softmax(x: _Pair, axes: tuple[int, ...]) -> _Pair:
+    """In logarithms throughout: clip and baseline need no common shift, and nothing underflows."""
+    clip = jax.lax.stop_gradient(x.clip)
+    total, total0 = (jax.nn.logsumexp(scores, axis=axes, keepdims=True) for scores in (clip, x.baseline))
+    weights = jnp.exp(_log_mean(clip, x.baseline) - _log_mean(total, total0))
+    slopes = jnp.exp(_log_mean(clip - total, x.baseline - total0))
+    change = x.change - (weights * x.change).sum(axes, keepdims=True)
+    return _Pair(jnp.exp(clip - total) + slopes * change, jnp.exp(x.baseline - total0))
+
+
+def _log_mean(a: Array, b: Array) -> Array:
+    """Logarithm of the logarithmic mean of exp(a) and exp(b)."""
+    apart = jnp.abs(a - b)
+    near = apart < 1e-3
+    safe = jnp.where(near, 1, apart)
+    return jnp.where(near, (a + b) / 2, jnp.maximum(a, b) + jnp.log(-jnp.expm1(-safe)) - jnp.log(safe))

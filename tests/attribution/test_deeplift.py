@@ -45,11 +45,22 @@ def test_sum_is_the_difference_through_the_whole_transformer():
     def explain(z):
         return deeplift(lambda z: classifier(z, jnp.ones(T, bool))[1], z, 0.0)
 
-    results = jax.jit(jax.vmap(explain))(CLIPS)
+    run = jax.jit(jax.vmap(explain))
+    far = run(10 * CLIPS)  # attention is sharp there
+    np.testing.assert_allclose(far.gap, 0, atol=1e-3)
+    results = run(CLIPS)
     assert np.abs(results.value - results.baseline_value).min() > 0.05
     np.testing.assert_allclose(results.gap, 0, atol=1e-4)
     alone = jax.jit(explain)(CLIPS[2])
     np.testing.assert_allclose(results.attribution[2], alone.attribution, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1, 8, 20])
+def test_softmax_keeps_its_sum_and_bounded_slopes_far_from_the_baseline(scale):
+    z = scale * CLIPS[0]
+    result = jax.jit(lambda z: deeplift(lambda z: (jax.nn.softmax(z, axis=-1) * jnp.arange(6.0)).sum(), z, 0.0))(z)
+    assert abs(result.gap) < 1e-4
+    assert np.abs(result.attribution).max() < 10 * np.abs(result.value - result.baseline_value)
 
 
 def test_equals_integrated_gradients_where_one_relu_decides():
