@@ -200,7 +200,12 @@ def test_shapley_sampling_in_expectation(models):
     torch.manual_seed(0)
     draws = 150
     captum = attr.ShapleyValueSampling(model).attribute(
-        batch(Z), batch(BASELINE), target=LABEL, feature_mask=torch.from_numpy(units)[None].long(), n_samples=draws
+        batch(Z),
+        batch(BASELINE),
+        target=LABEL,
+        feature_mask=torch.from_numpy(units)[None].long(),
+        n_samples=draws,
+        perturbations_per_eval=4,
     )
     explain = jax.jit(lambda z: ours.shapley_sampling(f, z, BASELINE, units=units, key=KEY, permutations=draws))
     estimate = explain(Z)
