@@ -4,6 +4,7 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +14,7 @@ from flax import nnx
 from audex_jax import checkpoint
 from audex_jax.audio import SILENCE_PEAK
 from audex_jax.classifier import ClassifierConfig, LatentClassifier
-from audex_jax.pipeline import BatchExplanation, Settings, Weights, explain_step
+from audex_jax.pipeline import Settings, Weights, explain_step
 
 GAP_TOLERANCE = 0.05  # completeness gap above which an explanation is flagged
 
@@ -129,8 +130,8 @@ class Explainer:
         audio, lengths = self.pad(clips)
         targets = np.full(len(clips), self.target_index(target), np.int32)
         batch = explain_step(self.weights, audio, lengths, targets, settings, self.bandwidth)
-        batch = jax.tree.map(np.asarray, batch)
-        return [self._unpack(batch, row, clip, settings) for row, clip in enumerate(clips)]
+        host: Any = jax.tree.map(np.asarray, batch)
+        return [self._unpack(host, row, clip, settings) for row, clip in enumerate(clips)]
 
     def pad(self, clips: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Clips as one zero-padded batch `[b, n, c]` and their lengths in samples `[b]`."""
@@ -160,7 +161,7 @@ class Explainer:
             pieces.pop()
         return pieces
 
-    def _unpack(self, batch: BatchExplanation, row: int, clip: np.ndarray, settings: Settings) -> Explanation:
+    def _unpack(self, batch: Any, row: int, clip: np.ndarray, settings: Settings) -> Explanation:
         probabilities = _softmax(batch.logits[row])
         predicted, target = int(batch.logits[row].argmax()), int(batch.target[row])
         heard = batch.heard[:, row]

@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     wanted = None if arguments.labels is None else tuple(arguments.labels.split(","))
     folder = read_folder(arguments.data, wanted)
     if len(folder.labels) < 2:
-        raise DataError(f"{arguments.data}: only the label {folder.labels[0]!r}; a classifier needs at least two")
+        raise DataError(f"{arguments.data}: only the label {', '.join(folder.labels)}; a classifier needs at least two")
     for name in ("train", "val", "test"):
         if not folder.split(name):
             raise DataError(f"{arguments.data}: no clips in the {name} split ({folder.split_by}); add some")

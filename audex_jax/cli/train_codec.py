@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     origin = {
         "made_by": "audex train-codec",
         "recipe": dataclasses.asdict(recipe),
-        "started_from": None if start is None else checkpoint.read_description(arguments.start)["origin"],
+        "started_from": checkpoint.read_description(arguments.start)["origin"] if arguments.start else None,
         "clips": len(clips),
         "split_by": folder.split_by,
     }

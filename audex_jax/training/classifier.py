@@ -124,7 +124,7 @@ def encode_clips(
         else:
             latent = _encode(codec, audio, lengths, bandwidth)
         latents.append(np.asarray(latent)[: len(chosen)])
-        valids.append(np.asarray(valid_frames(lengths, latent.shape[1], hop))[: len(chosen)])
+        valids.append(np.asarray(valid_frames(jnp.asarray(lengths), latent.shape[1], hop))[: len(chosen)])
         report(start + len(chosen))
     return np.concatenate(latents), np.concatenate(valids)
 
@@ -161,12 +161,12 @@ def _train_step(
     recipe: ClassifierRecipe,
     steps_per_epoch: int,
     params: dict,
-    opt_state: tuple,
+    opt_state: optax.OptState,
     latents: Array,
     valid: Valid,
     labels: Int[Array, " b"],
     key: Array,
-) -> tuple[dict, tuple, Array]:
+) -> tuple[optax.Params, optax.OptState, Array]:
     k_edit, k_which, k_drop = jax.random.split(key, 3)
     latents = latents.astype(jnp.float32)
     which = jax.random.bernoulli(k_which, recipe.edited, (len(latents), 1, 1))

@@ -21,6 +21,7 @@ import optax
 from flax import nnx
 
 from audex_jax.codec import Encodec, EncodecConfig
+from audex_jax.codec.conv import Conv1d
 from audex_jax.codec.quantizer import Codebook
 from audex_jax.training import losses, rvq
 from audex_jax.training.principal import principal_start
@@ -66,7 +67,7 @@ def sample_batch(clips: Sequence[np.ndarray], recipe: CodecRecipe, sample_rate: 
     length = round(recipe.seconds * sample_rate)
 
     def draw() -> np.ndarray:
-        clip = clips[rng.integers(len(clips))]
+        clip = clips[int(rng.integers(len(clips)))]
         clip = clip / (np.sqrt(np.mean(np.square(clip))) + 1e-4)
         surplus = len(clip) - length
         if surplus <= 0:
@@ -240,7 +241,7 @@ def train_codec(
             if (step + 1) % checkpoint_every == 0 or step + 1 == recipe.steps:
                 checkpoints.save(step + 1, state)
     codec = codec_of(config, state)
-    scale_latent(codec, sample_batch(clips, recipe, config.sample_rate, recipe.steps))
+    scale_latent(codec, jnp.asarray(sample_batch(clips, recipe, config.sample_rate, recipe.steps)))
     return codec
 
 
@@ -253,8 +254,10 @@ def scale_latent(codec: Encodec, audio: Audio) -> None:
         codec: trained codec.
         audio: clips to measure the variance on, `[b, n, c]`.
     """
-    gain = 1 / jnp.std(jax.jit(lambda codec, audio: codec.encode(audio))(codec, jnp.asarray(audio)))
+    gain = 1 / jnp.std(jax.jit(lambda codec, audio: codec.encode(audio))(codec, audio))
     last, first = codec.encoder.layers[-1], codec.decoder.layers[0]
+    assert isinstance(last, Conv1d)
+    assert isinstance(first, Conv1d)
     last.kernel[...] = last.kernel[...] * gain
     last.bias[...] = last.bias[...] * gain
     first.kernel[...] = first.kernel[...] / gain

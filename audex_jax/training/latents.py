@@ -63,10 +63,10 @@ def cached_latents(
             latents.append(z)
             valid.append(v)
     directory.mkdir(parents=True, exist_ok=True)
-    stacked = {"latents": np.stack(latents, 1), "valid": np.stack(valid, 1)}
+    every, frames = np.stack(latents, 1), np.stack(valid, 1)
     with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **stacked)
-    return stacked["latents"], stacked["valid"], classes
+        np.savez(file, latents=every, valid=frames)
+    return every, frames, classes
 
 
 def fingerprint(codec: Encodec, clips: Sequence[Clip], *settings) -> str:

@@ -16,7 +16,9 @@ class TrainingCheckpoints:
         directory = pathlib.Path(directory).resolve()
         directory.mkdir(parents=True, exist_ok=True)
         self._checkpointer = ocp.training.Checkpointer(
-            directory, preservation_policy=keep, cleanup_tmp_directories=True
+            directory,  # pyright: ignore[reportArgumentType]
+            preservation_policy=keep,  # pyright: ignore[reportArgumentType]
+            cleanup_tmp_directories=True,
         )
 
     def __enter__(self) -> "TrainingCheckpoints":
