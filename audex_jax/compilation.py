@@ -12,7 +12,7 @@ def use_compilation_cache() -> None:
     A cache that was configured otherwise (`JAX_COMPILATION_CACHE_DIR`) is left alone; a folder that cannot be written
     costs compile time and nothing else.
     """
-    if jax.config.read("jax_compilation_cache_dir"):
+    if jax.config.jax_compilation_cache_dir:  # pyright: ignore[reportAttributeAccessIssue]
         return
     base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
     directory = pathlib.Path(os.environ.get("AUDEX_CACHE") or pathlib.Path(base) / "audex_jax" / "xla")
