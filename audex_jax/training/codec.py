@@ -133,7 +133,8 @@ def loss_fn(
 
 
 def optimizer(recipe: CodecRecipe) -> optax.GradientTransformation:
-    schedule = optax.warmup_cosine_decay_schedule(0.0, recipe.learning_rate, recipe.warmup, recipe.steps)
+    warmup = min(recipe.warmup, recipe.steps // 2)
+    schedule = optax.warmup_cosine_decay_schedule(0.0, recipe.learning_rate, warmup, recipe.steps)
     return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule, b1=0.8, b2=0.99))
 
 
