@@ -98,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
             lambda epoch, loss, accuracy: bar.update(epoch, f"loss {loss:.3f}  validation accuracy {accuracy:.3f}"),
         )
     clean, valid, _ = train
-    own = clean[:, 0].astype(np.float32)[valid[:, 0]]
+    own = clean[:, 0][valid[:, 0]]
     explainer = Explainer(
         Weights(codec, classifier, jnp.asarray(own.mean(0))), folder.labels, seconds, arguments.bandwidth
     )

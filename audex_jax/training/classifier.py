@@ -21,7 +21,7 @@ from audex_jax.codec import Encodec
 from audex_jax.pipeline import latent_of, loudness_of, valid_frames
 from audex_jax.training.codec import edit
 from audex_jax.training.state import TrainingCheckpoints
-from audex_jax.types import Array, Float, Int, Latent, Valid
+from audex_jax.types import Array, Int, Latent, Valid
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,13 +129,9 @@ def encode_clips(
     return np.concatenate(latents), np.concatenate(valids)
 
 
-def logits_of(classifier: LatentClassifier, latents: Latent, valid: Valid) -> Float[Array, "b k"]:
-    return jax.vmap(classifier)(latents, valid)
-
-
 @jax.jit
 def _predict(classifier: LatentClassifier, latents: Array, valid: Valid) -> Int[Array, " b"]:
-    return logits_of(classifier, latents.astype(jnp.float32), valid).argmax(-1)
+    return jax.vmap(classifier)(latents, valid).argmax(-1)
 
 
 def predict(classifier: LatentClassifier, latents: np.ndarray, valid: np.ndarray, batch: int = 64) -> np.ndarray:
@@ -168,7 +164,6 @@ def _train_step(
     key: Array,
 ) -> tuple[optax.Params, optax.OptState, Array]:
     k_edit, k_which, k_drop = jax.random.split(key, 3)
-    latents = latents.astype(jnp.float32)
     which = jax.random.bernoulli(k_which, recipe.edited, (len(latents), 1, 1))
     latents = jnp.where(which, edit(latents, k_edit), latents)
     targets = optax.smooth_labels(jax.nn.one_hot(labels, config.classes), recipe.label_smoothing)

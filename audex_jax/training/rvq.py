@@ -61,10 +61,10 @@ def quantize_and_update(
         one_hot = jax.nn.one_hot(code, codebook.shape[0])
         counts = DECAY * counts + (1 - DECAY) * one_hot.sum(0)
         sums = DECAY * sums + (1 - DECAY) * (one_hot.T @ residual)
-        idle = (counts < IDLE)[:, None]
+        unused = counts < IDLE
         samples = jax.random.choice(key, residual, (codebook.shape[0],))
-        counts = jnp.where(idle[:, 0], 1.0, counts)
-        sums = jnp.where(idle, samples, sums)
+        counts = jnp.where(unused, 1.0, counts)
+        sums = jnp.where(unused[:, None], samples, sums)
         chosen = codebook[code]
         total = total + jnp.where((index_of_stage < per_frame)[:, None], chosen, 0)
         return (residual - chosen, total), (sums / counts[:, None], counts, sums)
