@@ -22,6 +22,8 @@ class ClassifierConfig:
         classes: number of labels.
         frames: longest clip in latent frames; the length of the position table.
         width, layers, heads, feed_forward: of the transformer.
+        companding: gain c of `asinh(c * latent)` ahead of the first layer: logarithmic above 1 / c, as a log-mel
+            spectrogram is in magnitudes; 0 (published) for none.
     """
 
     dim: int
@@ -31,6 +33,7 @@ class ClassifierConfig:
     layers: int = 3
     heads: int = 8
     feed_forward: int = 512
+    companding: float = 0.0
 
     def __post_init__(self):
         if self.width % self.heads:
@@ -104,7 +107,7 @@ class LatentClassifier(nnx.Module):
     def __init__(self, config: ClassifierConfig, *, rngs: nnx.Rngs):
         self.config = config
         self.project_in = nnx.Linear(config.dim, config.width, rngs=rngs)
-        self.positions = nnx.Param(jax.random.normal(rngs.params(), (config.frames, config.width)))
+        self.positions = nnx.Param(0.3 * jax.random.normal(rngs.params(), (config.frames, config.width)))
         self.layers = nnx.List([EncoderLayer(config, rngs) for _ in range(config.layers)])
         self.project_out = nnx.Linear(config.width, config.classes, rngs=rngs)
 
@@ -122,13 +125,18 @@ class LatentClassifier(nnx.Module):
         Returns:
             Logits `[k]`.
         """
-        x = self.project_in(latent) + self.positions[...][: len(latent)]
+        x = self.project_in(self.compand(latent)) + self.positions[...][: len(latent)]
         x = _dropout(x, dropout, key)
         keys = [None] * len(self.layers) if key is None else jax.random.split(key, len(self.layers))
         for layer, layer_key in zip(self.layers, keys, strict=True):
             x = layer(x, valid, dropout, layer_key)
         weights = valid / jnp.maximum(valid.sum(), 1)
         return self.project_out(weights @ x)
+
+    def compand(self, latent: Float[Array, "*n d"]) -> Float[Array, "*n d"]:
+        """What the first layer reads: the latent, or its elements on a logarithmic scale."""
+        gain = self.config.companding
+        return jnp.arcsinh(gain * latent) if gain else latent
 
 
 def _dropout(x: Array, rate: float, key: Array | None) -> Array:

@@ -68,7 +68,7 @@ def test_codes_do_not_change_under_jit_vmap_or_batch(quantizer, normal):
         ("encodec-48khz", {3.0: 2, 6.0: 4, 12.0: 8, 24.0: 16}),
         ("encodec-32khz", {2.2: 4}),
         ("audiogen-16khz", {2.2: 4}),
-        ("mini", {1.2: 3, 2.4: 6, 4.8: 12, 9.6: 24}),
+        ("mini", {1.5: 5, 3.0: 10, 6.0: 20, 12.0: 40, 19.2: 64}),
     ],
 )
 def test_codebooks_of_each_bandwidth(name, stages):

@@ -30,13 +30,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--patience", type=int, default=10, help="stop after this many without gain (default: 10)")
     parser.add_argument("--variants", type=int, default=6, help="times each clip is encoded (default: 6)")
     parser.add_argument("--batch", type=int, default=64, help="clips a step (default: 64)")
-    parser.add_argument("--learning-rate", type=float, default=7e-4, help="peak learning rate (default: 0.0007)")
+    parser.add_argument("--learning-rate", type=float, default=2e-3, help="peak learning rate (default: 0.002)")
+    parser.add_argument("--width", type=int, default=256, help="of the transformer (default: 256, the published one)")
+    parser.add_argument(
+        "--companding", type=float, default=0.0, metavar="C", help="let it read asinh(C * latent) (default: the latent)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of weights, order and augmentation (default: 0)")
     parser.add_argument("--float16", action="store_true", help="store the weights in half precision")
     parser.add_argument("--quiet", action="store_true", help="no progress")
 
 
 def run(arguments: argparse.Namespace) -> int:
+    import jax
     import jax.numpy as jnp
     import numpy as np
     import soundfile
@@ -44,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     from audex_jax import checkpoint
     from audex_jax.classifier import ClassifierConfig
     from audex_jax.data.folder import DataError, read_folder
-    from audex_jax.explainer import Explainer, bundle_path, load_explainer, save_explainer
+    from audex_jax.explainer import Explainer, bundle_path, save_explainer
     from audex_jax.pipeline import Weights
     from audex_jax.progress import Bar
     from audex_jax.training.classifier import ClassifierRecipe, predict, train_classifier
@@ -87,7 +92,10 @@ def run(arguments: argparse.Namespace) -> int:
         )
 
     train, val, test = latents("train", range(recipe.variants)), latents("val", range(1)), latents("test", range(2))
-    config = ClassifierConfig(dim=codec.config.dim, classes=len(folder.labels), frames=codec.config.frames(samples))
+    frames = codec.config.frames(samples)
+    config = ClassifierConfig(
+        codec.config.dim, len(folder.labels), frames, width=arguments.width, companding=arguments.companding
+    )
     with Bar("training the classifier", recipe.epochs, arguments.quiet) as bar:
         classifier = train_classifier(
             config,
@@ -99,33 +107,29 @@ def run(arguments: argparse.Namespace) -> int:
         )
     clean, valid, _ = train
     own = clean[:, 0][valid[:, 0]]
-    explainer = Explainer(
-        Weights(codec, classifier, jnp.asarray(own.mean(0))), folder.labels, seconds, arguments.bandwidth
-    )
     dtype = np.float16 if arguments.float16 else np.float32
+    weights = Weights(codec, classifier, jnp.asarray(own.mean(0)))
+    weights = jax.tree.map(lambda a: a.astype(dtype).astype(a.dtype), weights)  # as they will be read back
+    explainer = Explainer(weights, folder.labels, seconds, arguments.bandwidth)
+    original = predict(weights.classifier, test[0][:, 0], test[1][:, 0])
+    decoded = predict(weights.classifier, test[0][:, 1], test[1][:, 1])
+    confusion = np.zeros((config.classes, config.classes), int)
+    np.add.at(confusion, (test[2], original), 1)
     origin = {
         "made_by": "audex train",
         "codec": checkpoint.read_description(bundle_path(arguments.codec)).get("origin"),
         "recipe": dataclasses.asdict(recipe),
         "clips": {name: len(folder.split(name)) for name in ("train", "val", "test")},
         "split_by": folder.split_by,
+        "test": {
+            "clips": len(original),
+            "accuracy": float((original == test[2]).mean()),
+            "accuracy_on_reconstruction": float((decoded == test[2]).mean()),
+            "agreement_on_reconstruction": float((decoded == original).mean()),
+            "confusion": confusion.tolist(),
+        },
     }
     save_explainer(out, explainer, origin, dtype)
-
-    # figures of the weights as they were stored
-    stored = load_explainer(out)
-    original = predict(stored.weights.classifier, test[0][:, 0], test[1][:, 0])
-    decoded = predict(stored.weights.classifier, test[0][:, 1], test[1][:, 1])
-    confusion = np.zeros((config.classes, config.classes), int)
-    np.add.at(confusion, (test[2], original), 1)
-    origin["test"] = {
-        "clips": len(original),
-        "accuracy": float((original == test[2]).mean()),
-        "accuracy_on_reconstruction": float((decoded == test[2]).mean()),
-        "agreement_on_reconstruction": float((decoded == original).mean()),
-        "confusion": confusion.tolist(),
-    }
-    save_explainer(out, stored, origin, dtype)
     print_report(folder.labels, origin["test"], folder.split_by)
     print(f"{out}: explainer with {len(folder.labels)} labels, clips of {seconds:g} s")
     return 0

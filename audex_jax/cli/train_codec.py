@@ -9,7 +9,7 @@ DATA is a folder with one sub-folder of recordings for each label (labels are no
 splits.csv; the recordings of the training split are used. The same command after a kill goes on where it was.
 
 example:
-  audex train-codec recordings --out my-codec --steps 5000
+  audex train-codec recordings --out my-codec --steps 3000
 """
 
 
@@ -19,10 +19,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, metavar="DIR", help="where to write the codec bundle")
     parser.add_argument("--preset", default="mini", help="shape of the codec (default: mini, 16 kHz)")
     parser.add_argument("--start", metavar="DIR", help="codec bundle to go on from (default: from nothing)")
-    parser.add_argument("--steps", type=int, default=4000, help="optimiser steps (default: 4000)")
-    parser.add_argument("--batch", type=int, default=8, help="clips a step (default: 8)")
-    parser.add_argument("--seconds", type=float, default=1.0, help="length of a training clip (default: 1)")
-    parser.add_argument("--learning-rate", type=float, default=5e-4, help="peak learning rate (default: 0.0005)")
+    parser.add_argument("--steps", type=int, default=2000, help="optimiser steps (default: 2000)")
+    parser.add_argument("--batch", type=int, default=16, help="clips a step (default: 16)")
+    parser.add_argument("--seconds", type=float, default=0.5, help="length of a training clip (default: 0.5)")
+    parser.add_argument("--learning-rate", type=float, default=1e-3, help="peak learning rate (default: 0.001)")
     parser.add_argument("--seed", type=int, default=0, help="of weights and order of clips (default: 0)")
     parser.add_argument("--float16", action="store_true", help="store the weights in half precision")
     parser.add_argument("--quiet", action="store_true", help="no progress")

@@ -155,11 +155,13 @@ MINI = EncodecConfig(
     name="mini",
     sample_rate=16_000,
     filters=16,
+    ratios=(2, 4, 5, 8),
+    dim=256,
     lstm_layers=1,
     normalize=True,
-    codebooks=24,
-    codebook_size=256,
-    bandwidths=(1.2, 2.4, 4.8, 9.6),
+    codebooks=64,
+    codebook_size=64,
+    bandwidths=(1.5, 3.0, 6.0, 12.0, 19.2),
 )
 # TINY is for tests: every kind of layer, next to no arithmetic.
 TINY = EncodecConfig(

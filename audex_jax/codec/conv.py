@@ -105,7 +105,7 @@ class Conv1d(nnx.Module):
     ):
         self.stride, self.causal = stride, causal
         self.pad_mode: PadMode = pad_mode
-        init = nnx.initializers.lecun_normal()
+        init = nnx.initializers.orthogonal()
         self.kernel = nnx.Param(init(rngs.params(), (kernel, inputs, outputs)))
         self.bias = nnx.Param(jnp.zeros((outputs,)))
         self.norm = GroupNorm(outputs) if norm else None
@@ -135,7 +135,7 @@ class ConvTranspose1d(nnx.Module):
 
     def __init__(self, inputs: int, outputs: int, stride: int, *, causal: bool, norm: bool, rngs: nnx.Rngs):
         self.stride, self.causal = stride, causal
-        init = nnx.initializers.lecun_normal()
+        init = nnx.initializers.orthogonal(scale=stride**0.5)  # a sample receives two of the 2 x stride taps
         self.kernel = nnx.Param(init(rngs.params(), (2 * stride, inputs, outputs)))
         self.bias = nnx.Param(jnp.zeros((outputs,)))
         self.norm = GroupNorm(outputs) if norm else None

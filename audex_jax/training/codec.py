@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import optax.contrib
 from flax import nnx
 
 from audex_jax.codec import Encodec, EncodecConfig
@@ -40,19 +41,21 @@ class CodecRecipe:
         seed: of the initial weights, of the order of clips and of every random choice.
     """
 
-    steps: int = 4000
-    batch: int = 8
-    seconds: float = 1.0
-    learning_rate: float = 5e-4
-    warmup: int = 200
+    steps: int = 2000
+    batch: int = 16
+    seconds: float = 0.5
+    learning_rate: float = 1e-3
+    warmup: int = 100
     waveform: float = 2.0
     mel: float = 1.0
     round_trip: float = 0.5
+    spectrum: float = 0.5
     commitment: float = 0.1
     seed: int = 0
 
 
-START_BATCHES, FITTING_STEPS = 12, 120  # for the principal components, and for the first codebooks
+READOUT_BATCHES = 30
+FITTING_SECONDS = 600  # of training audio that principal components and codebooks are fitted to
 LEVELS_DB = (-10.0, 4.0)  # of training clips relative to unit RMS: explanations are quieter than their clips
 
 
@@ -100,7 +103,7 @@ def edit(latent: Latent, key: Array) -> Latent:
 
 
 def loss_fn(
-    codec: Encodec, codebooks: rvq.CodebookState, audio: Audio, step: Array, recipe: CodecRecipe
+    codec: Encodec, readout: dict, codebooks: rvq.CodebookState, audio: Audio, step: Array, recipe: CodecRecipe
 ) -> tuple[Array, tuple[rvq.CodebookState, dict[str, Array]]]:
     """Scalar loss of one batch, the updated codebooks, and the parts of the loss for the progress line."""
     k_stages, k_rvq, k_edit = jax.random.split(_key(recipe, step), 3)
@@ -116,14 +119,16 @@ def loss_fn(
     use_quantised = (jnp.arange(batch) % 2 == 1)[:, None, None]
     decoded = codec.decode(jnp.where(use_quantised, straight_through, latent))[:, :samples]
 
-    edited = jax.lax.stop_gradient(edit(latent, k_edit))[: batch // 2]
+    edited = jax.lax.stop_gradient(edit(latent, k_edit))[: batch // 4]
     again = codec.encode(codec.decode(edited)[:, :samples])
 
     mono, estimate = audio[..., 0], decoded[..., 0]
+    spectrum = losses.log_mel(mono, config.hop, config.sample_rate)
     parts = {
         "waveform": losses.waveform_loss(mono, estimate).mean(),
         "mel": losses.mel_loss(mono, estimate, config.sample_rate).mean(),
         "round_trip": losses.latent_loss(edited, again).mean(),
+        "spectrum": losses.latent_loss(spectrum, latent @ readout["kernel"] + readout["bias"]).mean(),
         "commitment": jnp.where(use_quantised[:, 0, 0], commitment, 0).mean(),
     }
     total = jnp.asarray(sum(getattr(recipe, name) * value for name, value in parts.items()))
@@ -133,14 +138,31 @@ def loss_fn(
 
 
 def optimizer(recipe: CodecRecipe) -> optax.GradientTransformation:
-    warmup = min(recipe.warmup, recipe.steps // 2)
-    schedule = optax.warmup_cosine_decay_schedule(0.0, recipe.learning_rate, warmup, recipe.steps)
-    return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule, b1=0.8, b2=0.99))
+    """Muon (Jordan 2024) for kernels, as matrices from taps and inputs to outputs; Adam for LSTMs and biases."""
+
+    def schedule(share: float) -> optax.Schedule:
+        warmup = min(recipe.warmup, recipe.steps // 2)
+        return optax.warmup_cosine_decay_schedule(0.0, share * recipe.learning_rate, warmup, recipe.steps)
+
+    def matrices(params):
+        def of(weight):
+            return optax.contrib.MuonDimensionNumbers((0, 1), 2) if weight.ndim == 3 else None
+
+        return jax.tree.map(of, params)
+
+    muon = optax.contrib.muon(
+        schedule(1.0),
+        adam_b1=0.8,
+        adam_b2=0.99,
+        adam_learning_rate=schedule(0.2),
+        muon_weight_dimension_numbers=matrices,
+    )
+    return optax.chain(optax.clip_by_global_norm(1.0), muon)
 
 
-def initial_state(codec: Encodec, recipe: CodecRecipe) -> dict:
+def initial_state(codec: Encodec, readout: dict, recipe: CodecRecipe) -> dict:
     """Everything that a resumed training needs, as one pytree of arrays, from the weights of `codec` on."""
-    params = nnx.to_pure_dict(nnx.state(codec, nnx.Param))
+    params = {"codec": nnx.to_pure_dict(nnx.state(codec, nnx.Param)), "readout": readout}
     return {
         "params": params,
         "codebooks": rvq.in_use(codec.quantizer.codebooks[...])._asdict(),
@@ -150,24 +172,35 @@ def initial_state(codec: Encodec, recipe: CodecRecipe) -> dict:
 
 
 def untrained(clips: Sequence[np.ndarray], config: EncodecConfig, recipe: CodecRecipe) -> Encodec:
-    """The codec that training starts from: principal components of the clips, and codebooks fitted to them.
-
-    Without fitted codebooks the first gradients, of clips decoded from wrong codes, would undo the components.
-    """
+    """The codec that training starts from: principal components of the clips, and codebooks fitted to them."""
     codec = Encodec(config, rngs=nnx.Rngs(recipe.seed))
-
-    def batch(step: int) -> np.ndarray:
-        return sample_batch(clips, recipe, config.sample_rate, 2**31 + step)  # not those of the training
-
-    audio = np.concatenate([batch(step) for step in range(START_BATCHES)])
+    audio = np.concatenate(_fitting_batches(clips, config, recipe))
     principal_start(codec, audio / (np.sqrt(np.square(audio).mean((1, 2), keepdims=True)) + 1e-4), _key(recipe, 0))
-    stages = jnp.full(recipe.batch, config.codebooks)
-    update = jax.jit(lambda codec, state, audio, key: rvq.quantize_and_update(state, codec.encode(audio), stages, key))
-    state = rvq.idle(jnp.zeros_like(codec.quantizer.codebooks[...]))
-    for step in range(FITTING_STEPS):
-        _, state = update(codec, state, batch(START_BATCHES + step), _key(recipe, step))
-    codec.quantizer.codebooks[...] = state.codebooks
+    fit_codebooks(codec, clips, recipe)
     return codec
+
+
+def fit_codebooks(codec: Encodec, clips: Sequence[np.ndarray], recipe: CodecRecipe) -> None:
+    """Fit all codebooks to the latents of training clips, in place."""
+    encode = jax.jit(lambda codec, audio: codec.encode(audio))
+    frames = np.concatenate([np.asarray(encode(codec, b)) for b in _fitting_batches(clips, codec.config, recipe)])
+    stages, entries, dim = codec.quantizer.codebooks.shape
+    codec.quantizer.codebooks[...] = rvq.fit(jnp.asarray(frames.reshape(-1, dim)), stages, entries, _key(recipe, 0))
+
+
+def fit_readout(codec: Encodec, clips: Sequence[np.ndarray], recipe: CodecRecipe) -> dict[str, Array]:
+    """The linear map from a latent frame to its log-mel spectrum that fits training clips best: kernel and bias."""
+    audio = np.concatenate(_fitting_batches(clips, codec.config, recipe)[:READOUT_BATCHES])
+    latent = np.asarray(jax.jit(lambda codec, audio: codec.encode(audio))(codec, audio))
+    spectrum = np.asarray(losses.log_mel(jnp.asarray(audio[..., 0]), codec.config.hop, codec.config.sample_rate))
+    inputs = np.pad(latent.reshape(-1, codec.config.dim), ((0, 0), (0, 1)), constant_values=1.0)
+    solution = np.linalg.lstsq(inputs, spectrum.reshape(len(inputs), -1), rcond=1e-6)[0]
+    return {"kernel": jnp.asarray(solution[:-1]), "bias": jnp.asarray(solution[-1])}
+
+
+def _fitting_batches(clips: Sequence[np.ndarray], config: EncodecConfig, recipe: CodecRecipe) -> list[np.ndarray]:
+    count = round(FITTING_SECONDS / (recipe.batch * recipe.seconds)) + 1
+    return [sample_batch(clips, recipe, config.sample_rate, 2**31 + i) for i in range(count)]  # not those of training
 
 
 def _key(recipe: CodecRecipe, step: int | Array) -> Array:
@@ -176,7 +209,7 @@ def _key(recipe: CodecRecipe, step: int | Array) -> Array:
 
 def codec_of(config: EncodecConfig, state: dict) -> Encodec:
     """The codec of a training state."""
-    return _merge(config, state["params"], state["codebooks"]["codebooks"])
+    return _merge(config, state["params"]["codec"], state["codebooks"]["codebooks"])
 
 
 def _merge(config: EncodecConfig, params: dict, codebooks: Array) -> Encodec:
@@ -193,7 +226,8 @@ def train_step(config: EncodecConfig, recipe: CodecRecipe, state: dict, audio: A
     codebooks = rvq.CodebookState(**state["codebooks"])
 
     def objective(params):
-        return loss_fn(_merge(config, params, codebooks.codebooks), codebooks, audio, state["step"], recipe)
+        codec = _merge(config, params["codec"], codebooks.codebooks)
+        return loss_fn(codec, params["readout"], codebooks, audio, state["step"], recipe)
 
     gradients, (codebooks, parts) = jax.grad(objective, has_aux=True)(state["params"])
     updates, opt = optimizer(recipe).update(gradients, state["optimizer"], state["params"])
@@ -227,9 +261,13 @@ def train_codec(
     """
 
     def first() -> dict:
-        return initial_state(start or untrained(clips, config, recipe), recipe)
+        codec = start or untrained(clips, config, recipe)
+        return initial_state(codec, fit_readout(codec, clips, recipe), recipe)
 
-    shape = functools.partial(initial_state, Encodec(config, rngs=nnx.Rngs(0)), recipe)
+    def shape() -> dict:
+        readout = {"kernel": jnp.zeros((config.dim, losses.MEL_BANDS)), "bias": jnp.zeros(losses.MEL_BANDS)}
+        return initial_state(Encodec(config, rngs=nnx.Rngs(0)), readout, recipe)
+
     with TrainingCheckpoints(directory) as checkpoints:
         state = checkpoints.restore(first, shape)
         history: list[dict[str, Array]] = []
@@ -242,6 +280,7 @@ def train_codec(
             if (step + 1) % checkpoint_every == 0 or step + 1 == recipe.steps:
                 checkpoints.save(step + 1, state)
     codec = codec_of(config, state)
+    fit_codebooks(codec, clips, recipe)
     scale_latent(codec, jnp.asarray(sample_batch(clips, recipe, config.sample_rate, recipe.steps)))
     return codec
 

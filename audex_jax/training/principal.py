@@ -1,14 +1,18 @@
-"""A start for codec training: the encoder as the principal components of the audio, the decoder as their transpose.
+"""A start for codec training: principal components of the audio, rectified, and back.
 
 From random weights a codec first learns spectra with the wrong phase and stays there for thousands of steps. Here each
-convolution of the encoder maps a frame's own samples onto the principal components of what it receives, as many as it
-has channels, and its mirror image in the decoder is the transpose; the other taps, the residual branches and the LSTMs
-start at (nearly) nothing. Signals inside are small enough for ELU to be nearly linear. So the untrained codec is
-close to the frame-wise Karhunen-Loeve transform of the training audio: it returns the waveform as well as
-`dim` numbers a frame can, the latent's axes are components in falling order of energy, and an edited latent survives
-decoding and encoding, because the transform is orthogonal. Training goes on from there.
+strided convolution of the encoder maps a frame's own samples onto the principal components of what it receives, as
+many as it has channels, and its mirror image in the decoder is the transpose; the other taps, the residual branches
+and the LSTMs start at (nearly) nothing. Signals inside are small enough for ELU to be nearly linear. So up to the last
+ELU the encoder is the frame-wise Karhunen-Loeve transform of the training audio.
 
-Orthogonal starts: Saxe et al. 2014, arXiv 1312.6120; residual branches from zero: Zhang et al. 2019, arXiv 1901.09321.
+There half of the latent's dimensions receive the components and the other half their negatives, large enough for ELU
+to cut off what is below zero. A component is the difference of its two halves, so the decoder gets the waveform back;
+their sum is its magnitude, which a classifier needs and cannot easily learn from signed coefficients of random phase.
+An edited latent survives decoding and encoding: a half that is taken away stays away. Training goes on from there.
+
+Orthogonal starts: Saxe et al. 2014, arXiv 1312.6120; residual branches from zero: Zhang et al. 2019, arXiv 1901.09321;
+rectified pairs: concatenated ReLU, Shang et al. 2016, arXiv 1603.05201.
 """
 
 import jax
@@ -20,7 +24,9 @@ from audex_jax.codec.conv import Conv1d, ConvTranspose1d, conv_padding, transpos
 from audex_jax.codec.seanet import LSTM, Decoder, Encoder, ResidualBlock
 from audex_jax.types import Array, Audio
 
-GAIN = 0.14  # of each of the first two convolutions, undone by the last two: keeps the signal small in between
+LEVEL = 0.04  # RMS of the channels between layers, small enough for ELU to be nearly linear
+STEEP = 8.0  # of the input to the rectifying ELU: below zero it lets through at most 1 / STEEP
+WHITENING = 0.5  # the components' standard deviations are brought to this power's complement
 RECURRENT = 0.02  # share of the LSTMs' ordinary input weights that is kept
 
 
@@ -35,22 +41,35 @@ def principal_start(codec: Encodec, audio: Audio, key: Array) -> None:
     encoder, decoder = codec.encoder, codec.decoder
     _still(encoder)
     _still(decoder)
-    down = [layer for layer in encoder.layers if isinstance(layer, Conv1d)]
-    up = [layer for layer in decoder.layers if isinstance(layer, Conv1d | ConvTranspose1d)]
+    *down, last = [layer for layer in encoder.layers if isinstance(layer, Conv1d)]
+    first, *up = [layer for layer in decoder.layers if isinstance(layer, Conv1d | ConvTranspose1d)]
     signal, samples = np.asarray(audio, np.float32), codec.config.channels
     for index, (forward, back) in enumerate(zip(down, reversed(up), strict=True)):
         _, inputs, outputs = forward.kernel.shape
         stride = forward.stride
         frames = signal[:, : signal.shape[1] // stride * stride].reshape(-1, stride * inputs)
         samples *= stride
-        matrix = _components(frames, min(outputs, samples))  # [stride * inputs, components]
-        if index < len(down) - 1:  # the latent's own axes stay the components themselves
-            matrix = matrix @ _rotation(jax.random.fold_in(key, index), matrix.shape[1], outputs)
-        signal = (frames @ matrix).reshape(len(signal), -1, outputs)
-        weights = matrix.reshape(stride, inputs, outputs)
-        gain = GAIN if index < 2 else 1.0
-        _set(forward, gain * weights)
-        _set(back, weights.swapaxes(1, 2) / gain)
+        deepest = forward is down[-1]
+        count = min(codec.config.dim // 2 if deepest else outputs, samples)
+        matrix = _components(frames, count)  # [stride * inputs, components]
+        components = frames @ matrix
+        rotation = _rotation(jax.random.fold_in(key, index), count, outputs)
+        rotation = rotation * LEVEL / (components @ rotation).std()
+        signal = (components @ rotation).reshape(len(signal), -1, outputs)
+        there, back_again = matrix @ rotation, matrix @ np.linalg.pinv(rotation).T
+        _set(back, back_again.reshape(stride, inputs, outputs).swapaxes(1, 2))
+        if not deepest:
+            _set(forward, there.reshape(stride, inputs, outputs))
+            continue
+        scale = components.std(0) ** -WHITENING
+        scale /= (components * scale).std()
+        halves = np.zeros((count, outputs), np.float32)
+        halves[:, : 2 * count] = np.concatenate([np.diag(scale), -np.diag(scale)], axis=1)
+        _set(forward, STEEP * (matrix @ halves).reshape(stride, inputs, outputs))
+        width = last.kernel.shape[-1]
+        _set(last, np.eye(outputs, width, dtype=np.float32)[None] / STEEP)
+        difference = np.concatenate([np.diag(1 / scale), -np.diag(1 / scale)]) @ rotation
+        _set(first, np.pad(difference, ((0, width - 2 * count), (0, 0)))[None])
 
 
 def own_taps(layer: Conv1d | ConvTranspose1d) -> slice:

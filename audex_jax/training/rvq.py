@@ -4,6 +4,7 @@ Source: `encodec/quantization/core_vq.py` (EMA update, replacement of dead codes
 arXiv 1711.00937, appendix A.1.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -13,6 +14,7 @@ from audex_jax.codec.quantizer import nearest
 from audex_jax.types import Array, Float, Int, Latent
 
 DECAY = 0.99
+ITERATIONS = 12  # of k-means
 IDLE = 0.5  # expected uses a step below which an entry is replaced
 
 
@@ -22,11 +24,6 @@ class CodebookState(NamedTuple):
     codebooks: Float[Array, "q e d"]
     counts: Float[Array, "q e"]
     sums: Float[Array, "q e d"]
-
-
-def idle(codebooks: Float[Array, "q e d"]) -> CodebookState:
-    """State to fit from nothing: every entry counts as idle, so that the first step replaces all of them by data."""
-    return CodebookState(codebooks, jnp.zeros(codebooks.shape[:2]), jnp.zeros_like(codebooks))
 
 
 def in_use(codebooks: Float[Array, "q e d"]) -> CodebookState:
@@ -73,3 +70,26 @@ def quantize_and_update(
     order = jnp.arange(state.codebooks.shape[0])
     (_, total), new = jax.lax.scan(stage, (frames, jnp.zeros_like(frames)), (order, *state, keys))
     return total.reshape(latent.shape), CodebookState(*new)
+
+
+@functools.partial(jax.jit, static_argnames=("stages", "entries"))
+def fit(frames: Float[Array, "n d"], stages: int, entries: int, key: Array) -> Float[Array, "q e d"]:
+    """Codebooks from nothing: k-means (Lloyd 1982) on what each stage receives, stage by stage.
+
+    Args:
+        frames: continuous latents; many more than `entries`.
+        stages, entries: number of codebooks and size of each.
+        key: for the frames that the entries start from.
+    """
+
+    def stage(residual, key):
+        def iteration(codebook, _):
+            one_hot = jax.nn.one_hot(nearest(residual, codebook), entries)
+            counts = one_hot.sum(0)[:, None]
+            return jnp.where(counts > 0, one_hot.T @ residual / jnp.maximum(counts, 1), codebook), None
+
+        start = jax.random.choice(key, residual, (entries,), replace=False)
+        codebook, _ = jax.lax.scan(iteration, start, None, length=ITERATIONS)
+        return residual - codebook[nearest(residual, codebook)], codebook
+
+    return jax.lax.scan(stage, frames, jax.random.split(key, stages))[1]

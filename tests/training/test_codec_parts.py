@@ -79,15 +79,25 @@ def test_mel_bands_find_a_tone(normal):
     assert edges[loudest] < tone < edges[loudest + 2]
 
 
-def test_codebooks_move_to_the_data(rng):
+def test_codebooks_find_the_clusters_of_the_data(rng):
     centres = rng.normal(size=(4, 3)) * 5
-    state = rvq.idle(jnp.asarray(rng.normal(size=(2, 8, 3)), jnp.float32))
+    frames = jnp.asarray(centres[rng.integers(4, size=400)] + 0.05 * rng.normal(size=(400, 3)), jnp.float32)
+    books = rvq.fit(frames, stages=2, entries=16, key=jax.random.key(0))
+    quantised, _ = rvq.quantize_and_update(rvq.in_use(books), frames[None], jnp.array([2]), jax.random.key(1))
+    assert float(jnp.square(quantised[0] - frames).mean()) < 0.05**2
+    first, _ = rvq.quantize_and_update(rvq.in_use(books), frames[None], jnp.array([1]), jax.random.key(1))
+    assert float(jnp.square(first[0] - frames).mean()) < 0.02
+
+
+def test_codebooks_follow_data_that_moves(rng):
+    centres = rng.normal(size=(4, 3)) * 5
+    state = rvq.in_use(jnp.asarray(rng.normal(size=(2, 8, 3)), jnp.float32))
     update = jax.jit(rvq.quantize_and_update)
-    for step in range(60):
+    for step in range(400):
         frames = centres[rng.integers(4, size=(6, 20))] + 0.05 * rng.normal(size=(6, 20, 3))
         latent = jnp.asarray(frames, jnp.float32)
         quantised, state = update(state, latent, jnp.full(6, 2), jax.random.key(step))
-    assert float(jnp.square(quantised - latent).mean()) < 0.01
+    assert float(jnp.square(quantised - latent).mean()) < 0.05
 
 
 def test_each_clip_is_quantised_with_its_own_number_of_stages(normal):
