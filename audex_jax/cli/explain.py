@@ -74,6 +74,7 @@ def steps(text: str) -> int | str:
 def run(arguments: argparse.Namespace) -> int:
     from audex_jax.cli import UsageError
     from audex_jax.compilation import use_compilation_cache
+    from audex_jax.errors import AudexError
     from audex_jax.explain_files import explain_files, list_inputs
     from audex_jax.explainer import load_explainer
     from audex_jax.pipeline import Settings
@@ -88,12 +89,12 @@ def run(arguments: argparse.Namespace) -> int:
             steps=arguments.steps,
             seed=arguments.seed,
         )
-    except ValueError as error:
+    except AudexError as error:
         raise UsageError(error) from None
     explainer = load_explainer(arguments.model)
     try:
         explainer.target_index(arguments.target)
-    except ValueError as error:
+    except AudexError as error:
         raise UsageError(f"--target: {error}") from None
     out = pathlib.Path(arguments.out)
     out.mkdir(parents=True, exist_ok=True)
