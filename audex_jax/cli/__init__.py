@@ -17,6 +17,7 @@ from audex_jax.errors import AudexError
 # a dash in a command is an underscore in its module.
 COMMANDS = {
     "explain": "explain recordings: which parts of the sound made the classifier decide",
+    "report": "one HTML page to hear and see explanations: no network, for one recording or thousands",
     "train": "train a classifier on the latents of a codec",
     "train-codec": "train a codec of your own",
     "convert": "bring published EnCodec weights in: any file format, one bundle",
