@@ -179,7 +179,9 @@ const view = {
       line.style.width = `${share / 10}%`;
       const track = element("span", null, { class: "bar" });
       track.append(line);
-      cell.append(track, element("span", percent(share)));
+      const both = element("div", null);
+      both.append(track, element("span", percent(share)));
+      cell.append(both);
       return cell;
     };
     $("answers").replaceChildren(...labels.map((label) => {

@@ -170,8 +170,9 @@ function evidenceCurve(canvas, evidence, duration) {
     highest = Math.max(highest, value);
     lowest = Math.min(lowest, value);
   });
-  const room = height - 6;
-  const zero = 3 + (room * highest) / Math.max(highest - lowest, 1e-9);
+  const top = 24; // below the caption
+  const room = height - top - 3;
+  const zero = top + (room * highest) / Math.max(highest - lowest, 1e-9);
   const scale = room / Math.max(highest - lowest, 1e-9);
   const step = width / (duration * evidence.rate);
   for (const [side, colour] of [[0, tone.positive], [1, tone.negative]]) {

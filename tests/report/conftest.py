@@ -4,10 +4,17 @@ import json
 import pathlib
 
 import numpy as np
+import pytest
 import soundfile
 
 RATE = 8000
 KEEPS = (0.05, 0.1, 0.2, 0.4)
+
+
+@pytest.fixture(scope="session")
+def explained_folder():
+    """Makes a folder of explanations without any model: `explained_folder(folder, names)`."""
+    return make_up
 
 
 def make_up(folder: pathlib.Path, names: list[str], labels: tuple[str, ...] = ("no", "stop", "yes")) -> pathlib.Path:
