@@ -242,18 +242,8 @@ def describe(
             {
                 "start_seconds": start / rate,
                 "end_seconds": (start + len(e.audio)) / rate,
-                "prediction": e.predicted,
-                "prediction_probability": e.probabilities[e.predicted],
-                "target": e.label,
-                "target_probability": e.probability,
-                "top": dict(list(e.probabilities.items())[:5]),
-                "completeness_gap": None if np.isnan(e.completeness_gap) else e.completeness_gap,
-                "gap_flagged": e.gap_flagged,
-                "verdict": dataclasses.asdict(e.verdict),
-                "reconstruction_agrees": e.reconstruction_agrees,
-                **heard(e),
+                **judged(e),
                 "levels": [{"keep": o.settings.keep, **heard(o)} for o in (e, *(other[index] for other in others))],
-                "silent": e.silent,
                 "level_db": {
                     "recording": level_db(audio[start : start + len(e.audio)]),
                     "reconstruction": level_db(e.reconstruction),
@@ -278,9 +268,25 @@ def describe(
     }
 
 
-def heard(explanation: Explanation) -> dict:
+def judged(e: Explanation) -> dict:
+    """What the classifier says about a clip and about its explanation."""
+    return {
+        "prediction": e.predicted,
+        "prediction_probability": e.probabilities[e.predicted],
+        "target": e.label,
+        "target_probability": e.probability,
+        "top": dict(list(e.probabilities.items())[:5]),
+        "completeness_gap": None if np.isnan(e.completeness_gap) else e.completeness_gap,
+        "gap_flagged": e.gap_flagged,
+        "verdict": dataclasses.asdict(e.verdict),
+        "reconstruction_agrees": e.reconstruction_agrees,
+        "silent": e.silent,
+        **heard(e),
+    }
+
+
+def heard(e: Explanation) -> dict:
     """What the explanation and the rest are heard as; depends on the share of kept elements."""
-    e = explanation
     return {
         "latent_agrees": e.latent_agrees,
         "audio_agrees": e.audio_agrees,

@@ -76,6 +76,12 @@ class Explanation:
         """The attribution does not add up to within 5 %: use more steps before trusting single elements."""
         return not self.completeness_gap <= GAP_TOLERANCE
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the verdict, three players and the picture."""
+        from audex_jax.report.notebook import explanation_html
+
+        return explanation_html(self)
+
 
 class Explainer:
     """A codec and a classifier of its latents, ready to explain.

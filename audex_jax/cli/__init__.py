@@ -25,6 +25,9 @@ COMMANDS = {
     "encode": "write the codes of a recording to an .npz file",
     "decode": "turn codes in an .npz file into a recording again",
     "export": "write a codec for PyTorch users (Hugging Face layout)",
+    "models": "list the bundled and your own models, or show the card of one",
+    "doctor": "check this installation: versions, devices, folders, what is missing and how to get it",
+    "completion": "print a script that completes commands in your shell",
 }
 
 EXAMPLES = """

@@ -249,6 +249,7 @@ def test_phone_shows_list_or_recording_and_never_scrolls_sideways(chromium, repo
         page = Page(chromium, report)
         assert page.browser.find_element("id", "list").is_displayed()
         assert not page.browser.find_element("id", "main").is_displayed()
+        assert page.js("document.documentElement.scrollWidth") <= 390
         page.click("#rows tr:nth-child(2) a")
         page.wait("document.getElementById('clip').dataset.ready === '1'")
         assert page.browser.find_element("id", "clip").is_displayed()
