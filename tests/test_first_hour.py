@@ -2,6 +2,8 @@
 
 import json
 import os
+import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +15,8 @@ import audex_jax
 from audex_jax.cli import COMMANDS, doctor, main
 from audex_jax.cli.completion import bash
 from audex_jax.errors import AudexError
+
+CONTRIBUTING = pathlib.Path(__file__).parents[1] / "CONTRIBUTING.md"
 
 
 def test_doctor_finds_nothing_bad_here(capsys):
@@ -91,6 +95,14 @@ def test_every_help_has_an_example(command, capsys):
     with pytest.raises(SystemExit):
         main([command, "--help"])
     assert f"audex {command}" in capsys.readouterr().out.split("example")[-1]
+
+
+@pytest.mark.skipif(not CONTRIBUTING.exists(), reason="only in the source tree")
+def test_recipes_name_files_that_exist():
+    named = re.findall(r"`((?:audex_jax|weights_conversion|tests)/[\w/.]+|\w+\.py)`", CONTRIBUTING.read_text("utf-8"))
+    assert len(named) > 15
+    folders = [CONTRIBUTING.parent / name for name in ("", "audex_jax/attribution", "audex_jax/report")]
+    assert [name for name in named if not any((folder / name).exists() for folder in folders)] == []
 
 
 @pytest.mark.parametrize("where", [["--debug", "models", "nothing"], ["models", "nothing", "--debug"]])
