@@ -35,7 +35,7 @@ def verdict(record: dict, level: dict | None = None) -> Verdict:
         level: one of `record["levels"]`; None for the record's own share of kept elements.
 
     >>> record = {"prediction": "stop", "target": "stop", "silent": False, "reconstruction_agrees": True,
-    ...     "audio_agrees": True, "audio_probability": 0.93, "audio_changes": True, "gap_flagged": False}
+    ...     "audio_agrees": True, "audio_probability": 0.93, "audio_changes": True, "verdict": {"reliable": True}}
     >>> verdict(record).headline
     "The explanation alone still says 'stop' (0.93), and what was left no longer does."
     """
@@ -44,10 +44,8 @@ def verdict(record: dict, level: dict | None = None) -> Verdict:
     if record["silent"]:
         return Verdict("silent", "There is no sound in this recording, so there is nothing to explain.", ())
     reasons = []
-    if record["gap_flagged"]:
-        gap = record.get("completeness_gap")
-        size = "cannot be measured" if gap is None else f"is {gap:.0%} of what they should add up to"
-        reasons.append(f"Do not trust single moments: the attributions' gap {size}. Use more --steps.")
+    if not record["verdict"]["reliable"]:
+        reasons.append(f"Do not trust single moments. {record['verdict']['message']}")
     if target != said:
         reasons.append(
             f"You asked why {target!r}: it gets {record['target_probability']:.2f} of the whole recording and "

@@ -69,6 +69,7 @@ def record(number: int, file: str, labels: tuple[str, ...]) -> dict:
         "top": {label: 0.9, others[0]: 0.05},
         "completeness_gap": gap,
         "gap_flagged": gap > 0.05,
+        "verdict": {"reliable": gap <= 0.05, "message": f"The sum is off by {gap:.0%}."},
         "reconstruction_agrees": True,
         **heard(0.2),
         "levels": [{"keep": keep, **heard(keep)} for keep in (0.2, 0.05, 0.1, 0.4)],

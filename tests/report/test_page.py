@@ -136,7 +136,7 @@ def test_wrong_output_names_are_wrong_usage(folder, capsys):
 BASE = {
     "prediction": "stop", "target": "stop", "target_probability": 0.9, "silent": False, "reconstruction_agrees": True,
     "audio_agrees": True, "audio_changes": True, "audio_probability": 0.93, "completeness_gap": 0.01,
-    "gap_flagged": False, "audio_top": {"stop": 0.93},
+    "verdict": {"reliable": True, "message": "Fine."}, "audio_top": {"stop": 0.93},
 }  # fmt: skip
 
 
@@ -148,8 +148,7 @@ BASE = {
         ({"audio_agrees": False, "audio_top": {"go": 0.6}}, "lost", "no longer says 'stop'; it says 'go' (0.60)"),
         ({"reconstruction_agrees": False}, "codec", "The codec alone changes the decision"),
         ({"silent": True}, "silent", "no sound"),
-        ({"gap_flagged": True, "completeness_gap": 0.08}, "holds", "Do not trust single moments"),
-        ({"gap_flagged": True, "completeness_gap": None}, "holds", "cannot be measured"),
+        ({"verdict": {"reliable": False, "message": "Off."}}, "holds", "Do not trust single moments. Off."),
         ({"target": "go", "target_probability": 0.02}, "holds", "You asked why 'go': it gets 0.02"),
     ],
 )
