@@ -82,8 +82,12 @@ def read_clip(path: pathlib.Path) -> ReportClip:
         pass
     else:
         sounds["original"] = [flac_of(recording, rate)]
-    evidence = np.stack([np.maximum(attribution, 0).sum(1), np.minimum(attribution, 0).sum(1)], 1)
-    return ReportClip(record, evidence, frame_rate, sounds)
+    return ReportClip(record, evidence_of(attribution), frame_rate, sounds)
+
+
+def evidence_of(attribution: np.ndarray) -> np.ndarray:
+    """What speaks for and against the target in each frame, `[t, 2]`, of an attribution `[t, d]`."""
+    return np.stack([np.maximum(attribution, 0).sum(1), np.minimum(attribution, 0).sum(1)], 1)
 
 
 def flac_of(samples: np.ndarray, rate: int) -> bytes:

@@ -8,6 +8,7 @@ anything from the network or to run any script but its own.
 import base64
 import hashlib
 import html
+import itertools
 import json
 import os
 import pathlib
@@ -20,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from audex_jax.audio import replacing
+from audex_jax.report import table
 from audex_jax.report.clips import ReportClip, ReportError, explained, read_clip
 from audex_jax.report.words import KINDS, verdict
 
@@ -37,27 +39,28 @@ class Written(NamedTuple):
 
 
 def write_report(
-    folder: pathlib.Path,
+    source: pathlib.Path,
     page: pathlib.Path,
     *,
+    most: int | None = None,
     beside: bool = False,
     title: str | None = None,
     seen: Callable[[int], None] = lambda done: None,
 ) -> Written:
-    """Write the report of everything that `audex explain` left in a folder; whole or not at all.
+    """Write the report of everything that `audex explain` or `audex batch` left behind; whole or not at all.
 
     Args:
-        folder: the `--out` of `audex explain`.
+        source: the `--out` of `audex explain` or `audex batch`, or a Parquet table of the latter.
         page: HTML file to write.
+        most: take only as many recordings from the start; None for all.
         beside: put the sounds in a folder beside the page, which opens faster, instead of into it. Sounds that would
             make the page larger than 64 MB are put there in any case.
-        title: heading of the page; default: the folder's name.
+        title: heading of the page; default: from the source's name.
         seen: called with the number of records read so far.
 
     Raises:
-        ReportError: nothing usable in the folder.
+        ReportError: nothing usable there.
     """
-    records = explained(folder)
     faults: list[str] = []
     index = Index()
     inside: list[str] = []
@@ -66,7 +69,7 @@ def write_report(
     with tempfile.TemporaryDirectory(prefix=f".{assets.name[:40]}.", dir=page.parent) as scratch:
         files = pathlib.Path(scratch) / "files"
         files.mkdir()
-        for done, result in enumerate(_read_all(records), start=1):
+        for done, result in enumerate(itertools.islice(clips_of(source), most), start=1):
             seen(done)
             if isinstance(result, ReportError):
                 faults.append(str(result))
@@ -81,8 +84,8 @@ def write_report(
                     (files / f"{number}.js").write_text(f"audexClip({number},{content})")
                 inside = []
         if not index.rows:
-            raise ReportError(f"{folder}: none of its {len(records)} explanations can be read; {faults[0]}")
-        heading = title or f"Explanations in {folder.resolve().name}"
+            raise ReportError(f"{source}: none of its {len(faults)} explanations can be read; {faults[0]}")
+        heading = title or f"Explanations in {source.resolve().name}"
         if beside:
             if assets.exists():
                 shutil.rmtree(assets)
@@ -193,6 +196,22 @@ def embed(content: dict | list) -> str:
     """
     text = json.dumps(content, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def count(source: pathlib.Path) -> int:
+    """Records of `audex explain`, or rows of tables of `audex batch`.
+
+    Raises:
+        ReportError: there are none.
+    """
+    tables = table.parts(source)
+    return table.count(tables) if tables else len(explained(source))
+
+
+def clips_of(source: pathlib.Path) -> Iterator[ReportClip | ReportError]:
+    """Everything that was explained there, in order; an error stands for what cannot be read."""
+    tables = table.parts(source)
+    return table.read_clips(tables) if tables else _read_all(explained(source))
 
 
 def _read_all(records: list[pathlib.Path]) -> Iterator[ReportClip | ReportError]:

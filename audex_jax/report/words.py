@@ -51,8 +51,10 @@ def verdict(record: dict, level: dict | None = None) -> Verdict:
             f"You asked why {target!r}: it gets {record['target_probability']:.2f} of the whole recording and "
             f"{heard['audio_probability']:.2f} of the explanation."
         )
-    top = next(iter(heard["audio_top"].items())) if heard.get("audio_top") else None
-    share = f" ({top[1] if top else heard['audio_probability']:.2f})"
+    heard_as = heard.get("audio_top", {})
+    top = next(iter(heard_as.items())) if len(heard_as) > 1 else None  # tables tell the target's share only
+    sure = heard_as.get(said, heard["audio_probability"] if target == said else None)
+    share = "" if sure is None else f" ({sure:.2f})"
     if not record["reconstruction_agrees"]:
         headline = f"The codec alone changes the decision: its plain reconstruction is no longer heard as {said!r}."
         reasons.append("No explanation in sound can be fair here; the fault lies before the explanation.")

@@ -145,7 +145,11 @@ BASE = {
     [
         ({}, "holds", "still says 'stop' (0.93), and what was left no longer does"),
         ({"audio_changes": False}, "shared", "but so does what was left"),
-        ({"audio_agrees": False, "audio_top": {"go": 0.6}}, "lost", "no longer says 'stop'; it says 'go' (0.60)"),
+        (
+            {"audio_agrees": False, "audio_top": {"go": 0.6, "no": 0.1}},
+            "lost",
+            "no longer says 'stop'; it says 'go' (0.60)",
+        ),
         ({"reconstruction_agrees": False}, "codec", "The codec alone changes the decision"),
         ({"silent": True}, "silent", "no sound"),
         ({"verdict": {"reliable": False, "message": "Off."}}, "holds", "Do not trust single moments. Off."),

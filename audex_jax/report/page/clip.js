@@ -50,6 +50,7 @@ const view = {
   clip: null,
   buffers: {}, // by track; explanation and residual by level
   track: "original",
+  whole: "original", // the track that the others are compared with
   level: 0,
 
   async open(number) {
@@ -83,8 +84,9 @@ const view = {
     $("loading").hidden = true;
     $("clip").hidden = false;
     this.showFacts();
-    if (!this.buffers[this.track]) this.track = "reconstruction";
-    player.setTracks(this.flat(), this.indexOf(this.buffers.original ? "original" : "reconstruction"));
+    this.whole = TRACKS.find((track) => this.buffers[track]);
+    if (!this.buffers[this.track]) this.track = this.whole;
+    player.setTracks(this.flat(), this.indexOf(this.whole));
     $("position").max = player.duration.toFixed(3);
     this.choose(this.track);
     this.showLevel();
@@ -144,7 +146,8 @@ const view = {
     const facts = { recording: this.clip.file, model, "sample rate": `${sample_rate} Hz`, ...settings };
     for (const [key, value] of Object.entries(versions)) facts[`${key} version`] = value;
     if (this.clip.tail > 0) facts["unexplained at the end"] = seconds(this.clip.tail);
-    if (!this.buffers.original) facts.original = "no longer where it was; the report has no sound of it";
+    const missing = TRACKS.filter((track) => !this.buffers[track]);
+    if (missing.length) facts["sounds not there"] = missing.join(", ");
     $("settings").replaceChildren(...Object.entries(facts).flatMap(([k, v]) => [element("dt", k), element("dd", String(v))]));
   },
 
@@ -216,7 +219,7 @@ const view = {
     if (!this.clip) return;
     const tone = colours();
     const { duration } = player;
-    const whole = this.buffers.original ? "original" : "reconstruction";
+    const { whole } = this;
     const chosen = this.buffer();
     const gain = player.gain(this.indexOf(this.track));
     const layers = [{ buffer: this.buffer(whole), gain: player.gain(this.indexOf(whole)), colour: tone.faint }];
@@ -237,7 +240,8 @@ const view = {
     const shown = this.track[0].toUpperCase() + this.track.slice(1);
     $("wave-caption").textContent = this.track === whole ? shown : `${shown} over the ${whole}`;
     $("spectrogram-caption").textContent = `${shown}, 0 to ${rate / 2000} kHz (mel)`;
-    $("evidence-caption").textContent = `Evidence for and against “${target}”`;
+    const some = this.evidence.values.some((value) => value !== 0);
+    $("evidence-caption").textContent = some ? `Evidence for and against “${target}”` : "No evidence over time was stored";
     $("wave").setAttribute("aria-label", `Waveform of the ${this.track}, ${seconds(duration)}`);
     $("spectrogram").setAttribute("aria-label", `Log-mel spectrogram of the ${this.track}, coloured by evidence`);
     $("evidence").setAttribute("aria-label", `Evidence over time; strongest for ${target} at ${moment}`);
