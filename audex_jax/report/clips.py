@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 import pathlib
+import threading
 import zipfile
 from typing import Any
 
@@ -13,6 +14,8 @@ import soundfile
 
 from audex_jax.audio import AudioError, read_audio
 from audex_jax.errors import AudexError
+
+PARSER = threading.Lock()  # np.load parses headers by `ast`, which Python 3.11 cannot do on several threads at once
 
 
 class ReportError(AudexError):
@@ -70,7 +73,7 @@ def read_clip(path: pathlib.Path) -> ReportClip:
         for track in ("explanation", "residual"):
             keeps = [level["keep"] for level in record["levels"]]
             sounds[track] = [_flac(path, track if k == own else f"{track}-{100 * k:g}") for k in keeps]
-        with np.load(path.with_name(f"{path.stem}.attribution.npz")) as stored:
+        with PARSER, np.load(path.with_name(f"{path.stem}.attribution.npz")) as stored:
             attribution, frame_rate = stored["attribution"], float(stored["frame_rate"])
         channels = soundfile.info(path.with_name(f"{path.stem}.reconstruction.wav")).channels
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, soundfile.LibsndfileError) as error:

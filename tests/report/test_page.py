@@ -165,7 +165,7 @@ def test_the_verdict_in_words(change, kind, says):
 
 def test_a_notebook_shows_verdict_players_and_picture(tiny_explainer):
     rng = np.random.default_rng(0)
-    explanation = tiny_explainer.explain(0.1 * rng.normal(size=800).astype(np.float32), steps=4)
+    explanation = tiny_explainer.explain(0.1 * rng.normal(size=800).astype(np.float32), steps=8, chunk=4)
     shown = explanation._repr_html_()
     assert shown.count("<audio controls") == 3
     assert "data:image/png;base64," in shown
