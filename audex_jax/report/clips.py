@@ -15,6 +15,26 @@ import soundfile
 from audex_jax.audio import AudioError, read_audio
 from audex_jax.errors import AudexError
 
+NEEDED = {
+    "file",
+    "seconds",
+    "unexplained_tail_seconds",
+    "model",
+    "sample_rate",
+    "settings",
+    "versions",
+    "segments",
+    "levels",
+    "prediction",
+    "prediction_probability",
+    "target",
+    "target_probability",
+    "top",
+    "completeness_gap",
+    "verdict",
+    "reconstruction_agrees",
+    "silent",
+}  # of a record; fmt: skip
 PARSER = threading.Lock()  # np.load parses headers by `ast`, which Python 3.11 cannot do on several threads at once
 
 
@@ -67,6 +87,8 @@ def read_clip(path: pathlib.Path) -> ReportClip:
     """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
+        if missing := sorted(NEEDED - set(record)):
+            raise ReportError(f"it lacks {', '.join(missing)}")  # written by an older version, for instance
         record["levels"] = sorted(record["levels"], key=lambda level: level["keep"])
         own, rate = record["settings"]["keep"], record["sample_rate"]
         sounds: dict[str, list[bytes]] = {"reconstruction": [_flac(path, "reconstruction")]}

@@ -101,12 +101,17 @@ def test_a_recording_that_went_away_is_left_out(folder):
 def test_broken_records_are_named_and_do_not_stop_the_others(folder, capsys):
     (folder / "clip-0000.json").write_text("{")
     (folder / "clip-0002.explanation-5.wav").unlink()
+    old = json.loads((folder / "clip-0001.json").read_text())
+    del old["verdict"]
+    (folder / "clip-0003.json").write_text(json.dumps(old))
+    (folder / "clip-0003.attribution.npz").touch()
     (folder / "notes.json").write_text("not ours")
     assert main(["report", str(folder)]) == 1
     said = capsys.readouterr()
     assert "1 recordings" in said.out
     errors = said.err.splitlines()
-    assert len(errors) == 2
+    assert len(errors) == 3
+    assert "clip-0003.json: not a whole explanation (ReportError: it lacks verdict)" in errors[2]
     assert "clip-0000.json: not a whole explanation (JSONDecodeError" in errors[0]
     assert "clip-0002.json" in errors[1]
 
