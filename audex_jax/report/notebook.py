@@ -26,12 +26,13 @@ def explanation_html(explanation: Explanation) -> str:
     figure = explanation_figure(e.reconstruction, [e], text, "reconstruction")
     figure.savefig(picture, format="png", dpi=100)
     sounds = (("explanation", e.audio), ("residual", e.residual_audio), ("reconstruction", e.reconstruction))
-    player = '<td style="text-align:left">{}<br><audio controls src="{}"></audio></td>'
+    player = '<div>{}<br><audio controls src="{}"></audio></div>'
     players = "".join(player.format(name, data_url(flac_of(audio, e.sample_rate))) for name, audio in sounds)
     reasons = "".join(f"<li>{html.escape(reason)}</li>" for reason in judgement.reasons)
     described = html.escape(f"Waveform, spectrogram and attribution; {text}", quote=True)
     return (
-        f"<div><p><b>{html.escape(judgement.headline)}</b></p><ul>{reasons}</ul><table><tr>{players}</tr></table>"
-        f'<img alt="{described}" style="max-width:100%;background:white" '
+        f"<div><p><b>{html.escape(judgement.headline)}</b></p><ul>{reasons}</ul>"
+        f'<div style="display:flex;flex-wrap:wrap;gap:0.5em 1em">{players}</div>'
+        f'<img alt="{described}" style="max-width:min(100%,700px);background:white" '
         f'src="data:image/png;base64,{base64.b64encode(picture.getvalue()).decode()}"></div>'
     )

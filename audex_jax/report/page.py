@@ -131,7 +131,8 @@ class Index:
             "own": record["settings"]["keep"],
             "segments": [
                 [segment["start_seconds"], segment["end_seconds"], self._label(segment["prediction"]),
-                 _thousandths(segment["prediction_probability"]), verdict(segment).headline]
+                 _thousandths(segment["prediction_probability"]), verdict(segment).headline,
+                 self._label(segment["target"]), _told(segment) == _told(record)]
                 for segment in record["segments"]
             ] if len(record["segments"]) > 1 else [],
             "tail": round(record["unexplained_tail_seconds"], 3),
@@ -224,6 +225,11 @@ def _read_all(records: list[pathlib.Path]) -> Iterator[ReportClip | ReportError]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(records), TOGETHER):
             yield from pool.map(read, records[start : start + TOGETHER])
+
+
+def _told(judged: dict) -> tuple:
+    """What a recording takes from the most certain of its segments."""
+    return judged["prediction"], judged["prediction_probability"], judged["completeness_gap"]
 
 
 def _hash(text: str) -> str:

@@ -202,6 +202,22 @@ def test_the_slider_changes_sound_and_verdict(chromium, report):
     assert "(0.80)" in page.text("#headline")
 
 
+def test_a_recording_of_several_segments_says_which_one_the_verdict_is_about(chromium, tmp_path, explained_folder):
+    folder = explained_folder(tmp_path / "long", ["long.wav"])
+    path = folder / "clip-0000.json"
+    record = json.loads(path.read_text())
+    (chief,) = record["segments"]
+    other = chief | {"start_seconds": 0.5, "end_seconds": 0.9, "prediction_probability": 0.4, "target": "stop"}
+    path.write_text(json.dumps(record | {"segments": [chief, other]}))
+    write_report(folder, folder / "report.html")
+    page = Page(chromium, folder / "report.html")
+    assert "the most certain segment, 0.0 to 0.5 s" in page.text("#reasons")
+    assert page.text("#evidence-caption") == "Evidence for and against each segment's label"
+    assert page.js("document.querySelectorAll('#segments tr').length") == 2
+    assert not page.browser.find_element("id", "list").is_displayed()
+    assert page.complaints() == []
+
+
 def test_search_filters_and_sorting(chromium, report):
     page = Page(chromium, report)
     assert len(page.rows()) == 12

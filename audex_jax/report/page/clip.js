@@ -163,6 +163,8 @@ const view = {
     $("headline").dataset.symbol = SYMBOLS[kind];
     const gap = data.rows[this.number][6];
     const reasons = [...level.reasons];
+    const chief = this.clip.segments.find((segment) => segment[6]);
+    if (chief) reasons.push(`This is about the most certain segment, ${chief[0].toFixed(1)} to ${chief[1].toFixed(1)} s.`);
     if (!level.latentAgrees && kind === "holds") {
       reasons.push("Inside the model, before decoding, the kept elements alone did not say so; their sound does.");
     }
@@ -230,7 +232,8 @@ const view = {
     spectrogram($("spectrogram"), chosen, 20 * Math.log10(gain), loudest, this.evidence, duration, $("coloured").checked);
     evidenceCurve($("evidence"), this.evidence, duration);
     timeAxis($("axis"), duration);
-    const target = data.labels[data.rows[this.number][4]];
+    const targets = new Set(this.clip.segments.map((segment) => segment[5]));
+    const target = targets.size > 1 ? "each segment's label" : `“${data.labels[data.rows[this.number][4]]}”`;
     const rate = data.runs[data.rows[this.number][1]].sample_rate;
     let strongest = 0;
     this.evidence.values.forEach((value, i) => {
@@ -241,7 +244,7 @@ const view = {
     $("wave-caption").textContent = this.track === whole ? shown : `${shown} over the ${whole}`;
     $("spectrogram-caption").textContent = `${shown}, 0 to ${rate / 2000} kHz (mel)`;
     const some = this.evidence.values.some((value) => value !== 0);
-    $("evidence-caption").textContent = some ? `Evidence for and against “${target}”` : "No evidence over time was stored";
+    $("evidence-caption").textContent = some ? `Evidence for and against ${target}` : "No evidence over time was stored";
     $("wave").setAttribute("aria-label", `Waveform of the ${this.track}, ${seconds(duration)}`);
     $("spectrogram").setAttribute("aria-label", `Log-mel spectrogram of the ${this.track}, coloured by evidence`);
     $("evidence").setAttribute("aria-label", `Evidence over time; strongest for ${target} at ${moment}`);
