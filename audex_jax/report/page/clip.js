@@ -11,7 +11,8 @@ const TRACK_WORDS = {
 const SYMBOLS = { holds: "✓", shared: "≈", lost: "✗", codec: "!", silent: "–" };
 
 const data = JSON.parse($("index").textContent);
-const percent = (thousandths) => `${(thousandths / 10).toFixed(thousandths < 100 ? 1 : 0)} %`;
+const percent = (thousandths) =>
+  thousandths === 0 ? "<0.1 %" : `${(thousandths / 10).toFixed(thousandths < 100 ? 1 : 0)} %`;
 const seconds = (value) => `${value.toFixed(2)} s`;
 
 function element(tag, text, attributes = {}) {

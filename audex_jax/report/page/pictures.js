@@ -189,7 +189,7 @@ function evidenceCurve(canvas, evidence, duration) {
 function timeAxis(canvas, duration) {
   const { context, width, height } = prepared(canvas);
   const tone = colours();
-  const step = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10].find((s) => (s / duration) * width > 56) || 20;
+  const step = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10].find((s) => (s / duration) * width > 72) || 20;
   context.font = "12px system-ui, sans-serif";
   context.textBaseline = "bottom";
   for (let i = 0; i * step <= duration + 1e-6; i++) {
