@@ -59,7 +59,7 @@ def write_report(
         seen: called with the number of records read so far.
 
     Raises:
-        ReportError: nothing usable there.
+        ReportError: nothing usable there; or a folder of something else where the sounds should go.
     """
     faults: list[str] = []
     index = Index()
@@ -87,9 +87,7 @@ def write_report(
             raise ReportError(f"{source}: none of its {len(faults)} explanations can be read; {faults[0]}")
         heading = title or f"Explanations in {source.resolve().name}"
         if beside:
-            if assets.exists():
-                shutil.rmtree(assets)
-            os.replace(files, assets)
+            _replace_folder(assets, files)
         with replacing(page) as temporary:
             written = document(heading, index.content(assets.name if beside else None), inside)
             temporary.write_text(written, encoding="utf-8", errors="replace")
@@ -225,6 +223,15 @@ def _read_all(records: list[pathlib.Path]) -> Iterator[ReportClip | ReportError]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(records), TOGETHER):
             yield from pool.map(read, records[start : start + TOGETHER])
+
+
+def _replace_folder(assets: pathlib.Path, files: pathlib.Path) -> None:
+    """Put the new sounds in the place of those of an earlier report, and of nothing else."""
+    if assets.exists():
+        if not assets.is_dir() or any(path.suffix != ".js" or not path.stem.isdigit() for path in assets.iterdir()):
+            raise ReportError(f"{assets}: it is in the way and holds more than a report's sounds; choose another --out")
+        shutil.rmtree(assets)
+    os.replace(files, assets)
 
 
 def _told(judged: dict) -> tuple:

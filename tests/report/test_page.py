@@ -91,6 +91,16 @@ def test_sounds_beside_the_page(folder, monkeypatch):
     assert (folder / "again.html").stat().st_size == pytest.approx(small, abs=20)
 
 
+def test_a_folder_of_something_else_is_left_alone(folder, capsys):
+    (folder / "report_files").mkdir()
+    (folder / "report_files" / "thesis.tex").write_text("years of work")
+    before = sorted(os.listdir(folder))
+    assert main(["report", str(folder), "--assets"]) == 1
+    assert "report_files: it is in the way" in capsys.readouterr().err
+    assert (folder / "report_files" / "thesis.tex").exists()
+    assert sorted(os.listdir(folder)) == before
+
+
 def test_a_recording_that_went_away_is_left_out(folder):
     for path in (folder.parent / "explained-in").iterdir():
         path.unlink()
