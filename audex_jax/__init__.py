@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from audex_jax.classifier import LatentClassifier as LatentClassifier
     from audex_jax.codec import Encodec as Encodec
     from audex_jax.codec import EncodecConfig as EncodecConfig
+    from audex_jax.errors import AudexError as AudexError
     from audex_jax.explain_files import demo_clips as demo_clips
     from audex_jax.explainer import Explainer as Explainer
     from audex_jax.explainer import Explanation as Explanation
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from audex_jax.pipeline import Weights as Weights
 
 _HOME = {
+    "AudexError": "errors",
     "AudioError": "audio",
     "BundleError": "checkpoint",
     "ClassifierConfig": "classifier",

@@ -8,10 +8,12 @@ import numpy as np
 import soundfile
 import soxr
 
+from audex_jax.errors import AudexError
+
 SILENCE_PEAK = 1e-4  # -80 dBFS: below this a recording counts as silent
 
 
-class AudioError(ValueError):
+class AudioError(AudexError):
     """A recording that cannot be used; the message names the file, what is wrong and what to do."""
 
 

@@ -87,6 +87,7 @@ def explain_files(
     target: str | None,
     settings: Settings,
     model: str,
+    levels: Sequence[float] = (),
 ) -> Iterator[FileResult]:
     """Explain recordings and write what came out; a recording that cannot be read does not stop the others.
 
@@ -97,6 +98,7 @@ def explain_files(
         target: label to explain; None for the predicted one.
         settings: how to explain.
         model: name of the explainer, for the record.
+        levels: further shares of kept elements to listen to.
 
     Yields:
         One result a recording, in order.
@@ -107,15 +109,15 @@ def explain_files(
         try:
             audio = read_recording(path, explainer)
         except AudioError as error:
-            yield from _explain_pending(explainer, pending, names, out, target, settings, model)
+            yield from _explain_pending(explainer, pending, names, out, target, settings, model, levels)
             pending = []
             yield FileResult(path, error=str(error))
             continue
         pending.append((path, audio))
         if sum(len(explainer.segments(a)) for _, a in pending) >= BATCHES[0]:
-            yield from _explain_pending(explainer, pending, names, out, target, settings, model)
+            yield from _explain_pending(explainer, pending, names, out, target, settings, model, levels)
             pending = []
-    yield from _explain_pending(explainer, pending, names, out, target, settings, model)
+    yield from _explain_pending(explainer, pending, names, out, target, settings, model, levels)
 
 
 def read_recording(path: pathlib.Path, explainer: Explainer) -> np.ndarray:
@@ -149,20 +151,28 @@ def output_names(paths: Sequence[pathlib.Path]) -> dict[pathlib.Path, str]:
     return names
 
 
-def _explain_pending(explainer, pending, names, out, target, settings, model) -> Iterator[FileResult]:
+def _explain_pending(explainer, pending, names, out, target, settings, model, levels) -> Iterator[FileResult]:
     segments = [segment for _, audio in pending for segment in explainer.segments(audio)]
     explanations: list[Explanation] = []
+    others: dict[float, list[Explanation]] = {keep: [] for keep in sorted({*levels} - {settings.keep})}
     while segments:
         size = next(size for size in BATCHES if size <= len(segments))
-        explanations += explainer.explain_clips(segments[:size], target, settings)
+        found = explainer.explain_clips(segments[:size], target, settings)
+        for keep, listened in others.items():
+            listened += explainer.listen_at(keep, segments[:size], found)
+        explanations += found
         segments = segments[size:]
+    first = 0
     for path, audio in pending:
-        count = len(explainer.segments(audio))
-        own, explanations = explanations[:count], explanations[count:]
+        own = slice(first, first + len(explainer.segments(audio)))
+        first = own.stop
+        at = [listened[own] for listened in others.values()]
         try:
-            yield FileResult(path, record=write_explanation(out, names[path], path, audio, own, explainer, model))
+            record = write_explanation(out, names[path], path, audio, explanations[own], explainer, model, at)
         except OSError as error:
             yield FileResult(path, error=f"{out}: cannot write there ({error.strerror}); choose another --out")
+        else:
+            yield FileResult(path, record=record)
 
 
 def write_explanation(
@@ -173,8 +183,18 @@ def write_explanation(
     explanations: list[Explanation],
     explainer: Explainer,
     model: str,
+    others: Sequence[list[Explanation]] = (),
 ) -> dict:
     """Write the files of one recording, the JSON last: where it stands, the others are complete.
+
+    Args:
+        out: folder.
+        name: of the files, without suffix.
+        path: of the recording.
+        audio: the recording as it was read.
+        explanations: of its segments.
+        explainer, model: what explained it, and its name.
+        others: the same explanations at other shares of kept elements; of these the sounds are written.
 
     Returns:
         The content of the JSON file.
@@ -193,7 +213,11 @@ def write_explanation(
             mask=np.concatenate([e.mask for e in explanations]),
             frame_rate=explainer.weights.codec.config.frame_rate,
         )
-    record = describe(path, audio, explanations, explainer, model)
+    for listened in others:
+        percent = f"{100 * listened[0].settings.keep:g}"
+        write_audio(out / f"{name}.explanation-{percent}.wav", np.concatenate([e.audio for e in listened]), rate)
+        write_audio(out / f"{name}.residual-{percent}.wav", np.concatenate([e.residual_audio for e in listened]), rate)
+    record = describe(path, audio, explanations, explainer, model, others)
     title = f"{path.name}: {record['prediction']} ({record['prediction_probability']:.2f})"
     save_figure(out / f"{name}.png", explanation_figure(audio, explanations, title))
     with replacing(out / f"{name}.json") as temporary:
@@ -202,7 +226,12 @@ def write_explanation(
 
 
 def describe(
-    path: pathlib.Path, audio: np.ndarray, explanations: list[Explanation], explainer: Explainer, model: str
+    path: pathlib.Path,
+    audio: np.ndarray,
+    explanations: list[Explanation],
+    explainer: Explainer,
+    model: str,
+    others: Sequence[list[Explanation]] = (),
 ) -> dict:
     """The record of one recording: its most certain segment at the top, then all segments."""
     rate, length = explainer.sample_rate, explainer.clip_samples
@@ -213,21 +242,8 @@ def describe(
             {
                 "start_seconds": start / rate,
                 "end_seconds": (start + len(e.audio)) / rate,
-                "prediction": e.predicted,
-                "prediction_probability": e.probabilities[e.predicted],
-                "target": e.label,
-                "target_probability": e.probability,
-                "top": dict(list(e.probabilities.items())[:5]),
-                "completeness_gap": None if np.isnan(e.completeness_gap) else e.completeness_gap,
-                "gap_flagged": e.gap_flagged,
-                "verdict": dataclasses.asdict(e.verdict),
-                "latent_agrees": e.latent_agrees,
-                "audio_agrees": e.audio_agrees,
-                "audio_probability": e.audio_probability,
-                "latent_changes": e.latent_changes,
-                "audio_changes": e.audio_changes,
-                "reconstruction_agrees": e.reconstruction_agrees,
-                "silent": e.silent,
+                **judged(e),
+                "levels": [{"keep": o.settings.keep, **heard(o)} for o in (e, *(other[index] for other in others))],
                 "level_db": {
                     "recording": level_db(audio[start : start + len(e.audio)]),
                     "reconstruction": level_db(e.reconstruction),
@@ -236,8 +252,8 @@ def describe(
                 },
             }
         )
-    heard = [s for s in segments if not s["silent"]] or segments
-    chief = max(heard, key=lambda s: s["prediction_probability"])
+    sounding = [s for s in segments if not s["silent"]] or segments
+    chief = max(sounding, key=lambda s: s["prediction_probability"])
     covered = sum(len(e.audio) for e in explanations)
     return {
         "file": os.fsdecode(path),
@@ -249,4 +265,33 @@ def describe(
         "sample_rate": rate,
         "settings": dataclasses.asdict(explanations[0].settings),
         "versions": {"audex-jax": __version__} | {p: importlib.metadata.version(p) for p in ("jax", "flax", "numpy")},
+    }
+
+
+def judged(e: Explanation) -> dict:
+    """What the classifier says about a clip and about its explanation."""
+    return {
+        "prediction": e.predicted,
+        "prediction_probability": e.probabilities[e.predicted],
+        "target": e.label,
+        "target_probability": e.probability,
+        "top": dict(list(e.probabilities.items())[:5]),
+        "completeness_gap": None if np.isnan(e.completeness_gap) else e.completeness_gap,
+        "gap_flagged": e.gap_flagged,
+        "verdict": dataclasses.asdict(e.verdict),
+        "reconstruction_agrees": e.reconstruction_agrees,
+        "silent": e.silent,
+        **heard(e),
+    }
+
+
+def heard(e: Explanation) -> dict:
+    """What the explanation and the rest are heard as; depends on the share of kept elements."""
+    return {
+        "latent_agrees": e.latent_agrees,
+        "audio_agrees": e.audio_agrees,
+        "audio_probability": e.audio_probability,
+        "audio_top": dict(list(e.audio_probabilities.items())[:5]),
+        "latent_changes": e.latent_changes,
+        "audio_changes": e.audio_changes,
     }

@@ -15,20 +15,22 @@ ROOT = PACKAGE.parent
 # module prefix -> prefixes inside the package that it may import. The longest prefix that matches counts.
 ALLOWED = {
     "audex_jax.types": (),
-    "audex_jax.codec.config": (),
+    "audex_jax.errors": (),
+    "audex_jax.codec.config": ("audex_jax.errors",),
     "audex_jax.codec.conv": ("audex_jax.types",),
     "audex_jax.codec.seanet": ("audex_jax.types", "audex_jax.codec.config", "audex_jax.codec.conv"),
     "audex_jax.codec.quantizer": ("audex_jax.types", "audex_jax.codec.config"),
-    "audex_jax.codec": ("audex_jax.types", "audex_jax.codec", "audex_jax.audio"),
-    "audex_jax.classifier": ("audex_jax.types",),
+    "audex_jax.codec": ("audex_jax.types", "audex_jax.errors", "audex_jax.codec", "audex_jax.audio"),
+    "audex_jax.classifier": ("audex_jax.types", "audex_jax.errors"),
     "audex_jax.attribution": ("audex_jax.types", "audex_jax.attribution"),
     "audex_jax.explanation": ("audex_jax.types", "audex_jax.attribution"),
-    "audex_jax.audio": (),
+    "audex_jax.audio": ("audex_jax.errors",),
     "audex_jax.progress": (),
-    "audex_jax.data": ("audex_jax.audio", "audex_jax.data", "audex_jax.progress"),
-    "audex_jax.checkpoint": ("audex_jax.codec", "audex_jax.classifier"),
+    "audex_jax.data": ("audex_jax.errors", "audex_jax.audio", "audex_jax.data", "audex_jax.progress"),
+    "audex_jax.checkpoint": ("audex_jax.errors", "audex_jax.codec", "audex_jax.classifier"),
     "audex_jax.pipeline": (
-        "audex_jax.types", "audex_jax.codec", "audex_jax.classifier", "audex_jax.attribution", "audex_jax.explanation",
+        "audex_jax.types", "audex_jax.errors", "audex_jax.codec", "audex_jax.classifier", "audex_jax.attribution",
+        "audex_jax.explanation",
     ),
 }  # fmt: skip
 NO_JAX = ("audex_jax.audio", "audex_jax.data", "audex_jax.progress")
