@@ -122,6 +122,7 @@ def classifier_figures(explainer: Explainer, clips: list[np.ndarray], labels: np
 
 def gap_figures(explainer: Explainer, clips: list[np.ndarray], default: Settings) -> list[dict]:
     rows = []
+    assert default.steps != "auto"
     for steps in sorted({default.steps, *STEPS}):
         settings = Settings(steps=steps, filler=default.filler, rule=default.rule, chunk=default.chunk)
         found = []
