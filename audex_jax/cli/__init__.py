@@ -15,6 +15,8 @@ from audex_jax import __version__
 # a dash in a command is an underscore in its module.
 COMMANDS = {
     "explain": "explain recordings: which parts of the sound made the classifier decide",
+    "batch": "explain millions of recordings: every device, any number of processes, resumable",
+    "merge": "join the results of `audex batch` into one Parquet file",
     "train": "train a classifier on the latents of a codec",
     "train-codec": "train a codec of your own",
     "convert": "bring published EnCodec weights in: any file format, one bundle",
