@@ -3,6 +3,7 @@
 import os
 import pathlib
 import tempfile
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -50,7 +51,7 @@ def read_audio(path: str | os.PathLike, sample_rate: int, channels: int = 1) -> 
     return conform(samples, rate, sample_rate, channels, name=str(path))
 
 
-def _name(path: str | os.PathLike) -> str | bytes:
+def _name(path: str | os.PathLike) -> Any:
     """As soundfile takes it: in bytes, it opens names that are not UTF-8 too."""
     return os.fsencode(path) if os.name == "posix" else os.fspath(path)
 

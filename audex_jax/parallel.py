@@ -36,7 +36,7 @@ def map_over_devices(
     step: Callable[[Any, Any], Any],
     weights: Any,
     parallel: str = "auto",
-    devices: Sequence[jax.Device] | None = None,
+    devices: Sequence[Any] | None = None,
 ) -> Mapped:
     """Map `step(weights, batch)` over this process's devices, the batch's arrays split along their first axis.
 
@@ -75,7 +75,10 @@ def map_over_devices(
 def join_processes(
     coordinator: str | None = None, count: int | None = None, index: int | None = None
 ) -> tuple[int, int]:
-    """Join the processes of one job through `jax.distributed`; call it before anything else touches a device.
+    """Meet the other processes of a job through `jax.distributed`; call it before anything else touches a device.
+
+    The processes meet to learn who is which, and part at once: after this none waits for another, and the end of one,
+    process 0 included, does not end the others.
 
     Args:
         coordinator: `host:port` of process 0. None lets JAX find out (Cloud TPU, SLURM, Kubernetes, Open MPI).
@@ -87,6 +90,7 @@ def join_processes(
     Raises:
         ValueError: JAX recognises no cluster, or the numbers do not fit.
     """
-    jax.config.update("jax_enable_recoverability", True)  # the death of one process does not end the others
     jax.distributed.initialize(coordinator, count, index)
-    return jax.process_index(), jax.process_count()
+    found = jax.process_index(), jax.process_count()
+    jax.distributed.shutdown()
+    return found

@@ -10,7 +10,7 @@ import functools
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -227,7 +227,7 @@ def identity(manifest: Manifest, position: int) -> dict:
 
 def read_shards(
     explainer: Explainer, manifest: Manifest, job: Job, shards: list[int], workers: int
-) -> Iterator[Clip | Mark]:
+) -> Generator[Clip | Mark, None, None]:
     """The segments of all clips of some shards, with a mark behind each shard."""
     config = explainer.weights.codec.config
     for shard in shards:

@@ -1,6 +1,6 @@
 """Recordings off the disk and decoded, by grain's workers: in order, read ahead, none able to stop the others."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import NamedTuple
 
 import grain
@@ -19,7 +19,7 @@ class Recording(NamedTuple):
 
 def read_recordings(
     paths: Sequence[str], sample_rate: int, channels: int, workers: int, ahead: int = 16
-) -> Iterator[Recording]:
+) -> Generator[Recording, None, None]:
     """Read and decode recordings on `workers` threads; decoder and resampler leave Python free meanwhile.
 
     Args:

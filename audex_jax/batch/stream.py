@@ -11,7 +11,7 @@ import functools
 import queue
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
 import jax
@@ -35,8 +35,11 @@ class Mark(NamedTuple):
 class Clip(NamedTuple):
     """An item to explain: samples `[n]` or `[n, c]` with a name of the caller's."""
 
-    key: Hashable
+    key: Any
     samples: np.ndarray
+
+
+Batch = tuple[list[Clip], Any]  # and their padded arrays, or what became of them
 
 
 class Meter:
@@ -61,13 +64,13 @@ class Meter:
 
 def explain_batches(
     explainer: Explainer,
-    clips: Iterable[tuple[Hashable, np.ndarray]],
+    clips: Iterable[tuple[Any, np.ndarray]],
     *,
     target: str | None = None,
     batch: int = 8,
     parallel: str = "auto",
     **settings,
-) -> Iterator[tuple[Hashable, Explanation]]:
+) -> Iterator[tuple[Any, Explanation]]:
     """Explain the clips of a loader of your own, on all devices of this process.
 
     Args:
@@ -110,7 +113,7 @@ def explain_stream(
     parallel: str = "auto",
     meter: Meter | None = None,
     check: Callable[[], None] = lambda: None,
-) -> Iterator[list[tuple[Hashable, Explanation]] | Mark]:
+) -> Generator[list[tuple[Any, Explanation]] | Mark, None, None]:
     """Explain a stream of clips; `Mark`s come out where they went in.
 
     Args:
@@ -128,8 +131,8 @@ def explain_stream(
     mapped = map_over_devices(step, explainer.weights, parallel)
     index, meter = explainer.target_index(target), meter or Meter()
 
-    def explained(batches: Iterator[tuple[list[Clip], Any] | Mark]) -> Iterator[tuple[list[Clip], Any] | Mark]:
-        with contextlib.closing(batches):  # pyright: ignore[reportArgumentType]
+    def explained(batches: Generator[Batch | Mark, None, None]) -> Generator[Batch | Mark, None, None]:
+        with contextlib.closing(batches):
             for work in batches:
                 if isinstance(work, Mark):
                     yield work
@@ -151,8 +154,9 @@ def explain_stream(
             yield [(clip.key, explanation) for clip, explanation in zip(clips, explanations, strict=True)]
 
 
-def _step(weights: Any, batch: tuple, settings: Settings, bandwidth: float | None) -> Any:
-    return explain_step(weights, *batch, settings, bandwidth)
+def _step(weights: Any, batch: tuple[Any, Any, Any], settings: Settings, bandwidth: float | None) -> Any:
+    audio, lengths, target = batch
+    return explain_step(weights, audio, lengths, target, settings, bandwidth)
 
 
 def buckets(explainer: Explainer, settings: Settings) -> list[int]:
@@ -170,19 +174,19 @@ def buckets(explainer: Explainer, settings: Settings) -> list[int]:
 
 def _batches(
     explainer: Explainer, items: Iterable[Clip | Mark], settings: Settings, target: int, batch: int, mapped: Mapped
-) -> Iterator[tuple[list[Clip], Any] | Mark]:
+) -> Generator[Batch | Mark, None, None]:
     """Clips of one bucket, and their padded batch on the devices; incomplete ones at marks and at the end."""
     waiting: dict[int, list[Clip]] = {samples: [] for samples in buckets(explainer, settings)}
     size = batch * mapped.devices
 
-    def place(samples: int) -> tuple[list[Clip], Any]:
+    def place(samples: int) -> Batch:
         clips, waiting[samples] = waiting[samples], []
         audio, lengths = explainer.pad([clip.samples for clip in clips], samples)
         missing = size - len(clips)  # filled up with the first clip again: an empty one would not be a clip
         audio, lengths = (np.concatenate([a, np.repeat(a[:1], missing, 0)]) for a in (audio, lengths))
         return clips, mapped.place((audio, lengths, np.full(size, target, np.int32)))
 
-    def rest() -> Iterator[tuple[list[Clip], Any]]:
+    def rest() -> Iterator[Batch]:
         yield from (place(samples) for samples in waiting if waiting[samples])
 
     for item in items:
@@ -205,7 +209,7 @@ def _on_host(result: Any) -> Any:
     return flat._replace(heard=heard.reshape(len(heard), -1, heard.shape[-1]))
 
 
-def ahead(items: Iterator[Item], check: Callable[[], None] = lambda: None) -> Iterator[Item]:
+def ahead(items: Generator[Item, None, None], check: Callable[[], None] = lambda: None) -> Generator[Item, None, None]:
     """Yield `items`, which are made on a thread, up to `AHEAD` before they are asked for.
 
     What `items` raises is raised here. Closing this generator closes `items`, once the item in the making is made.
@@ -220,7 +224,7 @@ def ahead(items: Iterator[Item], check: Callable[[], None] = lambda: None) -> It
 
     def fill() -> None:
         try:
-            with contextlib.closing(items):  # pyright: ignore[reportArgumentType]
+            with contextlib.closing(items):
                 for item in items:
                     put("item", item)
                     if gone.is_set():
