@@ -87,12 +87,6 @@ def explain_batches(
 
     Raises:
         ValueError: a clip that `explainer.explain` refuses; an unknown label or setting.
-
-    >>> from audex_jax import load_explainer
-    >>> explainer = load_explainer("mini-speech-commands")
-    >>> silence = (("a", np.zeros(8_000)), ("b", np.zeros(8_000)))
-    >>> [(key, e.silent) for key, e in explain_batches(explainer, silence, batch=1, steps=2)]
-    [('a', True), ('b', True)]
     """
     found = explain_stream(
         explainer, (Clip(*clip) for clip in clips), Settings(**settings), target, batch=batch, parallel=parallel
