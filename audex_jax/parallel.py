@@ -43,8 +43,8 @@ def map_over_devices(
     Args:
         step: pure function; what it computes for a clip must not depend on the others.
         weights: any pytree.
-        parallel: `pmap` for `jax.pmap`; `sharding` for `jit` of the same step with the batch axis split by a
-            `NamedSharding`; `auto` for `pmap` on several devices and `sharding` on one.
+        parallel: `pmap` for `jax.pmap`; `sharding` for `jit` and `shard_map` of arrays that a `NamedSharding`
+            splits; `auto` for `pmap` on several devices and `sharding` on one.
         devices: default: all of this process.
 
     Raises:
@@ -67,8 +67,13 @@ def map_over_devices(
     if parallel == "pmap" or (parallel == "auto" and count > 1):
         mapped = jax.pmap(step, axis_name=AXIS, in_axes=(None, 0), devices=devices)
     else:
-        # The devices have an axis of their own: a step joins batches inside, which would move clips along a split one.
-        mapped = jax.jit(jax.vmap(step, in_axes=(None, 0)), out_shardings=split)
+        # shard_map, so that nothing can move clips: a compiler that splits the whole program by itself would have to,
+        # where a step joins batches, and would let devices wait for one another in a loop that ends when all are done.
+        def part(weights: Any, batch: Any) -> Any:
+            return jax.tree.map(lambda a: a[None], step(weights, jax.tree.map(lambda a: a[0], batch)))
+
+        specs = {"in_specs": (PartitionSpec(), PartitionSpec(AXIS)), "out_specs": PartitionSpec(AXIS)}
+        mapped = jax.jit(jax.shard_map(part, mesh=mesh, check_vma=False, **specs))
     return Mapped(mapped, jax.device_put(weights, everywhere), place, count)
 
 

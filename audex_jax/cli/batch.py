@@ -35,6 +35,7 @@ LOG_SECONDS = 10
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    from audex_jax.cli.explain import steps
     from audex_jax.explanation import RANKINGS
     from audex_jax.pipeline import FILLERS, Settings
 
@@ -52,7 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--keep", type=float, default=default.keep, metavar="SHARE", help="share of the latent to keep")
     what.add_argument("--ranking", choices=tuple(RANKINGS), default=default.ranking, help="what is kept first")
     what.add_argument("--filler", choices=FILLERS, default=default.filler, help="what stands where it was taken out")
-    what.add_argument("--steps", type=int, default=default.steps, metavar="N", help="points on the path")
+    what.add_argument("--steps", type=steps, default=default.steps, metavar="N|auto", help="points on the path")
     what.add_argument("--seed", type=int, default=0, metavar="N", help="of the noise filler")
 
     write = parser.add_argument_group("what to write")

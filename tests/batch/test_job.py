@@ -54,7 +54,8 @@ def test_a_row_says_what_explain_says(finished, recordings, model):
         row = rows[name]
         assert (row["label"], row["prediction"], row["target"]) == (name[0], e.predicted, e.label)
         assert row["audio_agrees"] == e.audio_agrees
-        assert row["converged"] != e.gap_flagged
+        assert row["converged"] == e.verdict.reliable
+        assert row["verdict"].split()[0] == e.verdict.message.split()[0]
         assert row["probability"] == pytest.approx(e.probability, rel=1e-4)
         assert row["end_seconds"] == pytest.approx(len(e.audio) / 1000)
         np.testing.assert_allclose(row["attribution"], e.attribution, atol=3e-8, rtol=2e-3)

@@ -52,14 +52,22 @@ def test_eight_devices_give_what_one_gives_without_talking(tiny_explainer, batch
             np.testing.assert_array_equal(one, eight, err_msg=name)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("parallel", ["pmap", "sharding"])
+def test_devices_do_not_wait_for_each_other_in_a_loop_without_fixed_end(tiny_explainer, batch, parallel):
+    step = functools.partial(_step, settings=Settings(steps="auto"), bandwidth=None)
+    mapped = map_over_devices(step, tiny_explainer.weights, parallel)
+    program = jax.jit(mapped.step).lower(mapped.weights, mapped.place(batch)).compile()
+    assert re.search(COLLECTIVE, program.as_text()) is None
+
+
 @pytest.mark.parametrize("parallel", ["pmap", "sharding"])
 def test_a_collective_would_be_seen(parallel):
     def step(weights, x):  # each clip minus the mean of all
-        return x - (jax.lax.pmean(x, AXIS) if parallel == "pmap" else weights * x)
+        return weights * x - jax.lax.pmean(x, AXIS)
 
     mapped = map_over_devices(step, jnp.float32(1), parallel)
-    program = jax.jit(lambda w, x: mapped.step(w, x).mean())
-    compiled = program.lower(mapped.weights, mapped.place(np.ones((8, 4), np.float32))).compile()
+    compiled = jax.jit(mapped.step).lower(mapped.weights, mapped.place(np.ones((8, 4), np.float32))).compile()
     assert re.search(COLLECTIVE, compiled.as_text())
 
 
