@@ -119,10 +119,12 @@ class Store:
         path = self.root / f".lock-{index}-of-{count}"
         try:
             handle = _locked(path)
-            owner = path.read_text() if handle is None else ""
         except OSError as error:
             raise _unwritable(self.root, error) from None
         if handle is None:
+            owner = ""
+            with contextlib.suppress(OSError):  # it may have ended since
+                owner = path.read_text()
             raise StoreError(f"{self.root}: {owner or 'another process'} is at work on this; let it finish")
         try:
             os.ftruncate(handle, 0)
@@ -150,8 +152,9 @@ def open_store(root: str | os.PathLike, run: dict, manifest: Manifest, about: di
     store = Store(root, {"format": FORMAT, "version": VERSION} | run)
     try:
         if not (root / "run.json").exists():
-            foreign = [] if not root.exists() else [p.name for p in root.iterdir() if not p.name.startswith(".")]
-            if foreign and not set(foreign) <= {"parts", "rejects"}:
+            names = {path.name for path in root.iterdir() if path.name[0] != "."} if root.exists() else set()
+            foreign = names - {"parts", "rejects", "manifest.parquet", "run.json"}  # another may be just as far
+            if foreign:
                 raise StoreError(
                     f"{root}: the folder holds other things ({min(foreign)}); choose an empty or a new one"
                 )
@@ -240,9 +243,12 @@ def replacing_durably(path: pathlib.Path, unless_exists: bool = False) -> Iterat
             file.flush()
             os.fsync(file.fileno())
             if unless_exists:
-                with contextlib.suppress(FileExistsError):
+                try:
                     os.link(temporary, path)
-                temporary.unlink()
+                except FileExistsError:
+                    pass
+                except OSError:  # a file system without hard links
+                    os.replace(temporary, path)
             else:
                 os.replace(temporary, path)
         folder = os.open(path.parent, os.O_RDONLY)

@@ -122,8 +122,9 @@ def run(arguments: argparse.Namespace) -> int:
     about["data"] = os.fsencode(about["data"]).decode("utf-8", "backslashreplace")
     store = open_store(arguments.out, run_of(explainer, manifest, job), manifest, about)
 
+    share = sum(len(manifest.shard(shard, job.shard_clips)) for shard in range(index, store.shards, count))
     logged = 0.0
-    with Bar("explaining", len(manifest), arguments.quiet or arguments.json) as bar, stop_signals() as stopped:
+    with Bar("explaining", share, arguments.quiet or arguments.json) as bar, stop_signals() as stopped:
 
         def check() -> None:
             if stopped:

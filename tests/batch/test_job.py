@@ -105,7 +105,7 @@ def test_three_processes_finish_what_one_began(finished, recordings, model, tmp_
     for part in sorted(out.glob("parts/*"))[1:]:
         part.unlink()
     for index in (2, 0, 1):
-        share = ("--num-processes", "3", "--process-id", str(index), "--parallel", "sharding")
+        share = ("--num-processes", "3", "--process-id", str(index))
         assert batch(recordings, model, out, "--attribution", *share, "--max-reject-share", "1") == 0
     same_rows(rows_of(finished), rows_of(out))
 
