@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import pathlib
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -128,7 +129,7 @@ def devices(arguments: argparse.Namespace):
             found.setdefault((count, parallel), []).append(result["clips_per_second"])
             result.pop("memory")
             yield {"parallel": parallel} | result
-    median = {key: sorted(rates)[len(rates) // 2] for key, rates in found.items()}
+    median = {key: statistics.median(rates) for key, rates in found.items()}
     yield {
         "gain_of_two": {parallel: rate / median[1, "auto"] for (count, parallel), rate in median.items() if count > 1}
     }

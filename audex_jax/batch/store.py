@@ -235,8 +235,9 @@ def replacing_durably(path: pathlib.Path, unless_exists: bool = False) -> Iterat
         unless_exists: leave a file of that name as it is.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    handle = _locked(temporary)
-    assert handle is not None  # nobody else knows the name
+    handle = None
+    while handle is None:  # nobody else knows the name, but a sweep may hold it for an instant
+        handle = _locked(temporary)
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
