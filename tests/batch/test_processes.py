@@ -136,7 +136,7 @@ def test_a_job_that_is_killed_twenty_times_loses_and_doubles_nothing(many, model
         done = len(list(out.glob("parts/part-*")))
         wait_for_parts(job, out, done + chance.randrange(14))  # somewhere in the next few shards
         time.sleep(chance.uniform(0, whole / 50))
-        assert job.poll() is None, "the job was over before it could be killed"
+        assert job.poll() is None, job.communicate()
         job.kill()
         job.communicate()
         kills += 1
