@@ -260,7 +260,7 @@ def main() -> None:
     parser.add_argument("--data", help="folder of recordings (default: the demo clips)")
     parser.add_argument("--model", default="mini-speech-commands")
     parser.add_argument("--clips", type=int)
-    parser.add_argument("--steps", type=int, default=32)
+    parser.add_argument("--steps", type=int, default=24)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--shard-clips", type=int, default=16)
     parser.add_argument("--parallel", default="auto")
