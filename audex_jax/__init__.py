@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from audex_jax.audio import AudioError as AudioError
     from audex_jax.audio import read_audio as read_audio
     from audex_jax.audio import write_audio as write_audio
+    from audex_jax.batch.stream import explain_batches as explain_batches
     from audex_jax.checkpoint import BundleError as BundleError
     from audex_jax.checkpoint import load_codec as load_codec
     from audex_jax.checkpoint import save_codec as save_codec
@@ -44,6 +45,7 @@ _HOME = {
     "Settings": "pipeline",
     "Weights": "pipeline",
     "demo_clips": "explain_files",
+    "explain_batches": "batch.stream",
     "integrated_gradients": "attribution",
     "load_codec": "checkpoint",
     "load_explainer": "explainer",

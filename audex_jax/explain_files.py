@@ -10,13 +10,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from audex_jax import __version__
-from audex_jax.audio import AudioError, level_db, read_audio, replacing, write_audio
+from audex_jax.audio import AudioError, level_db, read_recording, replacing, write_audio
 from audex_jax.data.folder import audio_files
 from audex_jax.explainer import Explainer, Explanation
 from audex_jax.pipeline import Settings
 from audex_jax.report.figure import explanation_figure, save_figure
 
-SHORTEST, LONGEST = 0.1, 60.0  # seconds
 BATCHES = (8, 4, 2, 1)  # clips explained at once; few sizes, since each compiles its own program
 
 
@@ -107,7 +106,7 @@ def explain_files(
     pending: list[tuple[pathlib.Path, np.ndarray]] = []
     for path in paths:
         try:
-            audio = read_recording(path, explainer)
+            audio = read_recording(path, explainer.sample_rate, explainer.weights.codec.config.channels)
         except AudioError as error:
             yield from _explain_pending(explainer, pending, names, out, target, settings, model, levels)
             pending = []
@@ -118,22 +117,6 @@ def explain_files(
             yield from _explain_pending(explainer, pending, names, out, target, settings, model, levels)
             pending = []
     yield from _explain_pending(explainer, pending, names, out, target, settings, model, levels)
-
-
-def read_recording(path: pathlib.Path, explainer: Explainer) -> np.ndarray:
-    """A recording as the explainer reads it.
-
-    Raises:
-        AudioError: unreadable, or shorter than 0.1 s or longer than 60 s.
-    """
-    config = explainer.weights.codec.config
-    audio = read_audio(path, config.sample_rate, config.channels)
-    seconds = len(audio) / config.sample_rate
-    if seconds < SHORTEST:
-        raise AudioError(f"{path}: only {1000 * seconds:.0f} ms long; it takes at least {1000 * SHORTEST:.0f} ms")
-    if seconds > LONGEST:
-        raise AudioError(f"{path}: {seconds:.0f} s long; cut it into pieces of at most {LONGEST:.0f} s")
-    return audio
 
 
 def output_names(paths: Sequence[pathlib.Path]) -> dict[pathlib.Path, str]:

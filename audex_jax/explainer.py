@@ -144,7 +144,7 @@ class Explainer:
         targets = np.full(len(clips), self.target_index(target), np.int32)
         batch = explain_step(self.weights, audio, lengths, targets, settings, self.bandwidth)
         host: Any = jax.tree.map(np.asarray, batch)
-        return [self._unpack(host, row, clip, settings) for row, clip in enumerate(clips)]
+        return self.explanations(host, clips, settings)
 
     def listen_at(
         self, keep: float, clips: Sequence[np.ndarray], explanations: Sequence[Explanation]
@@ -177,10 +177,10 @@ class Explainer:
             for row, (clip, e) in enumerate(zip(clips, explanations, strict=True))
         ]
 
-    def pad(self, clips: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Clips as one zero-padded batch `[b, n, c]` and their lengths in samples `[b]`."""
+    def pad(self, clips: Sequence[np.ndarray], samples: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Clips as one batch `[b, n, c]`, zero-padded to `samples` (`clip_samples`), and their lengths `[b]`."""
         channels = self.weights.codec.config.channels
-        audio = np.zeros((len(clips), self.clip_samples, channels), np.float32)
+        audio = np.zeros((len(clips), samples or self.clip_samples, channels), np.float32)
         lengths = np.zeros(len(clips), np.int32)
         for row, clip in enumerate(clips):
             clip = np.asarray(clip, np.float32)
@@ -197,6 +197,10 @@ class Explainer:
             audio[row, : len(clip)] = clip
             lengths[row] = len(clip)
         return audio, lengths
+
+    def explanations(self, batch: Any, clips: Sequence[np.ndarray], settings: Settings) -> list[Explanation]:
+        """What `explain_step` returned for `clips`, as NumPy arrays, clip by clip; rows of padding are left out."""
+        return [self._unpack(batch, row, clip, settings) for row, clip in enumerate(clips)]
 
     def segments(self, audio: np.ndarray) -> list[np.ndarray]:
         """Cut a recording into clips of `clip_samples`; the last one is shorter, unless that leaves under 0.1 s."""

@@ -28,12 +28,21 @@ ALLOWED = {
     "audex_jax.progress": (),
     "audex_jax.data": ("audex_jax.errors", "audex_jax.audio", "audex_jax.data", "audex_jax.progress"),
     "audex_jax.checkpoint": ("audex_jax.errors", "audex_jax.codec", "audex_jax.classifier"),
+    "audex_jax.parallel": (),
+    "audex_jax.batch.manifest": ("audex_jax.data", "audex_jax.errors"),
+    "audex_jax.batch.read": ("audex_jax.audio",),
+    "audex_jax.batch.schema": (),
+    "audex_jax.batch.store": ("audex_jax.batch.manifest", "audex_jax.batch.schema", "audex_jax.errors"),
+    "audex_jax.batch.merge": ("audex_jax.batch.store",),
     "audex_jax.pipeline": (
         "audex_jax.types", "audex_jax.errors", "audex_jax.codec", "audex_jax.classifier", "audex_jax.attribution",
         "audex_jax.explanation",
     ),
 }  # fmt: skip
-NO_JAX = ("audex_jax.audio", "audex_jax.data", "audex_jax.progress")
+NO_JAX = (
+    "audex_jax.audio", "audex_jax.data", "audex_jax.progress", "audex_jax.batch.manifest", "audex_jax.batch.read",
+    "audex_jax.batch.schema", "audex_jax.batch.store", "audex_jax.batch.merge",
+)  # fmt: skip
 FOREIGN = {"torch", "transformers", "captum", "tensorflow", "weights_conversion"}
 
 

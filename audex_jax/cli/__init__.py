@@ -18,6 +18,8 @@ from audex_jax.errors import AudexError
 COMMANDS = {
     "explain": "explain recordings: which parts of the sound made the classifier decide",
     "report": "one HTML page to hear and see explanations: no network, for one recording or thousands",
+    "batch": "explain millions of recordings: every device, any number of processes, resumable",
+    "merge": "join the results of `audex batch` into one Parquet file",
     "train": "train a classifier on the latents of a codec",
     "train-codec": "train a codec of your own",
     "convert": "bring published EnCodec weights in: any file format, one bundle",
