@@ -128,6 +128,18 @@ def output_gain(codec: Encodec, decoded: Audio, audio: Audio, lengths: Int[Array
     return loudness_of(codec, audio, lengths) / loudness_of(codec, decoded, lengths)
 
 
+def sounds_of(codec: Encodec, latents: Latent, lengths: Int[Array, " b"], samples: int) -> Audio:
+    """Latents decoded to `samples` samples, silent beyond each clip's own `lengths`, at the decoder's loudness."""
+    inside = (jnp.arange(samples) < jnp.asarray(lengths)[:, None])[..., None]
+    return codec.decode(latents)[:, :samples] * inside
+
+
+def logits_of_audio(weights: Weights, audio: Audio, lengths: Int[Array, " b"], bandwidth: float | None) -> Logits:
+    """What the classifier hears in clips: encode them and classify their latents."""
+    latent = latent_of(weights.codec, audio, lengths, bandwidth)
+    return jax.vmap(weights.classifier)(latent, valid_frames(lengths, latent.shape[1], weights.codec.config.hop))
+
+
 @functools.partial(jax.jit, static_argnames=("settings", "bandwidth"))
 def explain_step(
     weights: Weights,
@@ -169,13 +181,10 @@ def explain_step(
 
     path, edited = jax.vmap(explain)(latent, valid, target)
     latents = jnp.concatenate([latent, edited.kept, edited.deleted])
-    inside = (jnp.arange(samples) < lengths[:, None])[..., None]
-    three = (3, *audio.shape)
-    sounds = codec.decode(latents)[:, :samples].reshape(three) * inside
+    sounds = sounds_of(codec, latents, jnp.tile(lengths, 3), samples).reshape(3, *audio.shape)
     sounds *= output_gain(codec, sounds[0], audio, lengths)
-    again = latent_of(codec, sounds.reshape(-1, *audio.shape[1:]), jnp.tile(lengths, 3), bandwidth)
+    heard = logits_of_audio(weights, sounds.reshape(-1, *audio.shape[1:]), jnp.tile(lengths, 3), bandwidth)
     judge = jax.vmap(classifier)
-    heard = judge(again, jnp.tile(valid, (3, 1)))
     return BatchExplanation(
         logits=logits,
         target=target,
