@@ -15,6 +15,7 @@ from audex_jax import __version__
 # a dash in a command is an underscore in its module.
 COMMANDS = {
     "explain": "explain recordings: which parts of the sound made the classifier decide",
+    "evaluate": "measure how faithful explanations are, over a labelled folder",
     "train": "train a classifier on the latents of a codec",
     "train-codec": "train a codec of your own",
     "convert": "bring published EnCodec weights in: any file format, one bundle",
