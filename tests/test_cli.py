@@ -137,7 +137,7 @@ def test_every_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([command, "--help"])
     assert stop.value.code == 0
-    assert "--out" in capsys.readouterr().out or command in ("convert", "export", "encode", "decode")
+    assert "--out" in capsys.readouterr().out or command in ("convert", "export", "encode", "decode", "check")
 
 
 def test_no_command_and_unknown_options_are_wrong_usage(capsys):

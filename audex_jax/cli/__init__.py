@@ -16,6 +16,7 @@ from audex_jax import __version__
 COMMANDS = {
     "explain": "explain recordings: which parts of the sound made the classifier decide",
     "evaluate": "measure how faithful explanations are, over a labelled folder",
+    "check": "find out whether explanations of a model on your recordings can be trusted",
     "train": "train a classifier on the latents of a codec",
     "train-codec": "train a codec of your own",
     "convert": "bring published EnCodec weights in: any file format, one bundle",
