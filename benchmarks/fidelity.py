@@ -69,11 +69,10 @@ def markdown(record: dict) -> str:
         "# Fidelity",
         "",
         "Written by `python -m benchmarks.fidelity` from its JSON. Model "
-        f"`{pathlib.Path(record['model']).name}` (weights {record['weights']}), {record['clips']} clips of the {record['split']} split of {record['data']}, "
-        f"{record['speakers']} speakers; {plan['steps']} points on the path, {plan['seeds']} seeds, "
-        f"{plan['refinement']} refinement steps; {record['seconds']:.0f} s on {record['device']}; "
-        + ", ".join(f"{name} {version}" for name, version in record["versions"].items())
-        + ".",
+        f"`{pathlib.Path(record['model']).name}` (weights {record['weights']}), {record['clips']} clips of the "
+        f"{record['split']} split of {record['data']}, {record['speakers']} speakers; {plan['steps']} points on the "
+        f"path, {plan['seeds']} seeds, {plan['refinement']} refinement steps; {record['seconds']:.0f} s on "
+        f"{record['device']}; " + ", ".join(f"{name} {version}" for name, version in record["versions"].items()) + ".",
         "",
         f"Ceiling: accuracy {ceiling['accuracy']['mean']:.3f}, on the codec's reconstruction "
         f"{ceiling['accuracy_on_reconstruction']['mean']:.3f}; the two agree in {agree['mean']:.3f} "
