@@ -7,22 +7,23 @@ what is taken out is filled.
 """
 
 import jax.numpy as jnp
+import numpy as np
 
 from audex_jax.types import Array, Float
 
-PerClip = Float[Array, "..."]
+PerClip = Array | np.ndarray
 EPSILON = 1e-10  # SpeechBrain's
 
 
-def average_increase(whole: PerClip, kept: PerClip) -> PerClip:
+def average_increase(whole: PerClip, kept: PerClip) -> Array:
     """AI: 100 where the explanation alone is surer than the clip, else 0. Higher is better.
 
     Equal numbers are no increase; where `whole` is 1 in float32 there can be none.
     """
-    return 100.0 * (kept > whole)
+    return 100.0 * (jnp.asarray(kept) > whole)
 
 
-def average_drop(whole: PerClip, kept: PerClip) -> PerClip:
+def average_drop(whole: PerClip, kept: PerClip) -> Array:
     """AD: share of the probability that the explanation alone loses, in percent. Lower is better."""
     return 100 * jnp.maximum(whole - kept, 0) / (whole + EPSILON)
 
@@ -43,11 +44,11 @@ def average_drop_speechbrain(
     return average_drop(first, second)
 
 
-def average_gain(whole: PerClip, kept: PerClip) -> PerClip:
+def average_gain(whole: PerClip, kept: PerClip) -> Array:
     """AG: share of the missing probability that the explanation alone gains, in percent. Higher is better."""
     return 100 * jnp.maximum(kept - whole, 0) / (1 - whole + EPSILON)
 
 
-def faithfulness(whole: PerClip, rest: PerClip) -> PerClip:
+def faithfulness(whole: PerClip, rest: PerClip) -> Array:
     """FF: probability that is lost when the explanation is taken out, -1 to 1. Higher is better."""
-    return whole - rest
+    return jnp.asarray(whole) - rest
