@@ -35,7 +35,7 @@ def refine(
     filler: ClipLatent,
     *,
     shares: tuple[float, ...] = SHARES,
-    steps: int = 8,
+    steps: int = 4,
     rate: float = 0.1,
 ) -> Float[Array, "t d"]:
     """Score of every element after `steps` gradient steps from a given one; it ranks all shares at once.

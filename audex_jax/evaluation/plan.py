@@ -44,7 +44,7 @@ class Plan:
     levels: tuple[float, ...] = LEVELS
     seeds: int = 5
     steps: int = 32
-    refinement: int = 8
+    refinement: int = 4
 
     def __post_init__(self):
         for name, known in (("methods", METHODS), ("fillers", FILLERS)):
