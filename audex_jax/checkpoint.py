@@ -39,6 +39,13 @@ def arrays_of(module: nnx.Module) -> dict[str, np.ndarray]:
     return {path: np.asarray(value) for path, value in _flatten(nnx.to_pure_dict(nnx.state(module))).items()}
 
 
+def rebuild(build: Callable[[], Module], values: dict) -> Module:
+    """A module out of its arrays as a nested dict (`nnx.to_pure_dict`); of `build` only shapes are evaluated."""
+    graph, state = nnx.split(nnx.eval_shape(build))
+    nnx.replace_by_pure_dict(state, values)
+    return nnx.merge(graph, state)
+
+
 def module_from(build: Callable[[], Module], arrays: dict[str, np.ndarray], source: str) -> Module:
     """Build a module out of arrays, spending no memory on initial weights.
 
@@ -53,8 +60,7 @@ def module_from(build: Callable[[], Module], arrays: dict[str, np.ndarray], sour
     Raises:
         BundleError: arrays are missing, superfluous, of the wrong shape or not finite; lists all of them.
     """
-    graph, state = nnx.split(nnx.eval_shape(build))
-    wanted = _flatten(nnx.to_pure_dict(state))
+    wanted = _flatten(nnx.to_pure_dict(nnx.state(nnx.eval_shape(build))))
     faults = [f"{path} is missing" for path in sorted(wanted.keys() - arrays.keys())]
     faults += [f"{path} is not part of the model" for path in sorted(arrays.keys() - wanted.keys())]
     for path in sorted(wanted.keys() & arrays.keys()):
@@ -64,8 +70,7 @@ def module_from(build: Callable[[], Module], arrays: dict[str, np.ndarray], sour
             faults.append(f"{path} holds values that are not finite numbers")
     if faults:
         raise BundleError(f"{source}: the weights do not fit the model:\n  " + "\n  ".join(faults))
-    nnx.replace_by_pure_dict(state, _unflatten({p: jnp.asarray(a, jnp.float32) for p, a in arrays.items()}))
-    return nnx.merge(graph, state)
+    return rebuild(build, _unflatten({p: jnp.asarray(a, jnp.float32) for p, a in arrays.items()}))
 
 
 def save_bundle(

@@ -47,8 +47,8 @@ class FileResult:
         )
         if len(record["segments"]) > 1:
             text += f"; most certain of {len(record['segments'])} segments"
-        if record["gap_flagged"]:
-            text += f"; do not trust single elements: the gap is {record['completeness_gap']:.0%}, use more --steps"
+        if not record["verdict"]["reliable"]:
+            text += f"; do not trust single elements: {record['verdict']['message']}"
         return text
 
 
@@ -220,6 +220,7 @@ def describe(
                 "top": dict(list(e.probabilities.items())[:5]),
                 "completeness_gap": None if np.isnan(e.completeness_gap) else e.completeness_gap,
                 "gap_flagged": e.gap_flagged,
+                "verdict": dataclasses.asdict(e.verdict),
                 "latent_agrees": e.latent_agrees,
                 "audio_agrees": e.audio_agrees,
                 "audio_probability": e.audio_probability,

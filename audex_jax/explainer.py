@@ -12,6 +12,8 @@ import numpy as np
 from flax import nnx
 
 from audex_jax import checkpoint
+from audex_jax.attribution.integrated_gradients import FLOOR, PathAttribution
+from audex_jax.attribution.verdict import Verdict, verdict
 from audex_jax.audio import SILENCE_PEAK
 from audex_jax.classifier import ClassifierConfig, LatentClassifier
 from audex_jax.pipeline import Settings, Weights, explain_step
@@ -35,6 +37,7 @@ class Explanation:
         reconstruction: what the codec makes of the whole clip.
         sample_rate: of the three, in Hz.
         completeness_gap: |sum of attributions - difference of logits| as a share of that difference.
+        verdict: can the attribution be relied on, and if not, what to do?
         latent_agrees, audio_agrees: does the explanation still get the same label, as a latent, and as audio that
             is encoded and classified again?
         audio_probability: of the target, read off the explanation's audio.
@@ -55,6 +58,7 @@ class Explanation:
     reconstruction: np.ndarray
     sample_rate: int
     completeness_gap: float
+    verdict: Verdict
     latent_agrees: bool
     audio_agrees: bool
     audio_probability: float
@@ -166,8 +170,8 @@ class Explainer:
         predicted, target = int(batch.logits[row].argmax()), int(batch.target[row])
         heard = batch.heard[:, row]
         frames, samples = int(batch.valid[row].sum()), len(clip)
-        difference = abs(float(batch.value[row] - batch.baseline_value[row]))
-        gap = abs(float(batch.gap[row]))
+        path = PathAttribution(*(getattr(batch, field)[row] for field in PathAttribution._fields))
+        difference, gap = abs(float(path.value - path.baseline_value)), abs(float(path.gap))
 
         def sound(audio: np.ndarray) -> np.ndarray:
             own = audio[row, :samples]
@@ -185,7 +189,8 @@ class Explainer:
             residual_audio=sound(batch.deleted),
             reconstruction=sound(batch.reconstruction),
             sample_rate=self.sample_rate,
-            completeness_gap=gap / difference if difference > 1e-3 else float("nan"),
+            completeness_gap=gap / difference if difference > FLOOR else float("nan"),
+            verdict=verdict(path, tolerance=GAP_TOLERANCE),
             latent_agrees=int(batch.kept_logits[row].argmax()) == predicted,
             audio_agrees=int(heard[1].argmax()) == predicted,
             audio_probability=float(_softmax(heard[1])[target]),

@@ -6,7 +6,7 @@ classify what was decoded. Nothing in it crosses clips, so it can be mapped over
 
 import dataclasses
 import functools
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -43,7 +43,8 @@ class Settings:
         ranking: one of `explanation.RANKINGS`.
         filler: what stands where an element was taken out: `zero`, `mean` (of the training set) or `noise` (the
             latent of white noise, as published).
-        rule, steps, chunk: quadrature rule, number of points and points at once; see `integrated_gradients`.
+        rule, steps, chunk: quadrature rule, number of points ("auto": as many as the ranking needs) and points at
+            once; see `integrated_gradients`.
         seed: of the noise.
     """
 
@@ -51,7 +52,7 @@ class Settings:
     ranking: str = "weighted"
     filler: str = "zero"
     rule: str = "riemann-middle"
-    steps: int = 32
+    steps: int | Literal["auto"] = 16
     chunk: int = 8
     seed: int = 0
 
@@ -61,8 +62,8 @@ class Settings:
         for name, allowed in (("ranking", tuple(RANKINGS)), ("filler", FILLERS)):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"no {name} {getattr(self, name)!r}; choose one of {', '.join(allowed)}")
-        if self.steps < 1 or self.chunk < 1:
-            raise ValueError(f"steps is {self.steps} and chunk {self.chunk}; both need at least 1")
+        if self.chunk < 1 or (self.steps != "auto" and (isinstance(self.steps, str) or self.steps < 1)):
+            raise ValueError(f"steps is {self.steps} and chunk {self.chunk}; give at least 1, or steps 'auto'")
 
 
 class BatchExplanation(NamedTuple):
@@ -73,6 +74,7 @@ class BatchExplanation(NamedTuple):
         target: class that was explained, `[b]`.
         attribution, mask: per latent element, `[b, t, d]`.
         value, baseline_value, gap: target logit at the clip and at the baseline, and the completeness gap, `[b]`.
+        points, overlap: of the path, `[b]`; see `PathAttribution`.
         kept_logits, deleted_logits: of the edited latents, `[b, k]`.
         reconstruction, kept, deleted: decoded audio of the whole latent, of what was kept, and of the rest.
         heard: logits of those three after encoding their audio again, `[3, b, k]`.
@@ -86,6 +88,8 @@ class BatchExplanation(NamedTuple):
     value: Float[Array, " b"]
     baseline_value: Float[Array, " b"]
     gap: Float[Array, " b"]
+    points: Int[Array, " b"]
+    overlap: Float[Array, " b"]
     kept_logits: Logits
     deleted_logits: Logits
     reconstruction: Audio
@@ -193,6 +197,8 @@ def explain_step(
         value=path.value,
         baseline_value=path.baseline_value,
         gap=path.gap,
+        points=path.points,
+        overlap=path.overlap,
         kept_logits=judge(edited.kept, valid),
         deleted_logits=judge(edited.deleted, valid),
         reconstruction=sounds[0],

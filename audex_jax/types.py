@@ -14,7 +14,7 @@ Channels are last everywhere: audio is `[b, n, c]`, latents are `[b, t, d]`. The
 exists only in `weights_conversion` and in the parity tests.
 """
 
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Complex, Float, Int
 
 Audio = Float[Array, "b n c"]  # amplitude, full scale is 1.0
 Latent = Float[Array, "b t d"]  # encoder output, before or after the quantiser
@@ -35,6 +35,7 @@ __all__ = [
     "ClipLatent",
     "ClipValid",
     "Codes",
+    "Complex",
     "Float",
     "Int",
     "Latent",

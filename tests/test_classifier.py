@@ -1,5 +1,7 @@
 """The classifier: what padding, length and dropout may and may not change."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -47,6 +49,13 @@ def test_dropout_needs_a_key_and_a_rate(classifier, normal):
     np.testing.assert_array_equal(classifier(clip, valid, 0.5), plain)
     one, two = (classifier(clip, valid, 0.5, jax.random.key(k)) for k in (0, 1))
     assert np.abs(one - two).max() > 1e-3
+
+
+def test_companding_reads_the_latent_on_a_logarithmic_scale(classifier, normal):
+    companding = LatentClassifier(dataclasses.replace(CONFIG, companding=10.0), rngs=nnx.Rngs(0))
+    clip, valid = normal(20, 6), jnp.ones(20, bool)
+    np.testing.assert_allclose(companding(clip, valid), classifier(jnp.arcsinh(10 * clip), valid), atol=1e-6)
+    np.testing.assert_array_equal(classifier.compand(clip), clip)
 
 
 def test_bad_configs_are_refused():

@@ -74,6 +74,21 @@ def test_attributions_add_up_as_points_grow(explainer, clips):
     assert gaps[2] < 0.01
 
 
+def test_automatic_steps_take_as_many_as_the_ranking_needs(explainer, clips):
+    exact, found = (explainer.explain_clips(clips, None, Settings(steps=n)) for n in (512, "auto"))
+    for e, f in zip(exact, found, strict=True):
+        assert f.verdict.reliable
+        assert (e.mask & f.mask).sum() >= 0.97 * e.mask.sum()
+
+
+def test_the_verdict_names_the_gap(explainer, clips):
+    e = explainer.explain_clips(clips[:1], None, Settings(steps=1, rule="riemann-left"))[0]
+    assert e.completeness_gap > 0.05
+    assert e.gap_flagged
+    assert not e.verdict.reliable
+    assert f"{e.completeness_gap:.1%}" in e.verdict.message
+
+
 def test_a_clip_at_another_level_is_explained_the_same(explainer, clips, explanations):
     quieter = explainer.explain_clips([0.1 * clip for clip in clips], None, SETTINGS)
     for e, q in zip(explanations, quieter, strict=True):

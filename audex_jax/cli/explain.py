@@ -55,11 +55,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=f"what stands where elements were taken out (default: {default.filler}; the paper's: noise)",
     )
     parser.add_argument(
-        "--steps", type=int, default=default.steps, metavar="N", help=f"points on the path (default: {default.steps})"
+        "--steps",
+        type=steps,
+        default=default.steps,
+        metavar="N|auto",
+        help=f"points on the path, or as many as the ranking needs (default: {default.steps})",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the noise filler (default: 0)")
     parser.add_argument("--json", action="store_true", help="print the results as JSON lines instead of text")
     parser.add_argument("--quiet", action="store_true", help="no progress")
+
+
+def steps(text: str) -> int | str:
+    """Value of `--steps`; the name appears in argparse's message for a wrong one."""
+    return text if text == "auto" else int(text)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -19,6 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", metavar="DATA", help="folder of labelled recordings")
     parser.add_argument("--codec", required=True, metavar="NAME|DIR", help="codec bundle, or name of a bundled model")
     parser.add_argument("--out", required=True, metavar="DIR", help="where to write the explainer bundle")
+    parser.add_argument("--start", metavar="DIR", help="explainer bundle whose classifier to train on")
     parser.add_argument("--labels", metavar="A,B,...", help="use only these labels (default: all)")
     parser.add_argument(
         "--clip-seconds", type=float, help="clips are cut or padded to this (default: the longest, at most 5)"
@@ -48,8 +49,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     from audex_jax import checkpoint
     from audex_jax.classifier import ClassifierConfig
+    from audex_jax.cli import UsageError
     from audex_jax.data.folder import DataError, read_folder
-    from audex_jax.explainer import Explainer, bundle_path, save_explainer
+    from audex_jax.explainer import Explainer, bundle_path, load_explainer, save_explainer
     from audex_jax.pipeline import Weights
     from audex_jax.progress import Bar
     from audex_jax.training.classifier import ClassifierRecipe, predict, train_classifier
@@ -96,6 +98,9 @@ def run(arguments: argparse.Namespace) -> int:
     config = ClassifierConfig(
         codec.config.dim, len(folder.labels), frames, width=arguments.width, companding=arguments.companding
     )
+    start = None if arguments.start is None else load_explainer(arguments.start)
+    if start is not None and (start.weights.classifier.config != config or start.labels != folder.labels):
+        raise UsageError(f"--start: {arguments.start} has other labels or another shape than asked for here")
     with Bar("training the classifier", recipe.epochs, arguments.quiet) as bar:
         classifier = train_classifier(
             config,
@@ -104,6 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
             (val[0][:, 0], val[1][:, 0], val[2]),
             scratch,
             lambda epoch, loss, accuracy: bar.update(epoch, f"loss {loss:.3f}  validation accuracy {accuracy:.3f}"),
+            start=None if start is None else start.weights.classifier,
         )
     clean, valid, _ = train
     own = clean[:, 0][valid[:, 0]]
@@ -119,6 +125,7 @@ def run(arguments: argparse.Namespace) -> int:
         "made_by": "audex train",
         "codec": checkpoint.read_description(bundle_path(arguments.codec)).get("origin"),
         "recipe": dataclasses.asdict(recipe),
+        "started_from": checkpoint.read_description(bundle_path(arguments.start))["origin"] if start else None,
         "clips": {name: len(folder.split(name)) for name in ("train", "val", "test")},
         "split_by": folder.split_by,
         "test": {

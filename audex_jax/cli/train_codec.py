@@ -23,6 +23,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=int, default=16, help="clips a step (default: 16)")
     parser.add_argument("--seconds", type=float, default=0.5, help="length of a training clip (default: 0.5)")
     parser.add_argument("--learning-rate", type=float, default=1e-3, help="peak learning rate (default: 0.001)")
+    parser.add_argument(
+        "--adversarial", type=float, default=0.0, metavar="W", help="weight of discriminators' losses (default: none)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of weights and order of clips (default: 0)")
     parser.add_argument("--float16", action="store_true", help="store the weights in half precision")
     parser.add_argument("--quiet", action="store_true", help="no progress")

@@ -17,6 +17,7 @@ import optax
 import optax.contrib
 from flax import nnx
 
+from audex_jax.checkpoint import rebuild
 from audex_jax.classifier import ClassifierConfig, LatentClassifier
 from audex_jax.codec import Encodec
 from audex_jax.pipeline import latent_of, loudness_of, valid_frames
@@ -217,9 +218,8 @@ def _train_step(
 
 
 def classifier_of(config: ClassifierConfig, params: dict) -> LatentClassifier:
-    graph, state = nnx.split(nnx.eval_shape(lambda: LatentClassifier(config, rngs=nnx.Rngs(0))))
-    nnx.replace_by_pure_dict(state, params)
-    return nnx.merge(graph, state)
+    """The classifier of a training state."""
+    return rebuild(lambda: LatentClassifier(config, rngs=nnx.Rngs(0)), params)
 
 
 def train_classifier(
@@ -229,6 +229,7 @@ def train_classifier(
     val: tuple[np.ndarray, np.ndarray, np.ndarray],
     directory: pathlib.Path,
     report: Callable[[int, float, float], None] = lambda epoch, loss, accuracy: None,
+    start: LatentClassifier | None = None,
 ) -> LatentClassifier:
     """Train until the validation accuracy stops rising; the same call after a kill goes on where it was.
 
@@ -240,6 +241,7 @@ def train_classifier(
         val: latents `[clips, t, d]`, valid frames `[clips, t]`, labels `[clips]`.
         directory: where training state is kept.
         report: called after each epoch with its number, mean loss and validation accuracy.
+        start: classifier of the same shape to go on from, instead of from random weights.
 
     Returns:
         The classifier of the best epoch.
@@ -248,16 +250,24 @@ def train_classifier(
     steps = max(1, len(labels) // recipe.batch)
     size = min(recipe.batch, len(labels))
 
-    def initial() -> dict:
+    def shape() -> dict:
+        return state_of(LatentClassifier(config, rngs=nnx.Rngs(0)))
+
+    def first() -> dict:
+        if start is not None:
+            return state_of(start)
         classifier = LatentClassifier(config, rngs=nnx.Rngs(recipe.seed))
         standardise(classifier, latents[:, 0], valid[:, 0])
+        return state_of(classifier)
+
+    def state_of(classifier: LatentClassifier) -> dict:
         params = nnx.to_pure_dict(nnx.state(classifier))
         best = {"params": jax.tree.map(jnp.copy, params), "accuracy": jnp.zeros(()), "epoch": jnp.zeros((), jnp.int32)}
         state = optimizer(recipe, steps).init(params)
         return {"params": params, "optimizer": state, "epoch": jnp.zeros((), jnp.int32), "best": best}
 
     with TrainingCheckpoints(directory) as checkpoints:
-        state = checkpoints.restore(initial)
+        state = checkpoints.restore(first, shape)
         for epoch in range(int(state["epoch"]), recipe.epochs):
             if epoch - int(state["best"]["epoch"]) > recipe.patience:
                 break

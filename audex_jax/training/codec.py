@@ -1,12 +1,15 @@
 """Training a codec: EnCodec's recipe, weighted for explanations.
 
-EnCodec's reconstruction losses and its quantiser with dropout (arXiv 2210.13438, section 3.4) are kept. Two things
+EnCodec's reconstruction losses and its quantiser with dropout (arXiv 2210.13438, section 3.4) are kept. Three things
 differ, because here the latent is what gets read and edited:
 
 - half of every batch reaches the decoder as the continuous latent, since the classifier reads that by default;
 - **edited latents must survive the round trip**: elements of a latent are replaced at random, the result is decoded
   and encoded again, and should come back as it was. An explanation is such an edited latent, and what a listener
-  hears of it is only as faithful as this round trip.
+  hears of it is only as faithful as this round trip;
+- a linear map has to read the log-mel spectrum off the latent, so that a small classifier can.
+
+Discriminators are optional: they make copies crisper, and what they add is not in the clip.
 """
 
 import dataclasses
@@ -21,10 +24,11 @@ import optax
 import optax.contrib
 from flax import nnx
 
+from audex_jax.checkpoint import rebuild
 from audex_jax.codec import Encodec, EncodecConfig
 from audex_jax.codec.conv import Conv1d
-from audex_jax.codec.quantizer import Codebook
 from audex_jax.training import losses, rvq
+from audex_jax.training.adversarial import Discriminators, discriminator_loss, generator_loss
 from audex_jax.training.principal import principal_start
 from audex_jax.training.state import TrainingCheckpoints
 from audex_jax.types import Array, Audio, Latent
@@ -37,7 +41,8 @@ class CodecRecipe:
     Attributes:
         steps, batch, seconds: optimiser steps, clips a step, length of a training clip.
         learning_rate, warmup: peak of the schedule (linear warm-up, then cosine to zero) and steps to reach it.
-        waveform, mel, round_trip, commitment: weights of the losses.
+        waveform, mel, round_trip, spectrum, commitment, adversarial: weights of the losses; `spectrum` asks that a
+            linear map reads the log-mel spectrum off the latent; without `adversarial` there are no discriminators.
         seed: of the initial weights, of the order of clips and of every random choice.
     """
 
@@ -51,6 +56,7 @@ class CodecRecipe:
     round_trip: float = 0.5
     spectrum: float = 0.5
     commitment: float = 0.1
+    adversarial: float = 0.0
     seed: int = 0
 
 
@@ -103,9 +109,15 @@ def edit(latent: Latent, key: Array) -> Latent:
 
 
 def loss_fn(
-    codec: Encodec, readout: dict, codebooks: rvq.CodebookState, audio: Audio, step: Array, recipe: CodecRecipe
-) -> tuple[Array, tuple[rvq.CodebookState, dict[str, Array]]]:
-    """Scalar loss of one batch, the updated codebooks, and the parts of the loss for the progress line."""
+    codec: Encodec,
+    readout: dict,
+    judges: Discriminators | None,
+    codebooks: rvq.CodebookState,
+    audio: Audio,
+    step: Array,
+    recipe: CodecRecipe,
+) -> tuple[Array, tuple[rvq.CodebookState, Array, dict[str, Array]]]:
+    """Scalar loss of one batch; updated codebooks, decoded audio, and the parts of the loss for the progress line."""
     k_stages, k_rvq, k_edit = jax.random.split(_key(recipe, step), 3)
     batch, samples = audio.shape[:2]
     config = codec.config
@@ -131,10 +143,12 @@ def loss_fn(
         "spectrum": losses.latent_loss(spectrum, latent @ readout["kernel"] + readout["bias"]).mean(),
         "commitment": jnp.where(use_quantised[:, 0, 0], commitment, 0).mean(),
     }
+    if judges is not None:
+        parts["adversarial"] = generator_loss(judges, mono, estimate)
     total = jnp.asarray(sum(getattr(recipe, name) * value for name, value in parts.items()))
     error = jnp.square(mono - estimate)[::2].sum(-1) / (jnp.square(mono)[::2].sum(-1) + 1e-6)
     parts["snr_db"] = -10 * jnp.log10(error + 1e-9).mean()
-    return total, (codebooks, parts)
+    return total, (codebooks, estimate, parts)
 
 
 def optimizer(recipe: CodecRecipe) -> optax.GradientTransformation:
@@ -163,12 +177,16 @@ def optimizer(recipe: CodecRecipe) -> optax.GradientTransformation:
 def initial_state(codec: Encodec, readout: dict, recipe: CodecRecipe) -> dict:
     """Everything that a resumed training needs, as one pytree of arrays, from the weights of `codec` on."""
     params = {"codec": nnx.to_pure_dict(nnx.state(codec, nnx.Param)), "readout": readout}
-    return {
+    state = {
         "params": params,
         "codebooks": rvq.in_use(codec.quantizer.codebooks[...])._asdict(),
         "optimizer": optimizer(recipe).init(params),
         "step": jnp.zeros((), jnp.int32),
     }
+    if recipe.adversarial:
+        judges = nnx.to_pure_dict(nnx.state(Discriminators(codec.config.hop, nnx.Rngs(recipe.seed))))
+        state["judges"] = {"params": judges, "optimizer": _judges_optimizer().init(judges)}
+    return state
 
 
 def untrained(clips: Sequence[np.ndarray], config: EncodecConfig, recipe: CodecRecipe) -> Encodec:
@@ -209,31 +227,44 @@ def _key(recipe: CodecRecipe, step: int | Array) -> Array:
 
 def codec_of(config: EncodecConfig, state: dict) -> Encodec:
     """The codec of a training state."""
-    return _merge(config, state["params"]["codec"], state["codebooks"]["codebooks"])
+    values = state["params"]["codec"] | {"quantizer": {"codebooks": state["codebooks"]["codebooks"]}}
+    return rebuild(lambda: Encodec(config, rngs=nnx.Rngs(0)), values)
 
 
-def _merge(config: EncodecConfig, params: dict, codebooks: Array) -> Encodec:
-    abstract = nnx.eval_shape(lambda: Encodec(config, rngs=nnx.Rngs(0)))
-    graph, param_state, codebook_state = nnx.split(abstract, nnx.Param, Codebook)
-    nnx.replace_by_pure_dict(param_state, params)
-    nnx.replace_by_pure_dict(codebook_state, {"quantizer": {"codebooks": codebooks}})
-    return nnx.merge(graph, param_state, codebook_state)
+def judges_of(config: EncodecConfig, params: dict) -> Discriminators:
+    """The discriminators of a training state."""
+    return rebuild(lambda: Discriminators(config.hop, nnx.Rngs(0)), params)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
 def train_step(config: EncodecConfig, recipe: CodecRecipe, state: dict, audio: Audio) -> tuple[dict, dict[str, Array]]:
     """One optimiser step; returns the new state and the parts of the loss."""
-    codebooks = rvq.CodebookState(**state["codebooks"])
 
     def objective(params):
-        codec = _merge(config, params["codec"], codebooks.codebooks)
-        return loss_fn(codec, params["readout"], codebooks, audio, state["step"], recipe)
+        codec = codec_of(config, state | {"params": params})
+        judges = judges_of(config, state["judges"]["params"]) if recipe.adversarial else None
+        return loss_fn(codec, params["readout"], judges, rvq.CodebookState(**state["codebooks"]), audio, step, recipe)
 
-    gradients, (codebooks, parts) = jax.grad(objective, has_aux=True)(state["params"])
+    step = state["step"]
+    gradients, (codebooks, decoded, parts) = jax.grad(objective, has_aux=True)(state["params"])
     updates, opt = optimizer(recipe).update(gradients, state["optimizer"], state["params"])
     params = optax.apply_updates(state["params"], updates)
-    new = {"params": params, "codebooks": codebooks._asdict(), "optimizer": opt, "step": state["step"] + 1}
+    new = {"params": params, "codebooks": codebooks._asdict(), "optimizer": opt, "step": step + 1}
+    if recipe.adversarial:
+        new["judges"], parts["discriminators"] = _judges_step(config, state["judges"], audio[..., 0], decoded)
     return new, parts
+
+
+def _judges_step(config: EncodecConfig, state: dict, real: Array, decoded: Array) -> tuple[dict, Array]:
+    loss, gradients = jax.value_and_grad(lambda p: discriminator_loss(judges_of(config, p), real, decoded))(
+        state["params"]
+    )
+    updates, opt = _judges_optimizer().update(gradients, state["optimizer"], state["params"])
+    return {"params": optax.apply_updates(state["params"], updates), "optimizer": opt}, loss
+
+
+def _judges_optimizer() -> optax.GradientTransformation:
+    return optax.adam(3e-4, b1=0.5, b2=0.9)  # step and momenta of EnCodec's
 
 
 def train_codec(

@@ -8,7 +8,7 @@ import functools
 import jax.numpy as jnp
 import numpy as np
 
-from audex_jax.types import Array, Float
+from audex_jax.types import Array, Complex, Float
 
 MEL_WINDOWS = (128, 256, 512, 1024, 2048)  # samples; EnCodec uses 2^5 to 2^11 (arXiv 2210.13438, section 3.4)
 MEL_BANDS = 64
@@ -68,16 +68,21 @@ def latent_loss(reference: Float[Array, "b t d"], estimate: Float[Array, "b t d"
 
 
 def mel_magnitudes(audio: Float[Array, "b n"], window: int, sample_rate: int) -> Float[Array, "b f m"]:
-    """Mel-band magnitudes of Hann-windowed frames, a quarter of a window apart; the window has unit energy."""
+    """Mel-band magnitudes of a spectrogram."""
+    spectrum = spectrogram(audio, window)
+    power = jnp.square(spectrum.real) + jnp.square(spectrum.imag)
+    bins = window // 2 + 1
+    return jnp.sqrt(power + 1e-10) @ _mel_filters(bins, min(MEL_BANDS, bins // 2), sample_rate)
+
+
+def spectrogram(audio: Float[Array, "b n"], window: int) -> Complex[Array, "b f k"]:
+    """Fourier transforms of Hann-windowed frames, a quarter of a window apart; the window has unit energy."""
     hop = window // 4
     audio = jnp.pad(audio, ((0, 0), (window // 2, window // 2 + (-audio.shape[1]) % hop)))
     quarters = audio.reshape(audio.shape[0], -1, hop)
     frames = jnp.concatenate([quarters[:, i : quarters.shape[1] - 3 + i] for i in range(4)], axis=-1)
     hann = np.sqrt(2 / 3 / window) * (1 - np.cos(2 * np.pi * np.arange(window) / window))
-    spectrum = jnp.fft.rfft(frames * hann.astype(np.float32))
-    power = jnp.square(spectrum.real) + jnp.square(spectrum.imag)
-    bins = window // 2 + 1
-    return jnp.sqrt(power + 1e-10) @ _mel_filters(bins, min(MEL_BANDS, bins // 2), sample_rate)
+    return jnp.fft.rfft(frames * hann.astype(np.float32))
 
 
 @functools.cache

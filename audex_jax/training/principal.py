@@ -26,7 +26,7 @@ from audex_jax.types import Array, Audio
 
 LEVEL = 0.04  # RMS of the channels between layers, small enough for ELU to be nearly linear
 STEEP = 8.0  # of the input to the rectifying ELU: below zero it lets through at most 1 / STEEP
-WHITENING = 0.5  # the components' standard deviations are brought to this power's complement
+WHITENING = 0.5  # each component is divided by this power of its standard deviation
 RECURRENT = 0.02  # share of the LSTMs' ordinary input weights that is kept
 
 

@@ -5,10 +5,11 @@ import dataclasses
 import jax
 import numpy as np
 import pytest
+from flax import nnx
 
-from audex_jax.classifier import ClassifierConfig
+from audex_jax.classifier import ClassifierConfig, LatentClassifier
 from audex_jax.codec.config import TINY
-from audex_jax.training.classifier import ClassifierRecipe, encode_clips, predict, train_classifier
+from audex_jax.training.classifier import ClassifierRecipe, encode_clips, predict, standardise, train_classifier
 from audex_jax.training.codec import CodecRecipe, sample_batch, train_codec
 
 RECIPE = CodecRecipe(steps=6, batch=4, seconds=0.5, warmup=2)
@@ -33,9 +34,10 @@ def test_a_batch_depends_on_nothing_but_its_step():
     assert one.shape == (4, 500, 1)
 
 
-def test_codec_training_resumed_equals_uninterrupted(tmp_path):
-    clips = tones(8)
-    whole = train_codec(clips, TINY, RECIPE, tmp_path / "whole", checkpoint_every=3)
+@pytest.mark.parametrize("adversarial", [0.0, 0.1])
+def test_codec_training_resumed_equals_uninterrupted(tmp_path, adversarial):
+    clips, recipe = tones(8), dataclasses.replace(RECIPE, adversarial=adversarial)
+    whole = train_codec(clips, TINY, recipe, tmp_path / "whole", checkpoint_every=3)
 
     class Killed(Exception):
         pass
@@ -44,10 +46,18 @@ def test_codec_training_resumed_equals_uninterrupted(tmp_path):
         raise Killed
 
     with pytest.raises(Killed):
-        train_codec(clips, TINY, dataclasses.replace(RECIPE), tmp_path / "cut", kill, checkpoint_every=3)
-    resumed = train_codec(clips, TINY, RECIPE, tmp_path / "cut", checkpoint_every=3)
+        train_codec(clips, TINY, recipe, tmp_path / "cut", kill, checkpoint_every=3)
+    resumed = train_codec(clips, TINY, recipe, tmp_path / "cut", checkpoint_every=3)
     for a, b in zip(leaves(whole), leaves(resumed), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.slow
+def test_discriminators_learn_to_tell_copies_from_clips(tmp_path):
+    losses = []
+    recipe = dataclasses.replace(RECIPE, steps=60, adversarial=0.01, learning_rate=1e-6)
+    train_codec(tones(8), TINY, recipe, tmp_path, lambda step, p: losses.append(p["discriminators"]))
+    assert losses[-1] < 0.7 * losses[0]
 
 
 @pytest.mark.slow
@@ -86,11 +96,19 @@ def test_classifier_training_learns_and_resumes(tmp_path, codec_of):
         np.testing.assert_array_equal(a, b)
 
 
+def test_a_classifier_starts_from_standardised_dimensions(rng):
+    config = ClassifierConfig(dim=6, classes=2, frames=50, width=400, layers=1, heads=2, feed_forward=32)
+    classifier = LatentClassifier(config, rngs=nnx.Rngs(0))
+    latents = (rng.normal(size=(40, 50, 6)) * 10.0 ** np.arange(-3, 3) + 5).astype(np.float32)
+    valid = rng.random((40, 50)) < 0.9
+    latents[~valid] = 1e6
+    standardise(classifier, latents, valid)
+    projected = np.asarray(classifier.project_in(latents[valid]))
+    assert abs(projected.mean()) < 0.01
+    assert 0.8 < projected.std() < 1.2
+
+
 def test_predictions_do_not_depend_on_the_batch_size(codec_of):
-    from flax import nnx
-
-    from audex_jax.classifier import LatentClassifier
-
     config = ClassifierConfig(dim=6, classes=3, frames=50, width=16, layers=1, heads=2, feed_forward=32)
     classifier = LatentClassifier(config, rngs=nnx.Rngs(0))
     latents, valid = encode_clips(codec_of(TINY), tones(7), 500, None, 0, 0)
