@@ -15,9 +15,11 @@ from audex_jax.attribution import integrated_gradients
 from audex_jax.classifier import LatentClassifier
 from audex_jax.codec import Encodec
 from audex_jax.explanation import RANKINGS, edit
-from audex_jax.types import Array, Audio, Float, Int, Latent, Logits, Valid
+from audex_jax.refinement import margin, refine
+from audex_jax.types import Array, Audio, ClipLatent, ClipValid, Float, Int, Latent, Logits, Valid
 
 FILLERS = ("zero", "mean", "noise")
+REFINED, REFINED_FROM = "refined", "weighted"  # the ranking that `refinement` makes, and where it starts
 NOISE_RMS = 0.05  # of the noise filler, for codecs that do not bring clips to unit loudness
 
 
@@ -40,12 +42,13 @@ class Settings:
 
     Attributes:
         keep: share of the latent elements that the explanation keeps, 0 to 1.
-        ranking: one of `explanation.RANKINGS`.
+        ranking: one of `explanation.RANKINGS`, or `refined`: corrected by what the masks leave; see `refinement`.
         filler: what stands where an element was taken out: `zero`, `mean` (of the training set) or `noise` (the
             latent of white noise, as published).
         rule, steps, chunk: quadrature rule, number of points ("auto": as many as the ranking needs) and points at
             once; see `integrated_gradients`.
         seed: of the noise.
+        refinement: gradient steps of the ranking `refined`.
     """
 
     keep: float = 0.2
@@ -55,15 +58,18 @@ class Settings:
     steps: int | Literal["auto"] = 16
     chunk: int = 8
     seed: int = 0
+    refinement: int = 4
 
     def __post_init__(self):
         if not 0 <= self.keep <= 1:
             raise ValueError(f"keep is {self.keep}; it is a share of the elements, from 0 to 1")
-        for name, allowed in (("ranking", tuple(RANKINGS)), ("filler", FILLERS)):
+        for name, allowed in (("ranking", (*RANKINGS, REFINED)), ("filler", FILLERS)):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"no {name} {getattr(self, name)!r}; choose one of {', '.join(allowed)}")
         if self.chunk < 1 or (self.steps != "auto" and (isinstance(self.steps, str) or self.steps < 1)):
             raise ValueError(f"steps is {self.steps} and chunk {self.chunk}; give at least 1, or steps 'auto'")
+        if self.refinement < 0:
+            raise ValueError(f"refinement is {self.refinement}; it needs at least 0 steps")
 
 
 class BatchExplanation(NamedTuple):
@@ -144,6 +150,43 @@ def logits_of_audio(weights: Weights, audio: Audio, lengths: Int[Array, " b"], b
     return jax.vmap(weights.classifier)(latent, valid_frames(lengths, latent.shape[1], weights.codec.config.hop))
 
 
+def logits_both_ways(
+    weights: Weights,
+    latents: Latent,
+    valid: ClipValid,
+    length: Int[Array, ""],
+    samples: int,
+    bandwidth: float | None,
+) -> Float[Array, "two b k"]:
+    """Logits of edits of one clip's latent: as they are, and after decoding, encoding and classifying their audio."""
+    as_latent = jax.vmap(lambda z: weights.classifier(z, valid))(latents)
+    lengths = jnp.full(len(latents), length)
+    sounds = sounds_of(weights.codec, latents, lengths, samples)
+    return jnp.stack([as_latent, logits_of_audio(weights, sounds, lengths, bandwidth)])
+
+
+def refined_score(
+    weights: Weights,
+    latent: ClipLatent,
+    score: Float[Array, "t d"],
+    valid: ClipValid,
+    length: Int[Array, ""],
+    target: Int[Array, ""],
+    filler: ClipLatent,
+    samples: int,
+    steps: int,
+) -> Float[Array, "t d"]:
+    """One clip's score after `refine`, judged as latents and through the audio.
+
+    The audio is encoded without the quantiser, which has no gradient.
+    """
+
+    def margins(latents: Latent) -> Float[Array, "two b"]:
+        return margin(logits_both_ways(weights, latents, valid, length, samples, None), target)
+
+    return refine(margins, latent, score, valid, filler, steps=steps)
+
+
 @functools.partial(jax.jit, static_argnames=("settings", "bandwidth"))
 def explain_step(
     weights: Weights,
@@ -171,8 +214,8 @@ def explain_step(
     target = jnp.where(target < 0, logits.argmax(-1), target)
     filler = filler_latent(weights, latent.shape[1], settings)
 
-    def explain(clip, clip_valid, clip_target):
-        path = integrated_gradients(
+    def attribute(clip, clip_valid, clip_target):
+        return integrated_gradients(
             lambda z: classifier(z, clip_valid)[clip_target],
             clip,
             filler,
@@ -180,10 +223,17 @@ def explain_step(
             steps=settings.steps,
             chunk=settings.chunk,
         )
-        score = RANKINGS[settings.ranking](path.attribution, clip, filler)
-        return path, edit(clip, score, clip_valid, settings.keep, filler)
 
-    path, edited = jax.vmap(explain)(latent, valid, target)
+    path = jax.vmap(attribute)(latent, valid, target)
+    ranking = RANKINGS[REFINED_FROM if settings.ranking == REFINED else settings.ranking]
+    score = jax.vmap(ranking, (0, 0, None))(path.attribution, latent, filler)
+    if settings.ranking == REFINED:
+
+        def refine_one(clip):
+            return refined_score(weights, *clip, filler, samples, settings.refinement)
+
+        score = jax.lax.map(refine_one, (latent, score, valid, lengths, target))
+    edited = jax.vmap(edit, (0, 0, 0, None, None))(latent, score, valid, settings.keep, filler)
     latents = jnp.concatenate([latent, edited.kept, edited.deleted])
     sounds = sounds_of(codec, latents, jnp.tile(lengths, 3), samples).reshape(3, *audio.shape)
     sounds *= output_gain(codec, sounds[0], audio, lengths)

@@ -23,12 +23,14 @@ ALLOWED = {
     "audex_jax.classifier": ("audex_jax.types",),
     "audex_jax.attribution": ("audex_jax.types", "audex_jax.attribution"),
     "audex_jax.explanation": ("audex_jax.types", "audex_jax.attribution"),
+    "audex_jax.refinement": ("audex_jax.types", "audex_jax.explanation"),
     "audex_jax.audio": (),
     "audex_jax.progress": (),
     "audex_jax.data": ("audex_jax.audio", "audex_jax.data", "audex_jax.progress"),
     "audex_jax.checkpoint": ("audex_jax.codec", "audex_jax.classifier"),
     "audex_jax.pipeline": (
         "audex_jax.types", "audex_jax.codec", "audex_jax.classifier", "audex_jax.attribution", "audex_jax.explanation",
+        "audex_jax.refinement",
     ),
 }  # fmt: skip
 NO_JAX = ("audex_jax.audio", "audex_jax.data", "audex_jax.progress")

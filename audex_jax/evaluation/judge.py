@@ -16,17 +16,19 @@ from audex_jax.attribution import gradient_x_input, integrated_gradients, occlus
 from audex_jax.attribution.chunks import chunk_index
 from audex_jax.explanation import RANKINGS, element_ranks, fill, top_share
 from audex_jax.pipeline import (
+    REFINED,
+    REFINED_FROM,
     Weights,
     latent_of,
+    logits_both_ways,
     logits_of_audio,
     output_gain,
+    refined_score,
     sounds_of,
     valid_frames,
 )
-from audex_jax.refinement import margin, refine
 from audex_jax.types import Array, Attribution, ClipLatent, ClipValid, Float, Int
 
-REFINED_FROM = "weighted"  # ranking that the method `refined` starts from
 SOUND_RANKING = "weighted"  # of the input methods' attributions
 PATH_CHUNK = 8  # fixed: the sum over the path, and with it the order of near ties, must not depend on a memory setting
 
@@ -81,7 +83,7 @@ class Orders(NamedTuple):
     difference: Float[Array, ""]
 
 
-@functools.partial(jax.jit, static_argnames=("methods", "steps", "refinement", "bandwidth"))
+@functools.partial(jax.jit, static_argnames=("methods", "steps", "refinement"))
 def order_elements(
     weights: Weights,
     clip: Clip,
@@ -89,12 +91,11 @@ def order_elements(
     methods: tuple[str, ...],
     steps: int,
     refinement: int,
-    bandwidth: float | None,
 ) -> Orders:
     """Order the latent elements by each method that draws no random numbers.
 
     Args:
-        weights, bandwidth: of the model.
+        weights: of the model.
         clip: from `look`.
         baseline: of the path, and the filler that `refined` is refined for, `[t, d]`.
         methods: names from `plan.LATENT_METHODS`, without `random`.
@@ -104,15 +105,13 @@ def order_elements(
     f = lambda z: weights.classifier(z, clip.valid)[clip.target]  # noqa: E731
     path = integrated_gradients(f, clip.latent, baseline, rule="riemann-middle", steps=steps, chunk=PATH_CHUNK)
 
-    def margins(latents: Float[Array, "m t d"]) -> Float[Array, "w m"]:
-        return margin(both_ways(weights, clip, latents, bandwidth), clip.target)
-
     def score(method: str) -> Float[Array, "t d"]:
         if method == "gradient-x-input":
             return gradient_x_input(f, clip.latent, baseline)
-        if method == "refined":
+        if method == REFINED:
             start = RANKINGS[REFINED_FROM](path.attribution, clip.latent, baseline)
-            return refine(margins, clip.latent, start, clip.valid, baseline, steps=refinement)
+            own = (clip.latent, start, clip.valid, clip.length, clip.target)
+            return refined_score(weights, *own, baseline, len(clip.sound), refinement)
         return RANKINGS[method](path.attribution, clip.latent, baseline)
 
     ranks = [element_ranks(score(method), clip.valid) for method in methods]
@@ -124,14 +123,6 @@ def order_elements(
 def random_order(key: Array, clip: Clip) -> Int[Array, "t d"]:
     """Ranks of a clip's elements in random order."""
     return element_ranks(jax.random.uniform(key, clip.latent.shape), clip.valid)
-
-
-def both_ways(weights: Weights, clip: Clip, latents: Array, bandwidth: float | None) -> Float[Array, "w m k"]:
-    """Logits of latents `[m, t, d]` as they are, and after decoding, encoding and classifying their audio."""
-    as_latent = jax.vmap(lambda z: weights.classifier(z, clip.valid))(latents)
-    lengths = jnp.full(len(latents), clip.length)
-    sounds = sounds_of(weights.codec, latents, lengths, len(clip.sound))
-    return jnp.stack([as_latent, logits_of_audio(weights, sounds, lengths, bandwidth)])
 
 
 @functools.partial(jax.jit, static_argnames=("bandwidth", "chunk"))
@@ -162,7 +153,8 @@ def judge_latent_edits(
     def judge(order: Array, filler: Array, level: Array, delete: Array) -> Judgement:
         masks = jax.vmap(top_share, (0, None, 0))(ranks[order], clip.valid, level)
         edits = jax.vmap(fill, (None, 0, 0))(clip.latent, masks != delete[:, None, None], fillers[filler])
-        logits = jnp.moveaxis(both_ways(weights, clip, edits, bandwidth), 0, 1)
+        logits = logits_both_ways(weights, edits, clip.valid, clip.length, len(clip.sound), bandwidth)
+        logits = jnp.moveaxis(logits, 0, 1)
         return Judgement(logits.argmax(-1), jax.nn.softmax(logits)[..., clip.target])
 
     return in_chunks(judge, variants, chunk)

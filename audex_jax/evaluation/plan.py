@@ -43,7 +43,7 @@ class Plan:
     fillers: tuple[str, ...] = ("zero", "mean")
     levels: tuple[float, ...] = LEVELS
     seeds: int = 5
-    steps: int = 32
+    steps: int = 16
     refinement: int = 4
 
     def __post_init__(self):

@@ -146,7 +146,6 @@ class Evaluator:
                 self.fixed_methods,
                 plan.steps,
                 plan.refinement if "refined" in plan.methods else 0,
-                bandwidth,
             )
             for filler in plan.fillers
         ]

@@ -102,16 +102,18 @@ def test_the_order_of_levels_and_of_methods_changes_nothing(tiny_explainer, file
         np.testing.assert_array_equal(other.edited_label[:, i, 1], scores.edited_label[:, j, 2])
 
 
-def test_it_measures_what_explain_hands_out(tiny_explainer, files, scores):
+@pytest.mark.parametrize("ranking", ["weighted", "refined"])
+def test_it_measures_what_explain_hands_out(tiny_explainer, files, scores, ranking):
     """The published path, `explain_step`, gives the same classes for the same settings."""
     from audex_jax.data.clips import read_clips
 
     audio, lengths = tiny_explainer.pad(read_clips([f.path for f in files], 1000, quiet=True))
     loud = [i for i in range(len(files)) if np.abs(audio[i]).max() > 0]
-    settings = Settings(keep=0.2, ranking="weighted", filler="zero", steps=4, chunk=4)
+    settings = Settings(keep=0.2, ranking=ranking, filler="zero", steps=4, chunk=4, refinement=1)
     batch = explain_step(tiny_explainer.weights, audio[loud], lengths[loud], np.full(len(loud), -1), settings, None)
-    row = PLAN.rows.index(Row("weighted", "zero", 0))
-    ours = scores.edited_label[:, row, 1]
+    if ranking == "refined":
+        scores = evaluate(tiny_explainer, files, Plan(("refined",), ("zero",), (0.2,), 1, 4, 1))
+    ours = scores.edited_label[:, scores.plan.rows.index(Row(ranking, "zero", 0)), 1]
     np.testing.assert_array_equal(ours[:, 0, 0], batch.kept_logits.argmax(-1))
     np.testing.assert_array_equal(ours[:, 1, 0], batch.deleted_logits.argmax(-1))
     np.testing.assert_array_equal(ours[:, 0, 1], batch.heard[1].argmax(-1))
