@@ -1,8 +1,10 @@
 """Planted evidence: a word at a known time; does the attribution find it?
 
 A word's loudest stretch is cut out of its recording and laid into the first or the second half of a clip, over quiet
-noise (`noise`), or with another label's word in the other half (`two words`); in the latter, the class to explain
-decides which half is right, so that loudness alone finds nothing.
+noise (`noise`), or with another label's word in the other half (`two words`). In the latter it is explained why the
+clip is this word *rather than* the other one, so that which half is right depends on the question and loudness alone
+finds nothing. A frame scores the sum of its attributions, with sign: the positive ones alone are found wherever there
+is sound, by a model of shuffled weights as well.
 """
 
 import functools
@@ -26,12 +28,20 @@ KINDS = ("noise", "two words")
 
 
 class Planted(NamedTuple):
-    """Clips with planted words: audio `[b, n]`, first and last sample of the word in question, and its class `[b]`."""
+    """Clips with planted words.
+
+    Attributes:
+        audio: `[b, n]`.
+        start, stop: first sample of the word in question, and the first one after it, `[b]`.
+        target: its class, `[b]`.
+        against: class of the other word, -1 where there is none, `[b]`.
+    """
 
     audio: np.ndarray
     start: np.ndarray
     stop: np.ndarray
     target: np.ndarray
+    against: np.ndarray
 
 
 def loudest(clip: np.ndarray, samples: int) -> np.ndarray:
@@ -59,6 +69,7 @@ def plant(
     free = half - length
     audio = np.zeros((len(clips), samples), np.float32)
     start = np.zeros(len(clips), np.int32)
+    against = np.full(len(clips), -1, np.int32)
     for i, clip in enumerate(clips):
         rng = np.random.default_rng([1, i])
         audio[i] = 10 ** (NOISE_DB / 20) * rng.normal(size=samples)
@@ -66,25 +77,31 @@ def plant(
         start[i] = first + rng.integers(free + 1)
         audio[i, start[i] : start[i] + length] += loudest(clip, length)
         if kind == "two words":
-            at = half - first + rng.integers(free + 1)
-            audio[i, at : at + length] += loudest(clips[other_clip(files, i, 0)], length)
+            at, other = half - first + rng.integers(free + 1), other_clip(files, i, 0)
+            audio[i, at : at + length] += loudest(clips[other], length)
+            against[i] = labels.index(files[other].label)
     target = np.array([labels.index(f.label) for f in files], np.int32)
-    return Planted(0.1 * audio, start, start + length, target)
+    return Planted(0.1 * audio, start, start + length, target, against)
 
 
 @functools.partial(jax.jit, static_argnames=("bandwidth", "steps"))
-def _evidence(weights: Weights, audio: jax.Array, target: jax.Array, baseline: jax.Array, bandwidth, steps: int):
-    """Predicted classes `[b]` and positive evidence for the target in each frame, `[b, t]`."""
+def _evidence(weights: Weights, audio, target, against, baseline, bandwidth: float | None, steps: int):
+    """Predicted classes `[b]`, and each frame's evidence for the target rather than what it is against, `[b, t]`."""
     lengths = jnp.full(len(audio), audio.shape[1])
     latent = latent_of(weights.codec, audio, lengths, bandwidth)
     valid = valid_frames(lengths, latent.shape[1], weights.codec.config.hop)
 
     def one(args: tuple) -> jax.Array:
-        z, v, c = args
-        found = integrated_gradients(lambda x: weights.classifier(x, v)[c], z, baseline, steps=steps)
-        return jnp.maximum(found.attribution, 0).sum(1)
+        z, v, own, other = args
 
-    return jax.vmap(weights.classifier)(latent, valid).argmax(-1), jax.lax.map(one, (latent, valid, target))
+        def rather(x: jax.Array) -> jax.Array:
+            logits = weights.classifier(x, v)
+            return logits[own] - jnp.where(other < 0, 0, logits[other])
+
+        return integrated_gradients(rather, z, baseline, steps=steps).attribution.sum(1)
+
+    predicted = jax.vmap(weights.classifier)(latent, valid).argmax(-1)
+    return predicted, jax.lax.map(one, (latent, valid, target, against))
 
 
 def localisation(score: np.ndarray, inside: np.ndarray, counted: np.ndarray) -> float:
@@ -122,7 +139,8 @@ def localise(explainer: Explainer, planted: Planted, *, shuffled: int | None = N
     for first in range(0, len(planted.audio), batch):
         at = np.minimum(np.arange(first, first + batch), len(planted.audio) - 1)
         audio = np.repeat(planted.audio[at][..., None], codec.config.channels, 2)
-        label, evidence = _evidence(weights, audio, planted.target[at], baseline, explainer.bandwidth, steps)
+        classes = planted.target[at], planted.against[at]
+        label, evidence = _evidence(weights, audio, *classes, baseline, explainer.bandwidth, steps)
         for row, i in enumerate(range(first, min(first + batch, len(planted.audio)))):
             frame = np.arange(frames)
             begin, end = planted.start[i] / hop, planted.stop[i] / hop

@@ -11,7 +11,7 @@ import soundfile
 from audex_jax.cli import main
 from audex_jax.data.folder import read_folder
 from audex_jax.evaluation import Plan, evaluate, summarise
-from audex_jax.evaluation.plan import LATENT_METHODS, Row
+from audex_jax.evaluation.plan import INPUT_METHODS, LATENT_METHODS, Row
 from audex_jax.evaluation.run import choose, other_clip
 from audex_jax.explainer import save_explainer
 from audex_jax.pipeline import Settings, explain_step
@@ -85,7 +85,7 @@ def test_both_ends_are_the_clip_and_the_filler(scores):
     np.testing.assert_array_equal(keep[:, zero[0], 0], keep[:, zero[1], 0])
 
 
-@pytest.mark.parametrize("chunk", [1, 7, 1000])
+@pytest.mark.parametrize("chunk", [1, pytest.param(7, marks=pytest.mark.slow), 1000])
 def test_the_chunk_changes_nothing(tiny_explainer, files, scores, chunk):
     some = evaluate(tiny_explainer, files[:3], PLAN, chunk=chunk)
     known = [scores.files.index(name) for name in some.files]
@@ -141,14 +141,18 @@ def test_input_methods_have_no_latent(scores):
     np.testing.assert_allclose(whole, scores.probability[:, 1], atol=1e-5)
 
 
-@pytest.mark.parametrize("method", [m for m in LATENT_METHODS if m not in ("weighted", "random")])
+@pytest.mark.parametrize(
+    "method", [m if m == "refined" else pytest.param(m, marks=pytest.mark.slow) for m in LATENT_METHODS]
+)
 def test_every_latent_method_keeps_its_share(tiny_explainer, files, method):
     plan = Plan(methods=(method,), fillers=("zero",), levels=(0.3,), seeds=1, steps=4, refinement=1)
     found = evaluate(tiny_explainer, files[:2], plan)
     assert np.isfinite(found.edited_probability).all()
 
 
-@pytest.mark.parametrize("method", ["spectrum-ig", "audio-frames", "waveform-random", "spectrum-random"])
+@pytest.mark.parametrize(
+    "method", [m if m == "spectrum-ig" else pytest.param(m, marks=pytest.mark.slow) for m in INPUT_METHODS]
+)
 def test_every_input_method_ends_at_the_reconstruction(tiny_explainer, files, method):
     plan = Plan(methods=(method,), fillers=("zero",), levels=(0.3,), seeds=1, steps=4)
     found = evaluate(tiny_explainer, files[:2], plan)

@@ -65,6 +65,7 @@ def test_words_lie_where_they_are_said_to_lie(words, kind):
     made = planted.plant(words, FILES, ("down", "left", "up"), 1000, kind)
     assert made.audio.shape == (6, 1000)
     assert made.target.tolist() == [0, 1, 2, 0, 1, 2]
+    assert ((made.against >= 0) & (made.against != made.target)).all() == (kind == "two words")
     for i, audio in enumerate(made.audio):
         assert made.start[i] // 500 == (made.stop[i] - 1) // 500 == i % 2
         loud = np.abs(audio) > 0.02
