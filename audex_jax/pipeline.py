@@ -230,7 +230,8 @@ def explain_step(
     if settings.ranking == REFINED:
 
         def refine_one(clip):
-            return refined_score(weights, *clip, filler, samples, settings.refinement)
+            one, start, own, length, wanted = clip
+            return refined_score(weights, one, start, own, length, wanted, filler, samples, settings.refinement)
 
         score = jax.lax.map(refine_one, (latent, score, valid, lengths, target))
     edited = jax.vmap(edit, (0, 0, 0, None, None))(latent, score, valid, settings.keep, filler)
