@@ -54,8 +54,8 @@ class Settings:
     keep: float = 0.2
     ranking: str = "weighted"
     filler: str = "zero"
-    rule: str = "riemann-middle"
-    steps: int | Literal["auto"] = 16
+    rule: str = "graded-middle"
+    steps: int | Literal["auto"] = 24
     chunk: int = 8
     seed: int = 0
     refinement: int = 4

@@ -16,7 +16,7 @@ import numpy as np
 
 from audex_jax.attribution.automatic import refine
 from audex_jax.attribution.chunks import weighted_sum
-from audex_jax.attribution.quadrature import nodes_and_weights
+from audex_jax.attribution.quadrature import graded, graded_trapezoid_sum, nodes_and_weights
 from audex_jax.types import Array, Attribution, ClipLatent, Float, Int
 
 FLOOR = 1e-3  # differences |F(z) - F(z0)| below this, in units of F, leave nothing to explain
@@ -64,7 +64,8 @@ def integrated_gradients(
         f: what is explained: any JAX function of one latent `[t, d]` that returns a scalar, for example a logit.
         latent: the clip z, `[t, d]`.
         baseline: the "nothing" z0 that the clip is compared with; any shape that broadcasts to `[t, d]`.
-        rule: quadrature rule, see `nodes_and_weights`; not used with automatic steps.
+        rule: quadrature rule, see `nodes_and_weights`; with automatic steps "graded-middle" grades the points towards
+            the baseline, and any other rule leaves them equally spaced.
         steps: number of points on the path, or "auto" for as many as the ranking needs (see `automatic`).
         chunk: points whose gradients are held in memory at once; changes memory and speed, not the result.
         overlap, share: automatic steps stop when the top `share` of the elements is estimated to overlap by at least
@@ -96,15 +97,23 @@ def integrated_gradients(
         difference = value - baseline_value
         return jnp.abs(attribution.sum() - difference) <= tolerance * jnp.maximum(jnp.abs(difference), FLOOR)
 
+    def graded_gradient(u: Array) -> Attribution:
+        place, slope = graded(u)
+        return slope.astype(latent.dtype) * gradient(place)
+
+    integrand = graded_gradient if rule == "graded-middle" else gradient
     refined = refine(
-        lambda place: (latent - baseline) * gradient(place),
+        lambda place: (latent - baseline) * integrand(place),
         adds_up,
         overlap=overlap,
         share=share,
         most=most,
         chunk=chunk,
     )
-    result = with_gap(refined.attribution, value, baseline_value, points=0)
+    attribution = refined.attribution
+    if rule == "graded-middle":
+        attribution = attribution / graded_trapezoid_sum(refined.points - 1)
+    result = with_gap(attribution, value, baseline_value, points=0)
     return result._replace(points=refined.points, overlap=refined.overlap)
 
 

@@ -31,6 +31,19 @@ def test_equals_the_trapezoid_rule_of_as_many_points(chunk):
     np.testing.assert_allclose(result.gap, fixed.gap, atol=1e-3)
 
 
+def test_graded_points_add_up_and_rank_as_the_exact_integral():
+    def steep(z):  # moves near the baseline
+        return jnp.arcsinh(30 * z).sum() + kinked(z)
+
+    exact = integrated_gradients(steep, CLIPS[0], 0.0, steps=4000, chunk=500)
+    plain, graded = (auto(steep, CLIPS[0], rule=rule, most=2000) for rule in ("riemann-middle", "graded-middle"))
+    assert graded.points <= plain.points
+    assert abs(graded.gap) <= 0.05 * abs(graded.value - graded.baseline_value)
+    assert top_overlap(graded.attribution, exact.attribution, 0.2) >= 0.85
+    linear = auto(lambda z: (WEIGHT[:8, :5] * z).sum(), CLIPS[0], rule="graded-middle")
+    np.testing.assert_allclose(linear.attribution, WEIGHT[:8, :5] * CLIPS[0], rtol=1e-5)
+
+
 def test_reaches_the_overlap_it_was_asked_for():
     for z in CLIPS:
         exact = integrated_gradients(kinked, z, 0.0, steps=4000, chunk=500)
