@@ -70,9 +70,11 @@ def markdown(record: dict) -> str:
         "",
         "Written by `python -m benchmarks.fidelity` from its JSON. Model "
         f"`{pathlib.Path(record['model']).name}` (weights {record['weights']}), {record['clips']} clips of the "
-        f"{record['split']} split of {record['data']}, {record['speakers']} speakers; {plan['steps']} points on the "
-        f"path, {plan['seeds']} seeds, {plan['refinement']} refinement steps; {record['seconds']:.0f} s on "
-        f"{record['device']}; " + ", ".join(f"{name} {version}" for name, version in record["versions"].items()) + ".",
+        f"{record['split']} split of {record['data']}, {record['speakers']} speakers; {plan['rule']}, "
+        f"{plan['steps']} points, {plan['seeds']} seeds, {plan['refinement']} refinement steps; "
+        f"{record['seconds']:.0f} s on {record['device']}; "
+        + ", ".join(f"{name} {version}" for name, version in record["versions"].items())
+        + ".",
         "",
         f"Ceiling: accuracy {ceiling['accuracy']['mean']:.3f}, on the codec's reconstruction "
         f"{ceiling['accuracy_on_reconstruction']['mean']:.3f}; the two agree in {agree['mean']:.3f} "
@@ -156,7 +158,8 @@ def main() -> None:
     parser.add_argument("--fillers", default="zero")
     parser.add_argument("--levels", default="0.05,0.1,0.2,0.417,0.7")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=16)
+    parser.add_argument("--rule", default=Plan().rule)
+    parser.add_argument("--steps", type=int, default=Plan().steps)
     parser.add_argument("--refinement", type=int, default=Plan().refinement)
     parser.add_argument("--out", default="fidelity", metavar="DIR", help="for the JSON, the table and the picture")
     parser.add_argument("--results", metavar="FILE", help="document to write, for example benchmarks/RESULTS.md")
@@ -169,6 +172,7 @@ def main() -> None:
         tuple(arguments.fillers.split(",")),
         tuple(float(v) for v in arguments.levels.split(",")),
         arguments.seeds,
+        arguments.rule,
         arguments.steps,
         arguments.refinement,
     )

@@ -60,6 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="shares kept and deleted, 0 and 1 are always added (default: %(default)s)",
     )
     parser.add_argument("--seeds", type=int, default=default.seeds, help=f"draws of what is random ({default.seeds})")
+    parser.add_argument("--rule", default=default.rule, help=f"of the path's points ({default.rule})")
     parser.add_argument("--steps", type=int, default=default.steps, help=f"points on the path ({default.steps})")
     parser.add_argument(
         "--refinement", type=int, default=default.refinement, help=f"steps of `refined` ({default.refinement})"
@@ -85,6 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
             fillers=words(arguments.fillers),
             levels=levels,
             seeds=arguments.seeds,
+            rule=arguments.rule,
             steps=arguments.steps,
             refinement=arguments.refinement,
         )

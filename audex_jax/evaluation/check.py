@@ -49,7 +49,7 @@ def check(explainer: Explainer, files: Sequence[File], chunk: int = 16, quiet: b
         ValueError: no recording with sound.
     """
     default = Settings()
-    plan = Plan((default.ranking, *RIVALS), (default.filler,), (SOME, MANY), seeds=1, steps=16)
+    plan = Plan((default.ranking, *RIVALS), (default.filler,), (SOME, MANY), seeds=1)
     scores = evaluate(explainer, files, plan, None, chunk, quiet)
     curves = curves_of(scores)
     clips = [c[: explainer.clip_samples] for c in read_clips([f.path for f in files[:LISTENED]], explainer.sample_rate)]

@@ -83,12 +83,13 @@ class Orders(NamedTuple):
     difference: Float[Array, ""]
 
 
-@functools.partial(jax.jit, static_argnames=("methods", "steps", "refinement"))
+@functools.partial(jax.jit, static_argnames=("methods", "rule", "steps", "refinement"))
 def order_elements(
     weights: Weights,
     clip: Clip,
     baseline: ClipLatent,
     methods: tuple[str, ...],
+    rule: str,
     steps: int,
     refinement: int,
 ) -> Orders:
@@ -99,11 +100,11 @@ def order_elements(
         clip: from `look`.
         baseline: of the path, and the filler that `refined` is refined for, `[t, d]`.
         methods: names from `plan.LATENT_METHODS`, without `random`.
-        steps: points on the path.
+        rule, steps: quadrature rule and points on the path.
         refinement: gradient steps of `refined`.
     """
     f = lambda z: weights.classifier(z, clip.valid)[clip.target]  # noqa: E731
-    path = integrated_gradients(f, clip.latent, baseline, rule="riemann-middle", steps=steps, chunk=PATH_CHUNK)
+    path = integrated_gradients(f, clip.latent, baseline, rule=rule, steps=steps, chunk=PATH_CHUNK)
 
     def score(method: str) -> Float[Array, "t d"]:
         if method == "gradient-x-input":
@@ -168,7 +169,7 @@ def in_chunks(judge: Callable[..., Judgement], variants: tuple[np.ndarray, ...],
     return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:count], found)
 
 
-@functools.partial(jax.jit, static_argnames=("method", "steps", "bandwidth", "chunk"))
+@functools.partial(jax.jit, static_argnames=("method", "rule", "steps", "bandwidth", "chunk"))
 def judge_sound_edits(
     weights: Weights,
     clip: Clip,
@@ -176,6 +177,7 @@ def judge_sound_edits(
     levels: np.ndarray,
     delete: np.ndarray,
     method: str,
+    rule: str,
     steps: int,
     bandwidth: float | None,
     chunk: int,
@@ -191,7 +193,7 @@ def judge_sound_edits(
         key: for the random methods.
         levels, delete: of the m edits, `[m]`.
         method: of `plan.INPUT_METHODS`.
-        steps: points on the path.
+        rule, steps: quadrature rule and points on the path.
         chunk: edits judged at once.
     """
     codec, lengths = weights.codec, clip.length[None]
@@ -215,7 +217,7 @@ def judge_sound_edits(
         score = occlusion(f, parts, 0.0, units=units)
     else:
         g = lambda p: f(synthesise(p) * inside[:, None])  # noqa: E731
-        path = integrated_gradients(g, parts, 0.0, rule="riemann-middle", steps=steps, chunk=PATH_CHUNK)
+        path = integrated_gradients(g, parts, 0.0, rule=rule, steps=steps, chunk=PATH_CHUNK)
         score = RANKINGS[SOUND_RANKING](path.attribution, parts, jnp.zeros_like(parts))
     ranks = element_ranks(score, own)
 

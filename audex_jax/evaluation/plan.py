@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from audex_jax.attribution.quadrature import RULES
 from audex_jax.explanation import RANKINGS
 
 MODES = ("keep", "delete")
@@ -35,7 +36,7 @@ class Plan:
             label, `other`, goes with the mean.
         levels: shares of the elements that are kept, or deleted, between 0 and 1; both ends are always added.
         seeds: draws of what is random: the `random` methods, the noise, the other clip.
-        steps: points on the path of Integrated Gradients.
+        rule, steps: quadrature rule and number of points on the path of Integrated Gradients.
         refinement: gradient steps of the method `refined`.
     """
 
@@ -43,7 +44,8 @@ class Plan:
     fillers: tuple[str, ...] = ("zero", "mean")
     levels: tuple[float, ...] = LEVELS
     seeds: int = 5
-    steps: int = 16
+    rule: str = "graded-middle"
+    steps: int = 24
     refinement: int = 4
 
     def __post_init__(self):
@@ -61,6 +63,8 @@ class Plan:
         for name in ("seeds", "steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it needs at least 1")
+        if self.rule not in RULES:
+            raise ValueError(f"no rule {self.rule!r}; choose one of {', '.join(RULES)}")
         if self.refinement < 0:
             raise ValueError(f"refinement is {self.refinement}; it needs at least 0 steps")
 

@@ -144,6 +144,7 @@ class Evaluator:
                 clip,
                 self.mean if filler == "other" else self.fixed[filler, 0],
                 self.fixed_methods,
+                plan.rule,
                 plan.steps,
                 plan.refinement if "refined" in plan.methods else 0,
             )
@@ -166,6 +167,7 @@ class Evaluator:
                 self.sound_variants[2],
                 self.sound_variants[3],
                 row.method,
+                plan.rule,
                 plan.steps,
                 bandwidth,
                 self.chunk,

@@ -112,7 +112,7 @@ def test_it_measures_what_explain_hands_out(tiny_explainer, files, scores, ranki
     settings = Settings(keep=0.2, ranking=ranking, filler="zero", steps=4, chunk=4, refinement=1)
     batch = explain_step(tiny_explainer.weights, audio[loud], lengths[loud], np.full(len(loud), -1), settings, None)
     if ranking == "refined":
-        scores = evaluate(tiny_explainer, files, Plan(("refined",), ("zero",), (0.2,), 1, 4, 1))
+        scores = evaluate(tiny_explainer, files, Plan(("refined",), ("zero",), (0.2,), seeds=1, steps=4, refinement=1))
     ours = scores.edited_label[:, scores.plan.rows.index(Row(ranking, "zero", 0)), 1]
     np.testing.assert_array_equal(ours[:, 0, 0], batch.kept_logits.argmax(-1))
     np.testing.assert_array_equal(ours[:, 1, 0], batch.deleted_logits.argmax(-1))
