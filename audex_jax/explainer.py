@@ -169,8 +169,9 @@ class Explainer:
         attribution = np.zeros((len(clips), config.frames(self.clip_samples), config.dim), np.float32)
         for row, explanation in enumerate(explanations):
             attribution[row, : len(explanation.attribution)] = explanation.attribution
+        targets = np.array([self.target_index(e.label) for e in explanations], np.int32)
         any_keep = dataclasses.replace(settings, keep=0.0)
-        batch = listen_step(self.weights, audio, lengths, attribution, keep, any_keep, self.bandwidth)
+        batch = listen_step(self.weights, audio, lengths, attribution, targets, keep, any_keep, self.bandwidth)
         host: Any = jax.tree.map(np.asarray, batch)
         return [
             dataclasses.replace(e, settings=settings, **self._listened(host, row, clip, e.predicted, e.label))

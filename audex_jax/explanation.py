@@ -11,8 +11,10 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from audex_jax.types import Array, Attribution, ClipLatent, ClipValid, Float, Mask
+from audex_jax.types import Array, Attribution, ClipLatent, ClipValid, Float, Int, Mask
 
+NEUTRAL = 0.1  # share of the sum of |A| that the neutral band of `positive` holds
+TINY = 1e-30  # keeps a ranking of zeros defined
 Ranking = Callable[[Attribution, ClipLatent, ClipLatent], Float[Array, "t d"]]
 
 
@@ -36,19 +38,62 @@ def magnitude(attribution: Attribution, latent: ClipLatent, baseline: ClipLatent
     return jnp.abs(latent - baseline)
 
 
+def positive(attribution: Attribution, latent: ClipLatent, baseline: ClipLatent) -> Float[Array, "t d"]:
+    """Evidence for the target first, then a neutral band by |z - baseline|, evidence against it last.
+
+    The signed ranking puts what says nothing and what speaks against the target into one tail. Here the weakest
+    elements, those that together hold `NEUTRAL` of the sum of |A|, are neutral, and of them the loud ones are kept
+    first, since they carry the sound.
+    """
+    size = jnp.abs(attribution)
+    ascending = jnp.sort(size.ravel())
+    inside = jnp.cumsum(ascending) <= NEUTRAL * ascending.sum()
+    neutral = size <= jnp.where(inside, ascending, 0).max()
+    loudness = jnp.abs(latent - baseline)
+    tail = jnp.where(neutral, loudness / jnp.maximum(loudness.max(), TINY), attribution / jnp.maximum(size.max(), TINY))
+    return jnp.where(neutral, tail, jnp.where(attribution > 0, 1 + tail, tail))
+
+
+def frames(attribution: Attribution, latent: ClipLatent, baseline: ClipLatent) -> Float[Array, "t d"]:
+    """Whole frames by the sum of their absolute attributions: cuts in time, and none across dimensions."""
+    return jnp.broadcast_to(jnp.abs(attribution).sum(1, keepdims=True), attribution.shape)
+
+
+def mixed(attribution: Attribution, latent: ClipLatent, baseline: ClipLatent) -> Float[Array, "t d"]:
+    """`weighted` times the weight of the element's frame: loud elements that matter, close together in time."""
+    score = weighted(attribution, latent, baseline)
+    return score * score.sum(1, keepdims=True)
+
+
 RANKINGS: dict[str, Ranking] = {
     "signed": signed,
     "absolute": absolute,
     "weighted": weighted,
     "magnitude": magnitude,
+    "positive": positive,
+    "frames": frames,
+    "mixed": mixed,
 }
 
 
-def keep_mask(score: Float[Array, "t d"], valid: ClipValid, share: float | Array) -> Mask:
-    """True for the `share` of a clip's elements with the highest score.
+def element_ranks(score: Float[Array, "t d"], valid: ClipValid) -> Int[Array, "t d"]:
+    """Place of each element when the clip's elements are sorted by falling score: 0 for the highest, `[t, d]`.
 
-    Exactly `round(share * elements)` elements of the valid frames are kept; of equal scores the one that comes first
-    (by frame, then by dimension).
+    Of equal scores the one that comes first (by frame, then by dimension) is first. Padding comes last.
+    """
+    ranked = jnp.where(valid[:, None], score, -jnp.inf).ravel()
+    order = jnp.argsort(-ranked, stable=True)
+    return jnp.zeros_like(order).at[order].set(jnp.arange(order.size, dtype=order.dtype)).reshape(score.shape)
+
+
+def top_share(ranks: Int[Array, "t d"], valid: ClipValid, share: float | Array) -> Mask:
+    """True for the first `round(share * elements)` elements by rank; elements of padding neither count nor are kept."""
+    count = jnp.round(share * valid.sum() * ranks.shape[1]).astype(ranks.dtype)
+    return (ranks < count) & valid[:, None]
+
+
+def keep_mask(score: Float[Array, "t d"], valid: ClipValid, share: float | Array) -> Mask:
+    """True for the `share` of a clip's elements with the highest score; see `element_ranks` and `top_share`.
 
     Args:
         score: `[t, d]`.
@@ -62,11 +107,7 @@ def keep_mask(score: Float[Array, "t d"], valid: ClipValid, share: float | Array
     >>> keep_mask(jnp.array([[3.0, 1.0], [2.0, 0.0], [9.0, 9.0]]), jnp.array([True, True, False]), 0.5).tolist()
     [[True, False], [True, False], [False, False]]
     """
-    ranked = jnp.where(valid[:, None], score, -jnp.inf).ravel()
-    order = jnp.argsort(-ranked, stable=True)
-    rank = jnp.zeros_like(order).at[order].set(jnp.arange(order.size, dtype=order.dtype))
-    count = jnp.round(share * valid.sum() * score.shape[1]).astype(order.dtype)
-    return (rank < count).reshape(score.shape) & valid[:, None]
+    return top_share(element_ranks(score, valid), valid, share)
 
 
 def fill(latent: ClipLatent, mask: Mask, filler: ClipLatent) -> ClipLatent:

@@ -16,9 +16,11 @@ from audex_jax.classifier import LatentClassifier
 from audex_jax.codec import Encodec
 from audex_jax.errors import AudexError
 from audex_jax.explanation import RANKINGS, edit
-from audex_jax.types import Array, Audio, Float, Int, Latent, Logits, Valid
+from audex_jax.refinement import margin, refine
+from audex_jax.types import Array, Audio, ClipLatent, ClipValid, Float, Int, Latent, Logits, Valid
 
 FILLERS = ("zero", "mean", "noise")
+REFINED, REFINED_FROM = "refined", "weighted"  # the ranking that `refinement` makes, and where it starts
 NOISE_RMS = 0.05  # of the noise filler, for codecs that do not bring clips to unit loudness
 
 
@@ -41,12 +43,13 @@ class Settings:
 
     Attributes:
         keep: share of the latent elements that the explanation keeps, 0 to 1.
-        ranking: one of `explanation.RANKINGS`.
+        ranking: one of `explanation.RANKINGS`, or `refined`: corrected by what the masks leave; see `refinement`.
         filler: what stands where an element was taken out: `zero`, `mean` (of the training set) or `noise` (the
             latent of white noise, as published).
         rule, steps, chunk: quadrature rule, number of points ("auto": as many as the ranking needs) and points at
             once; see `integrated_gradients`.
         seed: of the noise.
+        refinement: gradient steps of the ranking `refined`.
     """
 
     keep: float = 0.2
@@ -56,15 +59,18 @@ class Settings:
     steps: int | Literal["auto"] = 24
     chunk: int = 8
     seed: int = 0
+    refinement: int = 4
 
     def __post_init__(self):
         if not 0 <= self.keep <= 1:
             raise AudexError(f"keep is {self.keep}; it is a share of the elements, from 0 to 1")
-        for name, allowed in (("ranking", tuple(RANKINGS)), ("filler", FILLERS)):
+        for name, allowed in (("ranking", (*RANKINGS, REFINED)), ("filler", FILLERS)):
             if getattr(self, name) not in allowed:
                 raise AudexError(f"no {name} {getattr(self, name)!r}; choose one of {', '.join(allowed)}")
         if self.chunk < 1 or (self.steps != "auto" and (isinstance(self.steps, str) or self.steps < 1)):
             raise AudexError(f"steps is {self.steps} and chunk {self.chunk}; give at least 1, or steps 'auto'")
+        if self.refinement < 0:
+            raise AudexError(f"refinement is {self.refinement}; it needs at least 0 steps")
 
 
 class BatchExplanation(NamedTuple):
@@ -133,6 +139,55 @@ def output_gain(codec: Encodec, decoded: Audio, audio: Audio, lengths: Int[Array
     return loudness_of(codec, audio, lengths) / loudness_of(codec, decoded, lengths)
 
 
+def sounds_of(codec: Encodec, latents: Latent, lengths: Int[Array, " b"], samples: int) -> Audio:
+    """Latents decoded to `samples` samples, silent beyond each clip's own `lengths`, at the decoder's loudness."""
+    inside = (jnp.arange(samples) < jnp.asarray(lengths)[:, None])[..., None]
+    return codec.decode(latents)[:, :samples] * inside
+
+
+def logits_of_audio(weights: Weights, audio: Audio, lengths: Int[Array, " b"], bandwidth: float | None) -> Logits:
+    """What the classifier hears in clips: encode them and classify their latents."""
+    latent = latent_of(weights.codec, audio, lengths, bandwidth)
+    return jax.vmap(weights.classifier)(latent, valid_frames(lengths, latent.shape[1], weights.codec.config.hop))
+
+
+def logits_both_ways(
+    weights: Weights,
+    latents: Latent,
+    valid: ClipValid,
+    length: Int[Array, ""],
+    samples: int,
+    bandwidth: float | None,
+) -> Float[Array, "two b k"]:
+    """Logits of edits of one clip's latent: as they are, and after decoding, encoding and classifying their audio."""
+    as_latent = jax.vmap(lambda z: weights.classifier(z, valid))(latents)
+    lengths = jnp.full(len(latents), length)
+    sounds = sounds_of(weights.codec, latents, lengths, samples)
+    return jnp.stack([as_latent, logits_of_audio(weights, sounds, lengths, bandwidth)])
+
+
+def refined_score(
+    weights: Weights,
+    latent: ClipLatent,
+    score: Float[Array, "t d"],
+    valid: ClipValid,
+    length: Int[Array, ""],
+    target: Int[Array, ""],
+    filler: ClipLatent,
+    samples: int,
+    steps: int,
+) -> Float[Array, "t d"]:
+    """One clip's score after `refine`, judged as latents and through the audio.
+
+    The audio is encoded without the quantiser, which has no gradient.
+    """
+
+    def margins(latents: Latent) -> Float[Array, "two b"]:
+        return margin(logits_both_ways(weights, latents, valid, length, samples, None), target)
+
+    return refine(margins, latent, score, valid, filler, steps=steps)
+
+
 @functools.partial(jax.jit, static_argnames=("settings", "bandwidth"))
 def explain_step(
     weights: Weights,
@@ -159,7 +214,7 @@ def explain_step(
     target = jnp.where(target < 0, logits.argmax(-1), target)
     filler = filler_latent(weights, latent.shape[1], settings)
 
-    def explain(clip, clip_valid, clip_target):
+    def attribute(clip, clip_valid, clip_target):
         return integrated_gradients(
             lambda z: classifier(z, clip_valid)[clip_target],
             clip,
@@ -169,8 +224,8 @@ def explain_step(
             chunk=settings.chunk,
         )
 
-    path = jax.vmap(explain)(latent, valid, target)
-    listened = listen(weights, audio, lengths, latent, path.attribution, settings.keep, settings, bandwidth)
+    path = jax.vmap(attribute)(latent, valid, target)
+    listened = listen(weights, audio, lengths, latent, path.attribution, target, settings.keep, settings, bandwidth)
     return BatchExplanation(logits=logits, target=target, valid=valid, **path._asdict(), **listened._asdict())
 
 
@@ -192,28 +247,30 @@ def listen(
     lengths: Int[Array, " b"],
     latent: Latent,
     attribution: Float[Array, "b t d"],
+    target: Int[Array, " b"],
     keep: float | Array,
     settings: Settings,
     bandwidth: float | None,
 ) -> Listened:
     """Keep the share `keep` of attributed latents, decode that and the rest, and classify what is heard."""
-    codec, classifier, _ = weights
-    samples, hop = audio.shape[1], codec.config.hop
-    valid = valid_frames(lengths, latent.shape[1], hop)
+    codec, samples = weights.codec, audio.shape[1]
+    valid = valid_frames(lengths, latent.shape[1], codec.config.hop)
     filler = filler_latent(weights, latent.shape[1], settings)
+    ranking = RANKINGS[REFINED_FROM if settings.ranking == REFINED else settings.ranking]
+    score = jax.vmap(ranking, (0, 0, None))(attribution, latent, filler)
+    if settings.ranking == REFINED:
 
-    def edit_clip(clip, clip_attribution, clip_valid):
-        score = RANKINGS[settings.ranking](clip_attribution, clip, filler)
-        return edit(clip, score, clip_valid, keep, filler)
+        def refine_one(clip):
+            one, start, own, length, wanted = clip
+            return refined_score(weights, one, start, own, length, wanted, filler, samples, settings.refinement)
 
-    edited = jax.vmap(edit_clip)(latent, attribution, valid)
+        score = jax.lax.map(refine_one, (latent, score, valid, lengths, target))
+    edited = jax.vmap(edit, (0, 0, 0, None, None))(latent, score, valid, keep, filler)
     latents = jnp.concatenate([latent, edited.kept, edited.deleted])
-    inside = (jnp.arange(samples) < lengths[:, None])[..., None]
-    sounds = codec.decode(latents)[:, :samples].reshape(3, *audio.shape) * inside
+    sounds = sounds_of(codec, latents, jnp.tile(lengths, 3), samples).reshape(3, *audio.shape)
     sounds *= output_gain(codec, sounds[0], audio, lengths)
-    again = latent_of(codec, sounds.reshape(-1, *audio.shape[1:]), jnp.tile(lengths, 3), bandwidth)
-    judge = jax.vmap(classifier)
-    heard = judge(again, jnp.tile(valid, (3, 1)))
+    heard = logits_of_audio(weights, sounds.reshape(-1, *audio.shape[1:]), jnp.tile(lengths, 3), bandwidth)
+    judge = jax.vmap(weights.classifier)
     return Listened(
         mask=edited.mask,
         kept_logits=judge(edited.kept, valid),
@@ -231,6 +288,7 @@ def listen_step(
     audio: Audio,
     lengths: Int[Array, " b"],
     attribution: Float[Array, "b t d"],
+    target: Int[Array, " b"],
     keep: float | Array,
     settings: Settings,
     bandwidth: float | None,
@@ -240,10 +298,11 @@ def listen_step(
     Args:
         weights, audio, lengths, settings, bandwidth: as in `explain_step`; `settings.keep` is not used.
         attribution: what `explain_step` found, zero beyond the clips' own frames, `[b, t, d]`.
+        target: class that was explained, `[b]`.
         keep: share of the elements to keep.
     """
     latent = latent_of(weights.codec, audio, lengths, bandwidth)
-    return listen(weights, audio, lengths, latent, attribution, keep, settings, bandwidth)
+    return listen(weights, audio, lengths, latent, attribution, target, keep, settings, bandwidth)
 
 
 def filler_latent(weights: Weights, frames: int, settings: Settings) -> Float[Array, "t d"]:

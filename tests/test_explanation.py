@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from audex_jax.explanation import RANKINGS, edit, keep_mask
+from audex_jax.explanation import RANKINGS, edit, element_ranks, keep_mask
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.2, 0.417, 0.5, 0.99, 1.0])
@@ -65,6 +65,27 @@ def test_rankings_put_planted_evidence_first(normal):
     assert best["absolute"] == best["weighted"] == 5 * 6 + 1  # the larger one, against
     worst = int(RANKINGS["signed"](attribution, latent, baseline).argmin())
     assert worst == 5 * 6 + 1
+
+
+def test_positive_keeps_evidence_for_then_the_loud_neutral_and_last_the_evidence_against():
+    attribution = jnp.array([[4.0, -5.0, 0.01], [-0.02, 3.0, -6.0]])
+    latent = jnp.array([[1.0, 1.0, 1.0], [2.0, 1.0, 1.0]])
+    ranks = element_ranks(RANKINGS["positive"](attribution, latent, jnp.zeros((2, 3))), jnp.ones(2, bool))
+    assert ranks.tolist() == [[0, 4, 3], [2, 1, 5]]
+
+
+def test_frames_are_kept_whole_and_mixed_lies_between():
+    attribution = jnp.array([[1.0, 1.0], [3.0, 0.0], [0.0, 1.5]])
+    latent, baseline = jnp.ones((3, 2)), jnp.zeros((3, 2))
+    mask = keep_mask(RANKINGS["frames"](attribution, latent, baseline), jnp.ones(3, bool), 2 / 3)
+    assert mask.tolist() == [[True, True], [True, True], [False, False]]
+    assert RANKINGS["mixed"](attribution, latent, baseline).tolist() == [[2.0, 2.0], [9.0, 0.0], [0.0, 2.25]]
+
+
+@pytest.mark.parametrize("name", RANKINGS)
+def test_every_ranking_is_defined_where_nothing_speaks(name):
+    score = RANKINGS[name](jnp.zeros((3, 2)), jnp.ones((3, 2)), jnp.ones((3, 2)))
+    assert jnp.isfinite(score).all()
 
 
 def test_masks_are_the_same_under_jit_and_vmap(normal):

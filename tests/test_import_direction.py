@@ -24,6 +24,7 @@ ALLOWED = {
     "audex_jax.classifier": ("audex_jax.types", "audex_jax.errors"),
     "audex_jax.attribution": ("audex_jax.types", "audex_jax.attribution"),
     "audex_jax.explanation": ("audex_jax.types", "audex_jax.attribution"),
+    "audex_jax.refinement": ("audex_jax.types", "audex_jax.explanation"),
     "audex_jax.audio": ("audex_jax.errors",),
     "audex_jax.progress": (),
     "audex_jax.data": ("audex_jax.errors", "audex_jax.audio", "audex_jax.data", "audex_jax.progress"),
@@ -37,6 +38,7 @@ ALLOWED = {
     "audex_jax.pipeline": (
         "audex_jax.types", "audex_jax.errors", "audex_jax.codec", "audex_jax.classifier", "audex_jax.attribution",
         "audex_jax.explanation",
+        "audex_jax.refinement",
     ),
 }  # fmt: skip
 NO_JAX = (

@@ -24,7 +24,7 @@ from audex_jax.attribution.targets import logit as logit
 from audex_jax.attribution.targets import logits_of as logits_of
 from audex_jax.attribution.targets import predicted_logit as predicted_logit
 from audex_jax.attribution.targets import probability as probability
-from audex_jax.attribution.units import RANKINGS as RANKINGS
+from audex_jax.attribution.units import SIGNS as SIGNS
 from audex_jax.attribution.units import UNITS as UNITS
 from audex_jax.attribution.units import importance as importance
 from audex_jax.attribution.units import spread as spread

@@ -16,7 +16,7 @@ import numpy as np
 from audex_jax.types import Array, Attribution, Float, Int
 
 UNITS = ("element", "frame", "dimension", "frame-group", "segment")
-RANKINGS = ("signed", "positive", "absolute")
+SIGNS = ("signed", "positive", "absolute")  # what evidence against the target counts
 
 
 def unit_map(unit: str, frames: int, dims: int, size: int = 1) -> np.ndarray:
@@ -52,25 +52,25 @@ def unit_map(unit: str, frames: int, dims: int, size: int = 1) -> np.ndarray:
     raise ValueError(f"unknown unit {unit!r}; choose one of {', '.join(UNITS)}")
 
 
-def importance(attribution: Attribution, ranking: str) -> Attribution:
-    """What elements are ranked by: the attribution itself, its positive part, or its size.
+def importance(attribution: Attribution, sign: str) -> Attribution:
+    """What an element counts for in its unit: the attribution itself, its positive part, or its size.
 
     Raises:
-        ValueError: an unknown ranking.
+        ValueError: `sign` is not one of `SIGNS`.
     """
-    if ranking == "signed":
+    if sign == "signed":
         return attribution
-    if ranking == "positive":
+    if sign == "positive":
         return jnp.maximum(attribution, 0)
-    if ranking == "absolute":
+    if sign == "absolute":
         return jnp.abs(attribution)
-    raise ValueError(f"unknown ranking {ranking!r}; choose one of {', '.join(RANKINGS)}")
+    raise ValueError(f"unknown sign {sign!r}; choose one of {', '.join(SIGNS)}")
 
 
 def unit_scores(scores: Attribution, units: np.ndarray) -> Float[Array, " u"]:
     """Sum of the elements' scores in each unit, `[u]`; sums keep completeness.
 
-    For a positive or absolute ranking of units take `importance` of the elements first: evidence for and against
+    To rank units by positive or absolute evidence take `importance` of the elements first: evidence for and against
     within one unit then does not cancel.
     """
     return jax.ops.segment_sum(scores.ravel(), jnp.asarray(units).ravel(), num_segments=int(np.max(units)) + 1)

@@ -21,13 +21,13 @@ def recording(path: str, config: EncodecConfig) -> np.ndarray:
     return samples.reshape(len(samples), config.channels)
 
 
-def require_suffix(path: str, accepted: tuple[str, ...]) -> None:
+def require_suffix(path: str, accepted: tuple[str, ...], option: str = "--out") -> None:
     """Fail before the work, not after it.
 
     Raises:
         UsageError: the output's name does not end in an accepted suffix, or its folder does not exist.
     """
     if pathlib.Path(path).suffix.lower() not in accepted:
-        raise UsageError(f"--out {path}: the name must end in {' or '.join(accepted)}")
+        raise UsageError(f"{option} {path}: the name must end in {' or '.join(accepted)}")
     if not pathlib.Path(path).parent.is_dir():
-        raise UsageError(f"--out {path}: there is no folder {pathlib.Path(path).parent}; make it first")
+        raise UsageError(f"{option} {path}: there is no folder {pathlib.Path(path).parent}; make it first")

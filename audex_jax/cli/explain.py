@@ -32,7 +32,7 @@ LEVELS = (0.05, 0.1, 0.2, 0.4)  # of the report's slider
 
 def configure(parser: argparse.ArgumentParser) -> None:
     from audex_jax.explanation import RANKINGS
-    from audex_jax.pipeline import FILLERS, Settings
+    from audex_jax.pipeline import FILLERS, REFINED, Settings
 
     default = Settings()
     parser.epilog = EXAMPLE
@@ -51,9 +51,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--ranking",
-        choices=tuple(RANKINGS),
+        choices=(*RANKINGS, REFINED),
         default=default.ranking,
-        help=f"which elements are kept first (default: {default.ranking}; the paper's: signed)",
+        help=f"which elements are kept first (default: {default.ranking}; the paper's: signed; refined: corrected by "
+        "gradient steps through decoder and classifier, slower)",
     )
     parser.add_argument(
         "--filler",

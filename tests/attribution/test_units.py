@@ -2,7 +2,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from audex_jax.attribution import RANKINGS, UNITS, importance, spread, unit_map, unit_mask, unit_scores
+from audex_jax.attribution import SIGNS, UNITS, importance, spread, unit_map, unit_mask, unit_scores
 
 A = jnp.array([[1.0, -2.0, 3.0, 0.5], [-1.0, 4.0, 0.0, 2.0], [5.0, -6.0, 1.0, 1.0]])
 
@@ -40,7 +40,7 @@ def test_spread_and_mask_act_on_whole_units():
 def test_unknown_names_are_answered_with_the_known_ones():
     with pytest.raises(ValueError, match=UNITS[0]):
         unit_map("word", 3, 4)
-    with pytest.raises(ValueError, match=RANKINGS[2]):
+    with pytest.raises(ValueError, match=SIGNS[2]):
         importance(A, "best")
     with pytest.raises(ValueError, match="size is 0"):
         unit_map("segment", 3, 4, 0)

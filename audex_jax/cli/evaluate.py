@@ -1,0 +1,119 @@
+"""`audex evaluate`: how faithful explanations are, over a labelled folder."""
+
+import argparse
+import pathlib
+
+EXAMPLE = """
+DATA is a folder with one sub-folder of recordings for each label, and an optional splits.csv; see `audex train --help`.
+Every clip is explained for the label that the model predicts. A share of its latent elements, the most important first,
+is kept or deleted; what is left is classified as it is (latent), and decoded, encoded and classified again (audio).
+
+methods:
+  signed absolute weighted magnitude positive frames mixed     rankings of Integrated Gradients; see `audex explain`
+  refined            `weighted`, corrected by a few gradient steps through decoder, encoder and classifier (slow)
+  gradient-x-input   the gradient at the clip
+  random             an order drawn by chance, `--seeds` times
+  waveform-ig spectrum-ig audio-frames waveform-random spectrum-random
+                     rivals that silence parts of the decoded sound: samples, bins of its spectrum, frames
+
+in DIR:
+  fidelity.json      all figures: curves with 95 % intervals over clips and over speakers, areas, paired comparisons
+                     of the first method with the others, the field's metrics, settings and versions
+  fidelity.parquet   one line a clip, method, filler, seed, level and mode
+  curves.png         the picture
+The same command after a kill goes on where it was.
+
+example:
+  audex evaluate recordings --model my-explainer --out fidelity --limit 200 --methods weighted,signed,magnitude,random
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    from audex_jax.evaluation.plan import FILLERS, METHODS, Plan
+
+    default = Plan()
+    parser.epilog = EXAMPLE
+    parser.add_argument("data", metavar="DATA", help="folder of labelled recordings")
+    parser.add_argument(
+        "--model", default="mini-speech-commands", metavar="NAME|DIR", help="explainer (default: mini-speech-commands)"
+    )
+    parser.add_argument("--out", required=True, metavar="DIR", help="where to write")
+    parser.add_argument("--split", default="test", choices=("train", "val", "test"), help="(default: test)")
+    parser.add_argument("--limit", type=int, metavar="N", help="only N clips, drawn once and for all (default: all)")
+    parser.add_argument(
+        "--methods",
+        default=",".join(default.methods),
+        metavar="A,B,...",
+        help=f"the first is compared with the others (default: {','.join(default.methods)}); from {', '.join(METHODS)}",
+    )
+    parser.add_argument(
+        "--fillers",
+        default=",".join(default.fillers),
+        metavar="A,B,...",
+        help=f"what stands where elements are taken out (default: {','.join(default.fillers)}); "
+        f"from {', '.join(FILLERS)}",
+    )
+    parser.add_argument(
+        "--levels",
+        default=",".join(f"{v:g}" for v in default.levels),
+        metavar="V,...",
+        help="shares kept and deleted, 0 and 1 are always added (default: %(default)s)",
+    )
+    parser.add_argument("--seeds", type=int, default=default.seeds, help=f"draws of what is random ({default.seeds})")
+    parser.add_argument("--rule", default=default.rule, help=f"of the path's points ({default.rule})")
+    parser.add_argument("--steps", type=int, default=default.steps, help=f"points on the path ({default.steps})")
+    parser.add_argument(
+        "--refinement", type=int, default=default.refinement, help=f"steps of `refined` ({default.refinement})"
+    )
+    parser.add_argument("--chunk", type=int, default=16, help="edits judged at once: memory against speed (16)")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from audex_jax.cli import UsageError
+    from audex_jax.compilation import use_compilation_cache
+    from audex_jax.evaluation.outputs import header_of, rows_of, text_table
+    from audex_jax.evaluation.plan import Plan
+    from audex_jax.evaluation.report import evaluate_folder
+
+    def words(text: str) -> tuple[str, ...]:
+        return tuple(word.strip() for word in text.split(",") if word.strip())
+
+    try:
+        levels = tuple(float(word) for word in words(arguments.levels))
+        plan = Plan(
+            methods=words(arguments.methods),
+            fillers=words(arguments.fillers),
+            levels=levels,
+            seeds=arguments.seeds,
+            rule=arguments.rule,
+            steps=arguments.steps,
+            refinement=arguments.refinement,
+        )
+        if arguments.chunk < 1 or (arguments.limit is not None and arguments.limit < 1):
+            raise ValueError("--chunk and --limit need at least 1")
+    except ValueError as error:
+        raise UsageError(error) from None
+    use_compilation_cache()
+    out = pathlib.Path(arguments.out)
+    record = evaluate_folder(
+        arguments.model,
+        arguments.data,
+        plan,
+        out,
+        split=arguments.split,
+        limit=arguments.limit,
+        chunk=arguments.chunk,
+        quiet=arguments.quiet,
+    )
+    ceiling = record["ceiling"]
+    shown = tuple(v for v in (0.1, 0.2, 0.417) if v in plan.levels) or plan.levels[:3]
+    print(
+        f"{record['clips']} clips; accuracy {ceiling['accuracy']['mean']:.3f}, on the codec's reconstruction "
+        f"{ceiling['accuracy_on_reconstruction']['mean']:.3f}; the two agree in "
+        f"{ceiling['agreement_on_reconstruction']['mean']:.3f}: no explanation's audio can do better than by luck"
+    )
+    print(text_table(header_of(shown), rows_of(record, shown)))
+    print("each cell: latent / audio; keep: prediction stays, delete: prediction changes (shares of clips)")
+    print(f"{out}: fidelity.json, fidelity.parquet, curves.png ({record['seconds']:.0f} s)")
+    return 0

@@ -1,0 +1,232 @@
+"""The compiled steps of an evaluation, for one clip: look at it, order its elements, judge what edits leave.
+
+The clips go through one at a time and the many edits of each are the batch. So no clip's result can depend on
+which others were evaluated with it, and memory depends on `chunk`, the edits judged at once, alone.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from audex_jax.attribution import gradient_x_input, integrated_gradients, occlusion, spectrum, unit_map
+from audex_jax.attribution.chunks import chunk_index
+from audex_jax.explanation import RANKINGS, element_ranks, fill, top_share
+from audex_jax.pipeline import (
+    REFINED,
+    REFINED_FROM,
+    Weights,
+    latent_of,
+    logits_both_ways,
+    logits_of_audio,
+    output_gain,
+    refined_score,
+    sounds_of,
+    valid_frames,
+)
+from audex_jax.types import Array, Attribution, ClipLatent, ClipValid, Float, Int
+
+SOUND_RANKING = "weighted"  # of the input methods' attributions
+PATH_CHUNK = 8  # fixed: the sum over the path, and with it the order of near ties, must not depend on a memory setting
+
+
+class Clip(NamedTuple):
+    """One clip as the model sees it.
+
+    Attributes:
+        length: its samples.
+        latent, valid: what the classifier reads, `[t, d]`, and which frames of it are the clip's own, `[t]`.
+        logits: of the clip, `[k]`.
+        target: the predicted class; what is explained.
+        sound: the latent decoded again, at the clip's loudness, `[n, c]`; what input methods edit.
+    """
+
+    length: Int[Array, ""]
+    latent: ClipLatent
+    valid: ClipValid
+    logits: Float[Array, " k"]
+    target: Int[Array, ""]
+    sound: Float[Array, "n c"]
+
+
+class Judgement(NamedTuple):
+    """What the classifier makes of `m` edits, as latents and through the audio: class and target's probability.
+
+    Edits of the audio itself have no latent; there the class is -1 and the probability NaN.
+    """
+
+    label: Int[Array, "m w"]
+    probability: Float[Array, "m w"]
+
+
+@functools.partial(jax.jit, static_argnames="bandwidth")
+def look(weights: Weights, audio: Float[Array, "n c"], length: Array, bandwidth: float | None) -> Clip:
+    """Encode and classify one zero-padded clip of `length` samples."""
+    lengths, codec = jnp.asarray(length)[None], weights.codec
+    latent = latent_of(codec, audio[None], lengths, bandwidth)
+    valid = valid_frames(lengths, latent.shape[1], codec.config.hop)
+    logits = weights.classifier(latent[0], valid[0])
+    sound = sounds_of(codec, latent, lengths, len(audio))
+    sound *= output_gain(codec, sound, audio[None], lengths)
+    return Clip(lengths[0], latent[0], valid[0], logits, logits.argmax(), sound[0])
+
+
+class Orders(NamedTuple):
+    """Ranks of a clip's elements by each method, `[m, t, d]`, and the attribution that most of them start from."""
+
+    ranks: Int[Array, "m t d"]
+    attribution: Attribution
+    gap: Float[Array, ""]
+    difference: Float[Array, ""]
+
+
+@functools.partial(jax.jit, static_argnames=("methods", "rule", "steps", "refinement"))
+def order_elements(
+    weights: Weights,
+    clip: Clip,
+    baseline: ClipLatent,
+    methods: tuple[str, ...],
+    rule: str,
+    steps: int,
+    refinement: int,
+) -> Orders:
+    """Order the latent elements by each method that draws no random numbers.
+
+    Args:
+        weights: of the model.
+        clip: from `look`.
+        baseline: of the path, and the filler that `refined` is refined for, `[t, d]`.
+        methods: names from `plan.LATENT_METHODS`, without `random`.
+        rule, steps: quadrature rule and points on the path.
+        refinement: gradient steps of `refined`.
+    """
+    f = lambda z: weights.classifier(z, clip.valid)[clip.target]  # noqa: E731
+    path = integrated_gradients(f, clip.latent, baseline, rule=rule, steps=steps, chunk=PATH_CHUNK)
+
+    def score(method: str) -> Float[Array, "t d"]:
+        if method == "gradient-x-input":
+            return gradient_x_input(f, clip.latent, baseline)
+        if method == REFINED:
+            start = RANKINGS[REFINED_FROM](path.attribution, clip.latent, baseline)
+            own = (clip.latent, start, clip.valid, clip.length, clip.target)
+            return refined_score(weights, *own, baseline, len(clip.sound), refinement)
+        return RANKINGS[method](path.attribution, clip.latent, baseline)
+
+    ranks = [element_ranks(score(method), clip.valid) for method in methods]
+    empty = jnp.zeros((0, *clip.latent.shape), jnp.int32)
+    return Orders(jnp.stack(ranks) if ranks else empty, path.attribution, path.gap, path.value - path.baseline_value)
+
+
+@jax.jit
+def random_order(key: Array, clip: Clip) -> Int[Array, "t d"]:
+    """Ranks of a clip's elements in random order."""
+    return element_ranks(jax.random.uniform(key, clip.latent.shape), clip.valid)
+
+
+@functools.partial(jax.jit, static_argnames=("bandwidth", "chunk"))
+def judge_latent_edits(
+    weights: Weights,
+    clip: Clip,
+    ranks: Int[Array, "o t d"],
+    fillers: Float[Array, "f t d"],
+    variants: tuple[np.ndarray, ...],
+    bandwidth: float | None,
+    chunk: int,
+) -> Judgement:
+    """Judge edits of the clip's latent.
+
+    Args:
+        weights, bandwidth: of the model.
+        clip: from `look`.
+        ranks: orders of the elements, `[o, t, d]`.
+        fillers: what stands where elements are taken out, `[f, t, d]`.
+        variants: for each edit the number of its order and its filler, its level, and whether the top share is deleted
+            (rather than kept), `[m]` each; see `plan.Variants`.
+        chunk: edits judged at once.
+
+    Returns:
+        `Judgement` of the m edits.
+    """
+
+    def judge(order: Array, filler: Array, level: Array, delete: Array) -> Judgement:
+        masks = jax.vmap(top_share, (0, None, 0))(ranks[order], clip.valid, level)
+        edits = jax.vmap(fill, (None, 0, 0))(clip.latent, masks != delete[:, None, None], fillers[filler])
+        logits = logits_both_ways(weights, edits, clip.valid, clip.length, len(clip.sound), bandwidth)
+        logits = jnp.moveaxis(logits, 0, 1)
+        return Judgement(logits.argmax(-1), jax.nn.softmax(logits)[..., clip.target])
+
+    return in_chunks(judge, variants, chunk)
+
+
+def in_chunks(judge: Callable[..., Judgement], variants: tuple[np.ndarray, ...], chunk: int) -> Judgement:
+    """Judge `chunk` variants at a time, one chunk after the other."""
+    count = len(variants[0])
+    index, _ = chunk_index(count, chunk)
+    found = jax.lax.map(lambda part: judge(*part), tuple(jnp.asarray(v)[index] for v in variants))
+    return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:count], found)
+
+
+@functools.partial(jax.jit, static_argnames=("method", "rule", "steps", "bandwidth", "chunk"))
+def judge_sound_edits(
+    weights: Weights,
+    clip: Clip,
+    key: Array,
+    levels: np.ndarray,
+    delete: np.ndarray,
+    method: str,
+    rule: str,
+    steps: int,
+    bandwidth: float | None,
+    chunk: int,
+) -> Judgement:
+    """Order the clip's sound by an input method, silence parts of it, and judge what is left.
+
+    The sound is the decoded latent, so that the codec's loss weighs on input methods as on latent ones. Gradients pass
+    the encoder without the quantiser, as published; the judgement includes it.
+
+    Args:
+        weights, bandwidth: of the model.
+        clip: from `look`.
+        key: for the random methods.
+        levels, delete: of the m edits, `[m]`.
+        method: of `plan.INPUT_METHODS`.
+        rule, steps: quadrature rule and points on the path.
+        chunk: edits judged at once.
+    """
+    codec, lengths = weights.codec, clip.length[None]
+    inside = jnp.arange(len(clip.sound)) < clip.length
+
+    def f(sound: Float[Array, "n c"]) -> Float[Array, ""]:
+        latent = latent_of(codec, sound[None], lengths, None)[0]
+        return weights.classifier(latent, clip.valid)[clip.target]
+
+    if method.startswith("spectrum"):
+        window = min(512, len(clip.sound) // 4 * 4)
+        parts, synthesise = spectrum(clip.sound, window)
+        own = jnp.arange(len(parts)) * (window // 4) < clip.length
+    else:
+        parts, synthesise, own = clip.sound, lambda sound: sound, inside
+
+    if method.endswith("random"):
+        score = jax.random.uniform(key, parts.shape)
+    elif method == "audio-frames":
+        units = unit_map("segment", *parts.shape, size=codec.config.hop)
+        score = occlusion(f, parts, 0.0, units=units)
+    else:
+        g = lambda p: f(synthesise(p) * inside[:, None])  # noqa: E731
+        path = integrated_gradients(g, parts, 0.0, rule=rule, steps=steps, chunk=PATH_CHUNK)
+        score = RANKINGS[SOUND_RANKING](path.attribution, parts, jnp.zeros_like(parts))
+    ranks = element_ranks(score, own)
+
+    def judge(level: Array, removed: Array) -> Judgement:
+        masks = jax.vmap(top_share, (None, None, 0))(ranks, own, level) != removed[:, None, None]
+        sounds = jax.vmap(synthesise)(parts * masks) * inside[:, None]
+        logits = logits_of_audio(weights, sounds, jnp.full(len(level), clip.length), bandwidth)
+        label, probability = logits.argmax(-1), jax.nn.softmax(logits)[:, clip.target]
+        nothing = jnp.full_like(probability, jnp.nan)
+        return Judgement(jnp.stack([jnp.full_like(label, -1), label], 1), jnp.stack([nothing, probability], 1))
+
+    return in_chunks(judge, (levels, delete), chunk)

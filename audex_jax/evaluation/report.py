@@ -1,0 +1,82 @@
+"""A whole evaluation: read the folder, score, summarise, write."""
+
+import dataclasses
+import importlib.metadata
+import os
+import pathlib
+import shutil
+import time
+from typing import Any
+
+import jax
+
+from audex_jax import __version__
+from audex_jax.data.folder import Clip, DataError, read_folder
+from audex_jax.evaluation.outputs import write_outputs
+from audex_jax.evaluation.plan import Plan
+from audex_jax.evaluation.run import choose, evaluate, weights_hash
+from audex_jax.evaluation.summary import summarise
+from audex_jax.explainer import Explainer, load_explainer
+
+
+def evaluate_folder(
+    model: str | os.PathLike,
+    data: str | os.PathLike,
+    plan: Plan,
+    out: pathlib.Path,
+    *,
+    split: str = "test",
+    limit: int | None = None,
+    chunk: int = 16,
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Evaluate a model on a labelled folder and write `fidelity.json`, `fidelity.parquet` and `curves.png`.
+
+    Args:
+        model: name or folder of an explainer.
+        data: the labelled folder.
+        plan: what to measure.
+        out: folder to write to; it is made.
+        split, limit: which clips, and at most how many.
+        chunk: edits judged at once.
+        quiet: show no progress.
+
+    Returns:
+        The content of `fidelity.json`.
+
+    Raises:
+        ValueError: a model or folder that cannot be used, or no clips in the split.
+    """
+    explainer = load_explainer(model)
+    files = clips_of(explainer, data, split, limit)
+    out.mkdir(parents=True, exist_ok=True)
+    scratch = out / "fidelity.partial"
+    started = time.monotonic()
+    scores = evaluate(explainer, files, plan, scratch, chunk, quiet)
+    record = {
+        "model": str(model),
+        "weights": weights_hash(explainer),
+        "data": pathlib.Path(data).name,
+        "split": split,
+        "plan": dataclasses.asdict(plan),
+        "versions": {"audex-jax": __version__} | {p: importlib.metadata.version(p) for p in ("jax", "flax", "numpy")},
+        "device": jax.devices()[0].device_kind,
+        **summarise(scores),
+        "seconds": time.monotonic() - started,
+    }
+    write_outputs(out, scores, record)
+    shutil.rmtree(scratch)
+    return record
+
+
+def clips_of(explainer: Explainer, data: str | os.PathLike, split: str, limit: int | None) -> list[Clip]:
+    """Recordings of the explainer's labels in one split of a folder.
+
+    Raises:
+        DataError: the folder cannot be used, or has no such clips.
+    """
+    folder = read_folder(data, explainer.labels)
+    files = choose(folder.split(split), limit)
+    if not files:
+        raise DataError(f"{data}: no clips in the {split} split ({folder.split_by}); choose another --split")
+    return files

@@ -1,0 +1,198 @@
+"""From the scores of single clips to the figures of an evaluation: curves, areas, intervals, comparisons."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from audex_jax.evaluation import input_metrics
+from audex_jax.evaluation.plan import MODES, WAYS
+from audex_jax.evaluation.run import Scores
+from audex_jax.evaluation.statistics import Interval, area, bootstrap, compare
+
+
+@dataclasses.dataclass(frozen=True)
+class Curves:
+    """Scores of one method with one filler, averaged over seeds.
+
+    Attributes:
+        method, filler: which.
+        agrees, correct, probability: one value a clip, `[c, v, mode, way]`.
+        seed_spread: standard deviation over the seeds of the mean agreement, `[v, mode, way]`; 0 for one seed.
+    """
+
+    method: str
+    filler: str
+    agrees: np.ndarray
+    correct: np.ndarray
+    probability: np.ndarray
+    seed_spread: np.ndarray
+
+
+def curves_of(scores: Scores) -> list[Curves]:
+    """The curves of every method and filler, in the plan's order."""
+    rows = scores.plan.rows
+    agrees, correct = scores.agrees, scores.correct
+    found = []
+    for method, filler in dict.fromkeys((row.method, row.filler) for row in rows):
+        at = [i for i, row in enumerate(rows) if (row.method, row.filler) == (method, filler)]
+        spread = agrees[:, at].mean(0).std(0)
+        probability = scores.edited_probability[:, at].astype(float).mean(1)
+        found.append(Curves(method, filler, agrees[:, at].mean(1), correct[:, at].mean(1), probability, spread))
+    return found
+
+
+def summarise(scores: Scores) -> dict[str, Any]:
+    """All figures, as plain numbers that JSON can hold; NaN becomes None.
+
+    Keys: `clips`, `silent`, `speakers`; `ceiling`, what the classifier does before anything is taken out; `curves` and
+    `areas`; `comparisons` of the first method with each other one; `metrics` of the field; `attribution`.
+    """
+    curves, plan = curves_of(scores), scores.plan
+    speakers = None if None in scores.speakers else scores.speakers
+    comparable = [c for c in curves if c.method != plan.methods[0]]
+    return {
+        "clips": len(scores.files),
+        "silent": scores.silent,
+        "speakers": None if speakers is None else len(set(speakers)),
+        "ceiling": _ceiling(scores),
+        "curves": [part for c in curves for part in _curve(c, plan.grid, speakers)],
+        "areas": [part for c in curves for part in _areas(c, plan.grid)],
+        "comparisons": [part for c in comparable for part in _comparisons(_reference(curves, c), c, plan.grid)],
+        "metrics": [part for c in curves for part in _metrics(c, scores, plan.grid)],
+        "attribution": [_attribution(scores, number, name) for number, name in enumerate(plan.fillers)],
+    }
+
+
+def _reference(curves: list[Curves], other: Curves) -> Curves:
+    """The first method, with the other one's filler; input methods, which know silence only, meet its first filler."""
+    own = [c for c in curves if c.method == curves[0].method]
+    return next((c for c in own if c.filler == other.filler), own[0])
+
+
+def _ceiling(scores: Scores) -> dict:
+    figures = {
+        "accuracy": scores.predicted == scores.label,
+        "accuracy_on_reconstruction": scores.heard == scores.label,
+        "agreement_on_reconstruction": scores.heard == scores.predicted,
+    }
+    return {name: _plain(bootstrap(values)) for name, values in figures.items()}
+
+
+def _curve(c: Curves, grid: tuple[float, ...], speakers: tuple | None) -> list[dict]:
+    clips = bootstrap(c.agrees)
+    voices = None if speakers is None else bootstrap(c.agrees, speakers)
+    parts = []
+    for m, w in np.ndindex(len(MODES), len(WAYS)):
+        if not clips.count[0, m, w]:
+            continue
+        part = {
+            "method": c.method,
+            "filler": c.filler,
+            "mode": MODES[m],
+            "way": WAYS[w],
+            "level": list(grid),
+            "agreement": clips.mean[:, m, w].tolist(),
+            "low": clips.low[:, m, w].tolist(),
+            "high": clips.high[:, m, w].tolist(),
+            "accuracy": c.correct[:, :, m, w].mean(0).tolist(),
+            "probability": c.probability[:, :, m, w].mean(0).tolist(),
+            "seed_spread": c.seed_spread[:, m, w].tolist(),
+        }
+        if voices is not None:
+            part |= {"low_by_speaker": voices.low[:, m, w].tolist(), "high_by_speaker": voices.high[:, m, w].tolist()}
+        parts.append(part)
+    return parts
+
+
+def _areas(c: Curves, grid: tuple[float, ...]) -> list[dict]:
+    agreement, probability = (bootstrap(area(x, grid, 1)) for x in (c.agrees, c.probability))
+    return [
+        {
+            "method": c.method,
+            "filler": c.filler,
+            "mode": MODES[m],
+            "way": WAYS[w],
+            "agreement": _plain(_at(agreement, (m, w))),
+            "probability": _plain(_at(probability, (m, w))),
+        }
+        for m, w in np.ndindex(len(MODES), len(WAYS))
+        if agreement.count[m, w]
+    ]
+
+
+def _comparisons(one: Curves, other: Curves, grid: tuple[float, ...]) -> list[dict]:
+    """Advantage of `one`: more agreement when kept, more change when deleted."""
+    found = []
+    for v, m, w in np.ndindex(len(grid), len(MODES), len(WAYS)):
+        pair = [c.agrees[:, v, m, w] for c in (one, other)]
+        if not 0 < grid[v] < 1 or any(np.isnan(x).all() for x in pair):
+            continue
+        pair = pair if MODES[m] == "keep" else [1 - x for x in pair]
+        result = compare(pair[0], pair[1])
+        found.append(
+            {
+                "method": one.method,
+                "filler": one.filler,
+                "against": other.method,
+                "against_filler": other.filler,
+                "mode": MODES[m],
+                "way": WAYS[w],
+                "level": grid[v],
+                **result._asdict(),
+            }
+        )
+    return found
+
+
+def _metrics(c: Curves, scores: Scores, grid: tuple[float, ...]) -> list[dict]:
+    """The field's scores. Through the audio, the full clip is its reconstruction: the codec's loss is not charged."""
+    parts, inner = [], np.array([0 < v < 1 for v in grid])
+    for w, way in enumerate(WAYS):
+        kept, rest = c.probability[:, :, 0, w], c.probability[:, :, 1, w]
+        if np.isnan(kept).all():
+            continue
+        whole = scores.probability[:, w].astype(float)[:, None]
+        insertion, deletion = area(kept, grid, 1), area(rest, grid, 1)
+        over_all = {
+            "insertion": insertion,
+            "deletion": deletion,
+            "insertion_minus_deletion": insertion - deletion,
+            "comprehensiveness": (whole - rest)[:, inner].mean(1),
+            "sufficiency": (whole - kept)[:, inner].mean(1),
+        }
+        by_level = {
+            "AI": input_metrics.average_increase(whole, kept),
+            "AD": input_metrics.average_drop(whole, kept),
+            "AG": input_metrics.average_gain(whole, kept),
+            "FF": input_metrics.faithfulness(whole, rest),
+            "Fid-In": c.agrees[:, :, 0, w],
+        }
+        parts.append(
+            {"method": c.method, "filler": c.filler, "way": way, "saturated": float((whole == 1).mean())}
+            | {name: _plain(bootstrap(values)) for name, values in over_all.items()}
+            | {
+                name: {f"{v:g}": float(x) for v, x in zip(grid, np.asarray(values).mean(0), strict=True)}
+                for name, values in by_level.items()
+            }
+        )
+    return parts
+
+
+def _attribution(scores: Scores, number: int, filler: str) -> dict:
+    gap = scores.gap[:, number]
+    return {
+        "filler": filler,
+        "median_gap": float(np.median(gap)),
+        "gap_above_5_percent": float((gap > 0.05).mean()),
+        "SPS": float(scores.sparseness[:, number].mean()),
+        "COMP": float(scores.complexity[:, number].mean()),
+    }
+
+
+def _at(interval: Interval, index: tuple) -> Interval:
+    return Interval(*(part[index] for part in interval))
+
+
+def _plain(interval: Interval) -> dict:
+    return {name: float(value) for name, value in zip(("mean", "low", "high"), interval, strict=False)}

@@ -1,0 +1,240 @@
+"""The whole evaluation on a tiny model with random weights: figures do not depend on how they are computed."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+import soundfile
+
+from audex_jax.cli import main
+from audex_jax.data.folder import read_folder
+from audex_jax.evaluation import Plan, evaluate, summarise
+from audex_jax.evaluation.plan import INPUT_METHODS, LATENT_METHODS, Row
+from audex_jax.evaluation.run import choose, other_clip
+from audex_jax.explainer import save_explainer
+from audex_jax.pipeline import Settings, explain_step
+
+PLAN = Plan(
+    methods=("weighted", "random", "waveform-ig"),
+    fillers=("zero", "noise", "other"),
+    levels=(0.2, 0.5),
+    seeds=2,
+    steps=4,
+)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    root, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
+    for label in ("down", "left", "up"):
+        (root / label).mkdir()
+    lines = ["file,label,speaker,split"]
+    for i in range(9):
+        label = ("down", "left", "up")[i % 3]
+        n = (1000, 730)[i % 2]
+        tone = np.sin(np.arange(n) * rng.uniform(0.1, 2)) * np.hanning(n)
+        soundfile.write(root / label / f"{i}.wav", 0.1 * tone + 0.01 * rng.normal(size=n), 1000)
+        lines.append(f"{label}/{i}.wav,{label},s{i % 4},test")
+    soundfile.write(root / "up" / "silence.wav", np.zeros(500), 1000)
+    lines.append("up/silence.wav,up,s0,test")
+    (root / "splits.csv").write_text("\n".join(lines))
+    return root
+
+
+@pytest.fixture(scope="module")
+def files(data):
+    return choose(read_folder(data).split("test"), None)
+
+
+@pytest.fixture(scope="module")
+def scores(tiny_explainer, files):
+    return evaluate(tiny_explainer, files, PLAN, chunk=16)
+
+
+@pytest.fixture(scope="module")
+def model(tiny_explainer, tmp_path_factory) -> str:
+    directory = tmp_path_factory.mktemp("model") / "tiny"
+    save_explainer(directory, tiny_explainer, {"made_by": "test"})
+    return str(directory)
+
+
+def same(one, other):
+    np.testing.assert_array_equal(one.edited_label, other.edited_label)
+    np.testing.assert_allclose(one.edited_probability, other.edited_probability, atol=2e-6)
+
+
+def test_every_curve_is_there_and_silence_is_left_out(scores):
+    assert scores.silent == 1
+    counts = {"weighted": 1 + 2 + 2, "random": 2 + 2 + 2, "waveform-ig": 1}
+    assert {m: sum(row.method == m for row in PLAN.rows) for m in PLAN.methods} == counts
+    assert scores.edited_label.shape == (9, sum(counts.values()), 4, 2, 2)
+    assert Row("waveform-ig", "silence", 0) in PLAN.rows
+
+
+def test_both_ends_are_the_clip_and_the_filler(scores):
+    rows = PLAN.rows
+    latent = [i for i, row in enumerate(rows) if row.filler != "silence"]
+    whole = scores.edited_probability[:, latent][:, :, -1, 0]
+    np.testing.assert_allclose(whole, np.broadcast_to(scores.probability[:, None], whole.shape), atol=1e-6)
+    keep, delete = scores.edited_probability[..., 0, :], scores.edited_probability[..., 1, :]
+    np.testing.assert_array_equal(keep[:, latent, 0], delete[:, latent, -1])
+    np.testing.assert_array_equal(keep[:, latent, -1], delete[:, latent, 0])
+    zero = rows.index(Row("weighted", "zero", 0)), rows.index(Row("random", "zero", 1))
+    np.testing.assert_array_equal(keep[:, zero[0], 0], keep[:, zero[1], 0])
+
+
+@pytest.mark.parametrize("chunk", [1, pytest.param(7, marks=pytest.mark.slow), 1000])
+def test_the_chunk_changes_nothing(tiny_explainer, files, scores, chunk):
+    some = evaluate(tiny_explainer, files[:3], PLAN, chunk=chunk)
+    known = [scores.files.index(name) for name in some.files]
+    fixed = [i for i, row in enumerate(PLAN.rows) if row.filler != "other"]  # its pool is the clips evaluated
+    np.testing.assert_array_equal(some.edited_label[:, fixed], scores.edited_label[known][:, fixed])
+    np.testing.assert_allclose(some.edited_probability[:, fixed], scores.edited_probability[known][:, fixed], atol=2e-6)
+
+
+def test_the_order_of_levels_and_of_methods_changes_nothing(tiny_explainer, files, scores):
+    plan = dataclasses.replace(PLAN, methods=("random", "weighted"), fillers=("noise", "zero"), levels=(0.5,))
+    other = evaluate(tiny_explainer, files, plan)
+    for i, row in enumerate(plan.rows):
+        j = PLAN.rows.index(row)
+        np.testing.assert_array_equal(other.edited_label[:, i, 1], scores.edited_label[:, j, 2])
+
+
+@pytest.mark.parametrize("ranking", ["weighted", "refined"])
+def test_it_measures_what_explain_hands_out(tiny_explainer, files, scores, ranking):
+    """The published path, `explain_step`, gives the same classes for the same settings."""
+    from audex_jax.data.clips import read_clips
+
+    audio, lengths = tiny_explainer.pad(read_clips([f.path for f in files], 1000, quiet=True))
+    loud = [i for i in range(len(files)) if np.abs(audio[i]).max() > 0]
+    settings = Settings(keep=0.2, ranking=ranking, filler="zero", steps=4, chunk=4, refinement=1)
+    batch = explain_step(tiny_explainer.weights, audio[loud], lengths[loud], np.full(len(loud), -1), settings, None)
+    if ranking == "refined":
+        scores = evaluate(tiny_explainer, files, Plan(("refined",), ("zero",), (0.2,), seeds=1, steps=4, refinement=1))
+    ours = scores.edited_label[:, scores.plan.rows.index(Row(ranking, "zero", 0)), 1]
+    np.testing.assert_array_equal(ours[:, 0, 0], batch.kept_logits.argmax(-1))
+    np.testing.assert_array_equal(ours[:, 1, 0], batch.deleted_logits.argmax(-1))
+    np.testing.assert_array_equal(ours[:, 0, 1], batch.heard[1].argmax(-1))
+    np.testing.assert_array_equal(ours[:, 1, 1], batch.heard[2].argmax(-1))
+
+
+def test_random_orders_differ_between_seeds_and_clips_alone(tiny_explainer, files, scores):
+    again = evaluate(tiny_explainer, files, PLAN)
+    same(again, scores)
+    rows = [PLAN.rows.index(Row("random", "zero", seed)) for seed in (0, 1)]
+    one, other = (scores.edited_probability[:, row, 1:3] for row in rows)
+    assert np.abs(one - other).max() > 1e-5
+
+
+def test_the_other_clip_has_another_label(files):
+    for i in range(len(files)):
+        assert files[other_clip(files, i, 0)].label != files[i].label
+
+
+def test_input_methods_have_no_latent(scores):
+    row = PLAN.rows.index(Row("waveform-ig", "silence", 0))
+    assert (scores.edited_label[:, row, :, :, 0] == -1).all()
+    assert np.isnan(scores.agrees[:, row, :, :, 0]).all()
+    whole = scores.edited_probability[:, row, -1, 0, 1]
+    np.testing.assert_allclose(whole, scores.probability[:, 1], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "method", [m if m == "refined" else pytest.param(m, marks=pytest.mark.slow) for m in LATENT_METHODS]
+)
+def test_every_latent_method_keeps_its_share(tiny_explainer, files, method):
+    plan = Plan(methods=(method,), fillers=("zero",), levels=(0.3,), seeds=1, steps=4, refinement=1)
+    found = evaluate(tiny_explainer, files[:2], plan)
+    assert np.isfinite(found.edited_probability).all()
+
+
+@pytest.mark.parametrize(
+    "method", [m if m == "spectrum-ig" else pytest.param(m, marks=pytest.mark.slow) for m in INPUT_METHODS]
+)
+def test_every_input_method_ends_at_the_reconstruction(tiny_explainer, files, method):
+    plan = Plan(methods=(method,), fillers=("zero",), levels=(0.3,), seeds=1, steps=4)
+    found = evaluate(tiny_explainer, files[:2], plan)
+    np.testing.assert_allclose(found.edited_probability[:, 0, -1, 0, 1], found.probability[:, 1], atol=1e-4)
+
+
+def test_a_killed_evaluation_goes_on(tiny_explainer, files, scores, tmp_path, monkeypatch):
+    from audex_jax.evaluation import run
+
+    monkeypatch.setattr(run, "BLOCK", 2)
+    real = run.Evaluator.score
+    calls = []
+
+    def dies(self, audio, length, others, number):
+        if number == 5:
+            raise KeyboardInterrupt
+        calls.append(number)
+        return real(self, audio, length, others, number)
+
+    monkeypatch.setattr(run.Evaluator, "score", dies)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(tiny_explainer, files, PLAN, tmp_path / "s")
+    monkeypatch.setattr(run.Evaluator, "score", lambda self, *a: (calls.append(a[-1]), real(self, *a))[1])
+    resumed = evaluate(tiny_explainer, files, PLAN, tmp_path / "s")
+    assert calls == [0, 1, 2, 3, 4, 4, 5, 6, 7, 8]  # two blocks of two were kept
+    same(resumed, scores)
+    calls.clear()
+    other = dataclasses.replace(PLAN, steps=5)
+    evaluate(tiny_explainer, files, other, tmp_path / "s")
+    assert len(calls) == 9  # another plan starts anew
+
+
+def test_the_command_writes_what_it_says(data, model, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("AUDEX_CACHE", str(tmp_path / "xla"))
+    out = tmp_path / "out"
+    given = ["evaluate", str(data), "--model", model, "--out", str(out), "--methods", "weighted,random", "--quiet"]
+    assert main([*given, "--levels", "0.2,0.5", "--seeds", "2", "--steps", "4", "--fillers", "zero"]) == 0
+    assert sorted(p.name for p in out.iterdir()) == ["curves.png", "fidelity.json", "fidelity.parquet"]
+    record = json.loads((out / "fidelity.json").read_text())
+    table = pyarrow.parquet.read_table(out / "fidelity.parquet").to_pydict()
+    assert len(table["file"]) == 9 * 3 * 4 * 2
+    chosen = [
+        agrees
+        for agrees, method, level, mode in zip(
+            table["audio_agrees"], table["method"], table["level"], table["mode"], strict=True
+        )
+        if (method, level, mode) == ("weighted", 0.2, "keep")
+    ]
+    (curve,) = [c for c in record["curves"] if (c["method"], c["mode"], c["way"]) == ("weighted", "keep", "audio")]
+    assert curve["agreement"][1] == pytest.approx(np.mean(chosen))
+    assert record["speakers"] == 4
+    assert record["comparisons"][0]["against"] == "random"
+    said = capsys.readouterr().out
+    assert f"{curve['agreement'][1]:.3f}" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "says"),
+    [
+        (["--methods", "best"], 2, "no methods best; choose from signed"),
+        (["--fillers", "pink"], 2, "no fillers pink"),
+        (["--levels", "0.2,0.1"], 2, "rising"),
+        (["--levels", "a"], 2, "could not convert"),
+        (["--seeds", "0"], 2, "seeds is 0"),
+        (["--limit", "0"], 2, "--limit"),
+        (["--split", "val"], 1, "no clips in the val split"),
+        (["--model", "nothing"], 1, "not a bundle"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_leaves_nothing(data, model, tmp_path, capsys, options, code, says):
+    given = ["evaluate", str(data), "--model", model, "--out", str(tmp_path / "out"), *options]
+    assert main(given) == code
+    error = capsys.readouterr().err
+    assert says in error
+    assert len(error.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_summary_compares_the_first_method_with_the_others(scores):
+    summary = summarise(scores)
+    assert {c["against"] for c in summary["comparisons"]} == {"random", "waveform-ig"}
+    metrics = next(m for m in summary["metrics"] if m["method"] == "weighted" and m["way"] == "audio")
+    row = PLAN.rows.index(Row("weighted", "zero", 0))
+    rest = scores.edited_probability[:, row, 1, 1, 1].astype(float)
+    assert metrics["FF"]["0.2"] == pytest.approx((scores.probability[:, 1] - rest).mean(), abs=1e-6)
