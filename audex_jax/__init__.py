@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from audex_jax.audio import AudioError as AudioError
     from audex_jax.audio import read_audio as read_audio
     from audex_jax.audio import write_audio as write_audio
+    from audex_jax.batch.stream import explain_batches as explain_batches
     from audex_jax.checkpoint import BundleError as BundleError
     from audex_jax.checkpoint import load_codec as load_codec
     from audex_jax.checkpoint import save_codec as save_codec
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from audex_jax.classifier import LatentClassifier as LatentClassifier
     from audex_jax.codec import Encodec as Encodec
     from audex_jax.codec import EncodecConfig as EncodecConfig
+    from audex_jax.errors import AudexError as AudexError
     from audex_jax.explain_files import demo_clips as demo_clips
     from audex_jax.explainer import Explainer as Explainer
     from audex_jax.explainer import Explanation as Explanation
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from audex_jax.pipeline import Weights as Weights
 
 _HOME = {
+    "AudexError": "errors",
     "AudioError": "audio",
     "BundleError": "checkpoint",
     "ClassifierConfig": "classifier",
@@ -42,6 +45,7 @@ _HOME = {
     "Settings": "pipeline",
     "Weights": "pipeline",
     "demo_clips": "explain_files",
+    "explain_batches": "batch.stream",
     "integrated_gradients": "attribution",
     "load_codec": "checkpoint",
     "load_explainer": "explainer",

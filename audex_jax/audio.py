@@ -3,15 +3,19 @@
 import os
 import pathlib
 import tempfile
+from typing import Any
 
 import numpy as np
 import soundfile
 import soxr
 
+from audex_jax.errors import AudexError
+
 SILENCE_PEAK = 1e-4  # -80 dBFS: below this a recording counts as silent
+SHORTEST, LONGEST = 0.1, 60.0  # seconds that a recording to be explained may have
 
 
-class AudioError(ValueError):
+class AudioError(AudexError):
     """A recording that cannot be used; the message names the file, what is wrong and what to do."""
 
 
@@ -42,11 +46,36 @@ def read_audio(path: str | os.PathLike, sample_rate: int, channels: int = 1) -> 
     if path.is_file() and path.stat().st_size == 0:
         raise AudioError(f"{path}: the file is empty; record or copy it again")
     try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        samples, rate = soundfile.read(_name(path), dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         reason = str(error.error_string).rstrip(".")
         raise AudioError(f"{path}: not readable as audio ({reason}); convert it to WAV or FLAC") from None
     return conform(samples, rate, sample_rate, channels, name=str(path))
+
+
+def _name(path: str | os.PathLike) -> Any:
+    """As soundfile takes it: in bytes, it opens names that are not UTF-8 too."""
+    return os.fsencode(path) if os.name == "posix" else os.fspath(path)
+
+
+def read_recording(path: str | os.PathLike, sample_rate: int, channels: int = 1) -> np.ndarray:
+    """`read_audio` for a recording that is to be explained; one that is too long is refused before it is decoded.
+
+    Raises:
+        AudioError: unreadable, or shorter than 0.1 s or longer than 60 s.
+    """
+    try:
+        seconds = soundfile.info(_name(path)).duration
+    except (soundfile.LibsndfileError, OSError):
+        seconds = 0.0  # `read_audio` says what is wrong
+    if seconds <= LONGEST:
+        samples = read_audio(path, sample_rate, channels)
+        seconds = len(samples) / sample_rate
+        if SHORTEST <= seconds <= LONGEST:
+            return samples
+    if seconds < SHORTEST:
+        raise AudioError(f"{path}: only {1000 * seconds:.0f} ms long; it takes at least {1000 * SHORTEST:.0f} ms")
+    raise AudioError(f"{path}: {seconds:.0f} s long; cut it into pieces of at most {LONGEST:.0f} s")
 
 
 def conform(samples: np.ndarray, rate: int, sample_rate: int, channels: int = 1, name: str = "audio") -> np.ndarray:

@@ -24,13 +24,14 @@ import safetensors.numpy
 from flax import nnx
 
 from audex_jax.codec import Encodec, EncodecConfig
+from audex_jax.errors import AudexError
 
 FORMAT = "audex-bundle"
 VERSION = 1
 Module = TypeVar("Module", bound=nnx.Module)
 
 
-class BundleError(ValueError):
+class BundleError(AudexError):
     """A bundle that cannot be loaded or written; the message names the file, the fault and the remedy."""
 
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from audex_jax.errors import AudexError
 from audex_jax.types import Array, ClipLatent, ClipValid, Float
 
 
@@ -37,18 +38,18 @@ class ClassifierConfig:
 
     def __post_init__(self):
         if self.width % self.heads:
-            raise ValueError(f"width {self.width} is not divisible by {self.heads} heads")
+            raise AudexError(f"width {self.width} is not divisible by {self.heads} heads")
 
     @classmethod
     def from_dict(cls, fields: dict) -> "ClassifierConfig":
         """Rebuild a stored config.
 
         Raises:
-            ValueError: a field is unknown.
+            AudexError: a field is unknown.
         """
         unknown = sorted(set(fields) - {f.name for f in dataclasses.fields(cls)})
         if unknown:
-            raise ValueError(f"classifier config has unknown fields: {', '.join(unknown)}")
+            raise AudexError(f"classifier config has unknown fields: {', '.join(unknown)}")
         return cls(**fields)
 
 

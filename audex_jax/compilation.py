@@ -6,6 +6,13 @@ import pathlib
 import jax
 
 
+def cache_folder() -> pathlib.Path:
+    """Where compiled programs are kept: the one that JAX was told, `$AUDEX_CACHE`, or below the user's cache folder."""
+    told = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
+    base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    return pathlib.Path(told or os.environ.get("AUDEX_CACHE") or pathlib.Path(base) / "audex_jax" / "xla")
+
+
 def use_compilation_cache() -> None:
     """Keep compiled programs in `$AUDEX_CACHE`, or `audex_jax/xla` below the user's cache folder.
 
@@ -14,8 +21,7 @@ def use_compilation_cache() -> None:
     """
     if jax.config.jax_compilation_cache_dir:  # pyright: ignore[reportAttributeAccessIssue]
         return
-    base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    directory = pathlib.Path(os.environ.get("AUDEX_CACHE") or pathlib.Path(base) / "audex_jax" / "xla")
+    directory = cache_folder()
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError:

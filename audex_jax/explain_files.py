@@ -10,13 +10,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from audex_jax import __version__
-from audex_jax.audio import AudioError, level_db, read_audio, replacing, write_audio
+from audex_jax.audio import AudioError, level_db, read_recording, replacing, write_audio
 from audex_jax.data.folder import audio_files
 from audex_jax.explainer import Explainer, Explanation
 from audex_jax.pipeline import Settings
 from audex_jax.report.figure import explanation_figure, save_figure
 
-SHORTEST, LONGEST = 0.1, 60.0  # seconds
 BATCHES = (8, 4, 2, 1)  # clips explained at once; few sizes, since each compiles its own program
 
 
@@ -87,6 +86,7 @@ def explain_files(
     target: str | None,
     settings: Settings,
     model: str,
+    levels: Sequence[float] = (),
 ) -> Iterator[FileResult]:
     """Explain recordings and write what came out; a recording that cannot be read does not stop the others.
 
@@ -97,6 +97,7 @@ def explain_files(
         target: label to explain; None for the predicted one.
         settings: how to explain.
         model: name of the explainer, for the record.
+        levels: further shares of kept elements to listen to.
 
     Yields:
         One result a recording, in order.
@@ -105,33 +106,17 @@ def explain_files(
     pending: list[tuple[pathlib.Path, np.ndarray]] = []
     for path in paths:
         try:
-            audio = read_recording(path, explainer)
+            audio = read_recording(path, explainer.sample_rate, explainer.weights.codec.config.channels)
         except AudioError as error:
-            yield from _explain_pending(explainer, pending, names, out, target, settings, model)
+            yield from _explain_pending(explainer, pending, names, out, target, settings, model, levels)
             pending = []
             yield FileResult(path, error=str(error))
             continue
         pending.append((path, audio))
         if sum(len(explainer.segments(a)) for _, a in pending) >= BATCHES[0]:
-            yield from _explain_pending(explainer, pending, names, out, target, settings, model)
+            yield from _explain_pending(explainer, pending, names, out, target, settings, model, levels)
             pending = []
-    yield from _explain_pending(explainer, pending, names, out, target, settings, model)
-
-
-def read_recording(path: pathlib.Path, explainer: Explainer) -> np.ndarray:
-    """A recording as the explainer reads it.
-
-    Raises:
-        AudioError: unreadable, or shorter than 0.1 s or longer than 60 s.
-    """
-    config = explainer.weights.codec.config
-    audio = read_audio(path, config.sample_rate, config.channels)
-    seconds = len(audio) / config.sample_rate
-    if seconds < SHORTEST:
-        raise AudioError(f"{path}: only {1000 * seconds:.0f} ms long; it takes at least {1000 * SHORTEST:.0f} ms")
-    if seconds > LONGEST:
-        raise AudioError(f"{path}: {seconds:.0f} s long; cut it into pieces of at most {LONGEST:.0f} s")
-    return audio
+    yield from _explain_pending(explainer, pending, names, out, target, settings, model, levels)
 
 
 def output_names(paths: Sequence[pathlib.Path]) -> dict[pathlib.Path, str]:
@@ -149,20 +134,28 @@ def output_names(paths: Sequence[pathlib.Path]) -> dict[pathlib.Path, str]:
     return names
 
 
-def _explain_pending(explainer, pending, names, out, target, settings, model) -> Iterator[FileResult]:
+def _explain_pending(explainer, pending, names, out, target, settings, model, levels) -> Iterator[FileResult]:
     segments = [segment for _, audio in pending for segment in explainer.segments(audio)]
     explanations: list[Explanation] = []
+    others: dict[float, list[Explanation]] = {keep: [] for keep in sorted({*levels} - {settings.keep})}
     while segments:
         size = next(size for size in BATCHES if size <= len(segments))
-        explanations += explainer.explain_clips(segments[:size], target, settings)
+        found = explainer.explain_clips(segments[:size], target, settings)
+        for keep, listened in others.items():
+            listened += explainer.listen_at(keep, segments[:size], found)
+        explanations += found
         segments = segments[size:]
+    first = 0
     for path, audio in pending:
-        count = len(explainer.segments(audio))
-        own, explanations = explanations[:count], explanations[count:]
+        own = slice(first, first + len(explainer.segments(audio)))
+        first = own.stop
+        at = [listened[own] for listened in others.values()]
         try:
-            yield FileResult(path, record=write_explanation(out, names[path], path, audio, own, explainer, model))
+            record = write_explanation(out, names[path], path, audio, explanations[own], explainer, model, at)
         except OSError as error:
             yield FileResult(path, error=f"{out}: cannot write there ({error.strerror}); choose another --out")
+        else:
+            yield FileResult(path, record=record)
 
 
 def write_explanation(
@@ -173,8 +166,18 @@ def write_explanation(
     explanations: list[Explanation],
     explainer: Explainer,
     model: str,
+    others: Sequence[list[Explanation]] = (),
 ) -> dict:
     """Write the files of one recording, the JSON last: where it stands, the others are complete.
+
+    Args:
+        out: folder.
+        name: of the files, without suffix.
+        path: of the recording.
+        audio: the recording as it was read.
+        explanations: of its segments.
+        explainer, model: what explained it, and its name.
+        others: the same explanations at other shares of kept elements; of these the sounds are written.
 
     Returns:
         The content of the JSON file.
@@ -193,7 +196,11 @@ def write_explanation(
             mask=np.concatenate([e.mask for e in explanations]),
             frame_rate=explainer.weights.codec.config.frame_rate,
         )
-    record = describe(path, audio, explanations, explainer, model)
+    for listened in others:
+        percent = f"{100 * listened[0].settings.keep:g}"
+        write_audio(out / f"{name}.explanation-{percent}.wav", np.concatenate([e.audio for e in listened]), rate)
+        write_audio(out / f"{name}.residual-{percent}.wav", np.concatenate([e.residual_audio for e in listened]), rate)
+    record = describe(path, audio, explanations, explainer, model, others)
     title = f"{path.name}: {record['prediction']} ({record['prediction_probability']:.2f})"
     save_figure(out / f"{name}.png", explanation_figure(audio, explanations, title))
     with replacing(out / f"{name}.json") as temporary:
@@ -202,7 +209,12 @@ def write_explanation(
 
 
 def describe(
-    path: pathlib.Path, audio: np.ndarray, explanations: list[Explanation], explainer: Explainer, model: str
+    path: pathlib.Path,
+    audio: np.ndarray,
+    explanations: list[Explanation],
+    explainer: Explainer,
+    model: str,
+    others: Sequence[list[Explanation]] = (),
 ) -> dict:
     """The record of one recording: its most certain segment at the top, then all segments."""
     rate, length = explainer.sample_rate, explainer.clip_samples
@@ -213,21 +225,8 @@ def describe(
             {
                 "start_seconds": start / rate,
                 "end_seconds": (start + len(e.audio)) / rate,
-                "prediction": e.predicted,
-                "prediction_probability": e.probabilities[e.predicted],
-                "target": e.label,
-                "target_probability": e.probability,
-                "top": dict(list(e.probabilities.items())[:5]),
-                "completeness_gap": None if np.isnan(e.completeness_gap) else e.completeness_gap,
-                "gap_flagged": e.gap_flagged,
-                "verdict": dataclasses.asdict(e.verdict),
-                "latent_agrees": e.latent_agrees,
-                "audio_agrees": e.audio_agrees,
-                "audio_probability": e.audio_probability,
-                "latent_changes": e.latent_changes,
-                "audio_changes": e.audio_changes,
-                "reconstruction_agrees": e.reconstruction_agrees,
-                "silent": e.silent,
+                **judged(e),
+                "levels": [{"keep": o.settings.keep, **heard(o)} for o in (e, *(other[index] for other in others))],
                 "level_db": {
                     "recording": level_db(audio[start : start + len(e.audio)]),
                     "reconstruction": level_db(e.reconstruction),
@@ -236,8 +235,8 @@ def describe(
                 },
             }
         )
-    heard = [s for s in segments if not s["silent"]] or segments
-    chief = max(heard, key=lambda s: s["prediction_probability"])
+    sounding = [s for s in segments if not s["silent"]] or segments
+    chief = max(sounding, key=lambda s: s["prediction_probability"])
     covered = sum(len(e.audio) for e in explanations)
     return {
         "file": os.fsdecode(path),
@@ -249,4 +248,33 @@ def describe(
         "sample_rate": rate,
         "settings": dataclasses.asdict(explanations[0].settings),
         "versions": {"audex-jax": __version__} | {p: importlib.metadata.version(p) for p in ("jax", "flax", "numpy")},
+    }
+
+
+def judged(e: Explanation) -> dict:
+    """What the classifier says about a clip and about its explanation."""
+    return {
+        "prediction": e.predicted,
+        "prediction_probability": e.probabilities[e.predicted],
+        "target": e.label,
+        "target_probability": e.probability,
+        "top": dict(list(e.probabilities.items())[:5]),
+        "completeness_gap": None if np.isnan(e.completeness_gap) else e.completeness_gap,
+        "gap_flagged": e.gap_flagged,
+        "verdict": dataclasses.asdict(e.verdict),
+        "reconstruction_agrees": e.reconstruction_agrees,
+        "silent": e.silent,
+        **heard(e),
+    }
+
+
+def heard(e: Explanation) -> dict:
+    """What the explanation and the rest are heard as; depends on the share of kept elements."""
+    return {
+        "latent_agrees": e.latent_agrees,
+        "audio_agrees": e.audio_agrees,
+        "audio_probability": e.audio_probability,
+        "audio_top": dict(list(e.audio_probabilities.items())[:5]),
+        "latent_changes": e.latent_changes,
+        "audio_changes": e.audio_changes,
     }

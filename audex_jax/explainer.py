@@ -16,7 +16,8 @@ from audex_jax.attribution.integrated_gradients import FLOOR, PathAttribution
 from audex_jax.attribution.verdict import Verdict, verdict
 from audex_jax.audio import SILENCE_PEAK
 from audex_jax.classifier import ClassifierConfig, LatentClassifier
-from audex_jax.pipeline import Settings, Weights, explain_step
+from audex_jax.errors import AudexError
+from audex_jax.pipeline import BatchExplanation, Listened, Settings, Weights, explain_step, listen_step
 
 GAP_TOLERANCE = 0.05  # completeness gap above which an explanation is flagged
 
@@ -41,6 +42,7 @@ class Explanation:
         latent_agrees, audio_agrees: does the explanation still get the same label, as a latent, and as audio that
             is encoded and classified again?
         audio_probability: of the target, read off the explanation's audio.
+        audio_probabilities: of all labels, read off the explanation's audio, most probable first.
         latent_changes, audio_changes: does the rest get another label?
         reconstruction_agrees: does the plain reconstruction get the same label? If not, no explanation can.
         silent: the clip holds no sound above -80 dBFS; its explanation means nothing.
@@ -62,6 +64,7 @@ class Explanation:
     latent_agrees: bool
     audio_agrees: bool
     audio_probability: float
+    audio_probabilities: dict[str, float]
     latent_changes: bool
     audio_changes: bool
     reconstruction_agrees: bool
@@ -72,6 +75,12 @@ class Explanation:
     def gap_flagged(self) -> bool:
         """The attribution does not add up to within 5 %: use more steps before trusting single elements."""
         return not self.completeness_gap <= GAP_TOLERANCE
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the verdict, three players and the picture."""
+        from audex_jax.report.notebook import explanation_html
+
+        return explanation_html(self)
 
 
 class Explainer:
@@ -102,12 +111,12 @@ class Explainer:
         """Class number of a label; -1 for None, the predicted class.
 
         Raises:
-            ValueError: the classifier has no such label.
+            AudexError: the classifier has no such label.
         """
         if label is None:
             return -1
         if label not in self.labels:
-            raise ValueError(f"the classifier has no label {label!r}; it knows {', '.join(self.labels)}")
+            raise AudexError(f"the classifier has no label {label!r}; it knows {', '.join(self.labels)}")
         return self.labels.index(label)
 
     def explain(self, audio: np.ndarray, target: str | None = None, **settings) -> Explanation:
@@ -122,7 +131,7 @@ class Explainer:
             The explanation, with what became of it as audio.
 
         Raises:
-            ValueError: the clip is empty, too long or holds values that are not finite; an unknown label or setting.
+            AudexError: the clip is empty, too long or holds values that are not finite; an unknown label or setting.
         """
         return self.explain_clips([audio], target, Settings(**settings))[0]
 
@@ -135,28 +144,64 @@ class Explainer:
         targets = np.full(len(clips), self.target_index(target), np.int32)
         batch = explain_step(self.weights, audio, lengths, targets, settings, self.bandwidth)
         host: Any = jax.tree.map(np.asarray, batch)
-        return [self._unpack(host, row, clip, settings) for row, clip in enumerate(clips)]
+        return self.explanations(host, clips, settings)
 
-    def pad(self, clips: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Clips as one zero-padded batch `[b, n, c]` and their lengths in samples `[b]`."""
+    def listen_at(
+        self, keep: float, clips: Sequence[np.ndarray], explanations: Sequence[Explanation]
+    ) -> list[Explanation]:
+        """The same attributions at another share of kept elements: other masks, other sounds, judged anew.
+
+        Far cheaper than to explain again, and compiled once for all shares.
+
+        Args:
+            keep: share of the latent elements to keep, 0 to 1.
+            clips: as given to `explain_clips`.
+            explanations: what it returned for them.
+
+        Raises:
+            AudexError: a share outside 0 to 1, or another number of explanations than of clips.
+        """
+        settings = dataclasses.replace(explanations[0].settings, keep=keep)
+        if len(clips) != len(explanations):
+            raise AudexError(f"{len(clips)} clips, but {len(explanations)} explanations; give one for each")
+        audio, lengths = self.pad(clips)
+        config = self.weights.codec.config
+        attribution = np.zeros((len(clips), config.frames(self.clip_samples), config.dim), np.float32)
+        for row, explanation in enumerate(explanations):
+            attribution[row, : len(explanation.attribution)] = explanation.attribution
+        any_keep = dataclasses.replace(settings, keep=0.0)
+        targets = np.array([self.target_index(e.label) for e in explanations], np.int32)
+        batch = listen_step(self.weights, audio, lengths, targets, attribution, keep, any_keep, self.bandwidth)
+        host: Any = jax.tree.map(np.asarray, batch)
+        return [
+            dataclasses.replace(e, settings=settings, **self._listened(host, row, clip, e.predicted, e.label))
+            for row, (clip, e) in enumerate(zip(clips, explanations, strict=True))
+        ]
+
+    def pad(self, clips: Sequence[np.ndarray], samples: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Clips as one batch `[b, n, c]`, zero-padded to `samples` (`clip_samples`), and their lengths `[b]`."""
         channels = self.weights.codec.config.channels
-        audio = np.zeros((len(clips), self.clip_samples, channels), np.float32)
+        audio = np.zeros((len(clips), samples or self.clip_samples, channels), np.float32)
         lengths = np.zeros(len(clips), np.int32)
         for row, clip in enumerate(clips):
             clip = np.asarray(clip, np.float32)
             clip = clip[:, None] if clip.ndim == 1 else clip
             if clip.ndim != 2 or clip.shape[1] not in (1, channels):
-                raise ValueError(f"audio has shape {clip.shape}; expected [samples] or [samples, {channels}]")
+                raise AudexError(f"audio has shape {clip.shape}; expected [samples] or [samples, {channels}]")
             if not 0 < len(clip) <= self.clip_samples:
-                raise ValueError(
+                raise AudexError(
                     f"a clip has {len(clip)} samples; this explainer takes 1 to {self.clip_samples} "
                     f"({self.clip_seconds:g} s at {self.sample_rate} Hz): cut longer recordings with `segments`"
                 )
             if not np.isfinite(clip).all():
-                raise ValueError("a clip holds samples that are not finite numbers; repair it first")
+                raise AudexError("a clip holds samples that are not finite numbers; repair it first")
             audio[row, : len(clip)] = clip
             lengths[row] = len(clip)
         return audio, lengths
+
+    def explanations(self, batch: Any, clips: Sequence[np.ndarray], settings: Settings) -> list[Explanation]:
+        """What `explain_step` returned for `clips`, as NumPy arrays, clip by clip; rows of padding are left out."""
+        return [self._unpack(batch, row, clip, settings) for row, clip in enumerate(clips)]
 
     def segments(self, audio: np.ndarray) -> list[np.ndarray]:
         """Cut a recording into clips of `clip_samples`; the last one is shorter, unless that leaves under 0.1 s."""
@@ -166,40 +211,56 @@ class Explainer:
         return pieces
 
     def _unpack(self, batch: Any, row: int, clip: np.ndarray, settings: Settings) -> Explanation:
-        probabilities = _softmax(batch.logits[row])
-        predicted, target = int(batch.logits[row].argmax()), int(batch.target[row])
-        heard = batch.heard[:, row]
-        frames, samples = int(batch.valid[row].sum()), len(clip)
+        probabilities = self._shares(batch.logits[row])
+        predicted, target = next(iter(probabilities)), self.labels[int(batch.target[row])]
         path = PathAttribution(*(getattr(batch, field)[row] for field in PathAttribution._fields))
         difference, gap = abs(float(path.value - path.baseline_value)), abs(float(path.gap))
-
-        def sound(audio: np.ndarray) -> np.ndarray:
-            own = audio[row, :samples]
-            return own[:, 0] if own.shape[1] == 1 else own
-
-        order = np.argsort(-probabilities)
         return Explanation(
-            label=self.labels[target],
-            probability=float(probabilities[target]),
-            predicted=self.labels[predicted],
-            probabilities={self.labels[i]: float(probabilities[i]) for i in order},
-            attribution=batch.attribution[row, :frames],
-            mask=batch.mask[row, :frames],
-            audio=sound(batch.kept),
-            residual_audio=sound(batch.deleted),
-            reconstruction=sound(batch.reconstruction),
+            label=target,
+            probability=probabilities[target],
+            predicted=predicted,
+            probabilities=probabilities,
+            attribution=batch.attribution[row, : int(batch.valid[row].sum())],
             sample_rate=self.sample_rate,
             completeness_gap=gap / difference if difference > FLOOR else float("nan"),
             verdict=verdict(path, tolerance=GAP_TOLERANCE),
-            latent_agrees=int(batch.kept_logits[row].argmax()) == predicted,
-            audio_agrees=int(heard[1].argmax()) == predicted,
-            audio_probability=float(_softmax(heard[1])[target]),
-            latent_changes=int(batch.deleted_logits[row].argmax()) != predicted,
-            audio_changes=int(heard[2].argmax()) != predicted,
-            reconstruction_agrees=int(heard[0].argmax()) == predicted,
             silent=bool(np.abs(clip).max() < SILENCE_PEAK),
             settings=settings,
+            **self._listened(batch, row, clip, predicted, target),
         )
+
+    def _listened(
+        self, batch: BatchExplanation | Listened, row: int, clip: np.ndarray, predicted: str, target: str
+    ) -> dict[str, Any]:
+        """The fields of an `Explanation` that depend on the share of kept elements."""
+
+        def sound(audio) -> np.ndarray:
+            own = np.asarray(audio)[row, : len(clip)]
+            return own[:, 0] if own.shape[1] == 1 else own
+
+        def says(logits) -> bool:
+            return self.labels[int(logits.argmax())] == predicted
+
+        heard = np.asarray(batch.heard)[:, row]
+        audio_probabilities = self._shares(heard[1])
+        return {
+            "mask": np.asarray(batch.mask)[row, : self.weights.codec.config.frames(len(clip))],
+            "audio": sound(batch.kept),
+            "residual_audio": sound(batch.deleted),
+            "reconstruction": sound(batch.reconstruction),
+            "latent_agrees": says(batch.kept_logits[row]),
+            "audio_agrees": says(heard[1]),
+            "audio_probability": audio_probabilities[target],
+            "audio_probabilities": audio_probabilities,
+            "latent_changes": not says(batch.deleted_logits[row]),
+            "audio_changes": not says(heard[2]),
+            "reconstruction_agrees": says(heard[0]),
+        }
+
+    def _shares(self, logits: np.ndarray) -> dict[str, float]:
+        """Probability of each label, most probable first."""
+        probabilities = _softmax(logits)
+        return {self.labels[i]: float(probabilities[i]) for i in np.argsort(-probabilities, stable=True)}
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from audex_jax.attribution import integrated_gradients
 from audex_jax.classifier import LatentClassifier
 from audex_jax.codec import Encodec
+from audex_jax.errors import AudexError
 from audex_jax.explanation import RANKINGS, edit
 from audex_jax.refinement import margin, refine
 from audex_jax.types import Array, Audio, ClipLatent, ClipValid, Float, Int, Latent, Logits, Valid
@@ -62,14 +63,14 @@ class Settings:
 
     def __post_init__(self):
         if not 0 <= self.keep <= 1:
-            raise ValueError(f"keep is {self.keep}; it is a share of the elements, from 0 to 1")
+            raise AudexError(f"keep is {self.keep}; it is a share of the elements, from 0 to 1")
         for name, allowed in (("ranking", (*RANKINGS, REFINED)), ("filler", FILLERS)):
             if getattr(self, name) not in allowed:
-                raise ValueError(f"no {name} {getattr(self, name)!r}; choose one of {', '.join(allowed)}")
+                raise AudexError(f"no {name} {getattr(self, name)!r}; choose one of {', '.join(allowed)}")
         if self.chunk < 1 or (self.steps != "auto" and (isinstance(self.steps, str) or self.steps < 1)):
-            raise ValueError(f"steps is {self.steps} and chunk {self.chunk}; give at least 1, or steps 'auto'")
+            raise AudexError(f"steps is {self.steps} and chunk {self.chunk}; give at least 1, or steps 'auto'")
         if self.refinement < 0:
-            raise ValueError(f"refinement is {self.refinement}; it needs at least 0 steps")
+            raise AudexError(f"refinement is {self.refinement}; it needs at least 0 steps")
 
 
 class BatchExplanation(NamedTuple):
@@ -207,14 +208,13 @@ def explain_step(
         bandwidth: of the latent that the classifier reads; None for the continuous one.
     """
     codec, classifier, _ = weights
-    samples, hop = audio.shape[1], codec.config.hop
     latent = latent_of(codec, audio, lengths, bandwidth)
-    valid = valid_frames(lengths, latent.shape[1], hop)
+    valid = valid_frames(lengths, latent.shape[1], codec.config.hop)
     logits = jax.vmap(classifier)(latent, valid)
     target = jnp.where(target < 0, logits.argmax(-1), target)
     filler = filler_latent(weights, latent.shape[1], settings)
 
-    def attribute(clip, clip_valid, clip_target):
+    def explain(clip, clip_valid, clip_target):
         return integrated_gradients(
             lambda z: classifier(z, clip_valid)[clip_target],
             clip,
@@ -224,9 +224,42 @@ def explain_step(
             chunk=settings.chunk,
         )
 
-    path = jax.vmap(attribute)(latent, valid, target)
+    path = jax.vmap(explain)(latent, valid, target)
+    listened = listen(weights, audio, lengths, latent, target, path.attribution, settings.keep, settings, bandwidth)
+    return BatchExplanation(logits=logits, target=target, valid=valid, **path._asdict(), **listened._asdict())
+
+
+class Listened(NamedTuple):
+    """What one share of kept elements sounds like and is heard as; fields as in `BatchExplanation`."""
+
+    mask: Array
+    kept_logits: Logits
+    deleted_logits: Logits
+    reconstruction: Audio
+    kept: Audio
+    deleted: Audio
+    heard: Float[Array, "three b k"]
+
+
+def listen(
+    weights: Weights,
+    audio: Audio,
+    lengths: Int[Array, " b"],
+    latent: Latent,
+    target: Int[Array, " b"],
+    attribution: Float[Array, "b t d"],
+    keep: float | Array,
+    settings: Settings,
+    bandwidth: float | None,
+) -> Listened:
+    """Keep the share `keep` of attributed latents, decode that and the rest, and classify what is heard."""
+    codec, classifier, _ = weights
+    samples, hop = audio.shape[1], codec.config.hop
+    valid = valid_frames(lengths, latent.shape[1], hop)
+    filler = filler_latent(weights, latent.shape[1], settings)
+
     ranking = RANKINGS[REFINED_FROM if settings.ranking == REFINED else settings.ranking]
-    score = jax.vmap(ranking, (0, 0, None))(path.attribution, latent, filler)
+    score = jax.vmap(ranking, (0, 0, None))(attribution, latent, filler)
     if settings.ranking == REFINED:
 
         def refine_one(clip):
@@ -234,30 +267,44 @@ def explain_step(
             return refined_score(weights, one, start, own, length, wanted, filler, samples, settings.refinement)
 
         score = jax.lax.map(refine_one, (latent, score, valid, lengths, target))
-    edited = jax.vmap(edit, (0, 0, 0, None, None))(latent, score, valid, settings.keep, filler)
+    edited = jax.vmap(edit, (0, 0, 0, None, None))(latent, score, valid, keep, filler)
     latents = jnp.concatenate([latent, edited.kept, edited.deleted])
     sounds = sounds_of(codec, latents, jnp.tile(lengths, 3), samples).reshape(3, *audio.shape)
     sounds *= output_gain(codec, sounds[0], audio, lengths)
     heard = logits_of_audio(weights, sounds.reshape(-1, *audio.shape[1:]), jnp.tile(lengths, 3), bandwidth)
     judge = jax.vmap(classifier)
-    return BatchExplanation(
-        logits=logits,
-        target=target,
-        attribution=path.attribution,
+    return Listened(
         mask=edited.mask,
-        value=path.value,
-        baseline_value=path.baseline_value,
-        gap=path.gap,
-        points=path.points,
-        overlap=path.overlap,
         kept_logits=judge(edited.kept, valid),
         deleted_logits=judge(edited.deleted, valid),
         reconstruction=sounds[0],
         kept=sounds[1],
         deleted=sounds[2],
-        heard=heard.reshape(3, *logits.shape),
-        valid=valid,
+        heard=heard.reshape(3, len(audio), -1),
     )
+
+
+@functools.partial(jax.jit, static_argnames=("settings", "bandwidth"))
+def listen_step(
+    weights: Weights,
+    audio: Audio,
+    lengths: Int[Array, " b"],
+    target: Int[Array, " b"],
+    attribution: Float[Array, "b t d"],
+    keep: float | Array,
+    settings: Settings,
+    bandwidth: float | None,
+) -> Listened:
+    """Listen to clips that were explained already at another share of kept elements; compiled once for all shares.
+
+    Args:
+        weights, audio, lengths, settings, bandwidth: as in `explain_step`; `settings.keep` is not used.
+        target: class that was explained, `[b]`.
+        attribution: what `explain_step` found, zero beyond the clips' own frames, `[b, t, d]`.
+        keep: share of the elements to keep.
+    """
+    latent = latent_of(weights.codec, audio, lengths, bandwidth)
+    return listen(weights, audio, lengths, latent, target, attribution, keep, settings, bandwidth)
 
 
 def filler_latent(weights: Weights, frames: int, settings: Settings) -> Float[Array, "t d"]:

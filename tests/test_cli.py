@@ -59,6 +59,22 @@ def test_one_recording_gives_all_outputs(tmp_path, model, cache, capsys):
     assert (tmp_path / "out" / "a word.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_report_offers_every_level(tmp_path, model, cache, capsys):
+    path = recording(tmp_path / "long.wav", 1.5)
+    assert explain(model, tmp_path / "out", path, options=("--report", "--levels", "10,50")) == 0
+    assert "report.html: 1 recordings" in capsys.readouterr().out
+    record = json.loads((tmp_path / "out" / "long.json").read_text())
+    assert [[level["keep"] for level in s["levels"]] for s in record["segments"]] == [[0.2, 0.1, 0.5]] * 2
+    assert set(record["segments"][0]["audio_top"]) == {"down", "left", "up"}
+    own = {key: record[key] for key in ("audio_agrees", "audio_probability", "latent_changes", "audio_top")}
+    assert own.items() <= record["levels"][0].items()
+    for kind in ("explanation-10", "explanation-50", "residual-10", "residual-50"):
+        assert len(soundfile.read(tmp_path / "out" / f"long.{kind}.wav")[0]) == 1500
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert page.count('id="clip-') == 1
+    assert names(tmp_path / "out").count("report.html") == 1
+
+
 def test_a_long_recording_is_told_in_segments(tmp_path, model, cache):
     path = recording(tmp_path / "long.flac", 2.5)
     assert explain(model, tmp_path / "out", path) == 0
@@ -96,6 +112,8 @@ def test_bad_recordings_do_not_stop_the_good_ones(tmp_path, model, cache, capsys
         (["in.wav", "--target", "sideways"], 2, "no label 'sideways'; it knows down, left, up"),
         (["in.wav", "--keep", "2"], 2, "keep is 2.0"),
         (["in.wav", "--steps", "0"], 2, "steps is 0"),
+        (["in.wav", "--report", "--levels", "5,110"], 2, "--levels 5,110: give percentages"),
+        (["in.wav", "--levels", "few"], 2, "--levels few: give percentages"),
         (["missing.wav"], 1, "missing.wav: no such file or folder"),
         (["void"], 1, "void: no audio in this folder"),
         (["in.wav", "--model", "nothing"], 1, "nothing: not a bundle"),
@@ -137,7 +155,14 @@ def test_every_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([command, "--help"])
     assert stop.value.code == 0
-    assert "--out" in capsys.readouterr().out or command in ("convert", "export", "encode", "decode", "check")
+    assert "--out" in capsys.readouterr().out or command in (
+        "convert",
+        "check",
+        "export",
+        "models",
+        "doctor",
+        "completion",
+    )
 
 
 def test_no_command_and_unknown_options_are_wrong_usage(capsys):

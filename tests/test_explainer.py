@@ -60,6 +60,23 @@ def test_the_judgement_is_that_of_the_audio_that_is_handed_out(explainer, clips,
         assert float(jax.nn.softmax(logits)[index]) == pytest.approx(e.audio_probability, abs=1e-4)
 
 
+def test_listening_at_another_share_is_explaining_with_it(explainer, clips, explanations):
+    less = explainer.listen_at(0.05, clips, explanations)
+    for e, clip, original in zip(less, clips, explanations, strict=True):
+        wanted = explainer.explain_clips([clip], None, Settings(steps=8, chunk=4, keep=0.05))[0]
+        assert e.settings == wanted.settings
+        assert e.attribution is original.attribution
+        np.testing.assert_array_equal(e.mask, wanted.mask)
+        np.testing.assert_allclose(e.audio, wanted.audio, atol=2e-5)
+        np.testing.assert_allclose(e.residual_audio, wanted.residual_audio, atol=2e-5)
+        assert e.audio_probability == pytest.approx(wanted.audio_probability, abs=1e-4)
+        assert (e.audio_agrees, e.audio_changes) == (wanted.audio_agrees, wanted.audio_changes)
+    with pytest.raises(ValueError, match="keep is 2"):
+        explainer.listen_at(2, clips, explanations)
+    with pytest.raises(ValueError, match="3 clips, but 1 explanations"):
+        explainer.listen_at(0.1, clips, explanations[:1])
+
+
 def test_another_target_is_explained_when_asked_for(explainer, clips):
     by_label = {t: explainer.explain_clips(clips[:1], t, SETTINGS)[0] for t in LABELS}
     for label, e in by_label.items():

@@ -15,25 +15,35 @@ ROOT = PACKAGE.parent
 # module prefix -> prefixes inside the package that it may import. The longest prefix that matches counts.
 ALLOWED = {
     "audex_jax.types": (),
-    "audex_jax.codec.config": (),
+    "audex_jax.errors": (),
+    "audex_jax.codec.config": ("audex_jax.errors",),
     "audex_jax.codec.conv": ("audex_jax.types",),
     "audex_jax.codec.seanet": ("audex_jax.types", "audex_jax.codec.config", "audex_jax.codec.conv"),
     "audex_jax.codec.quantizer": ("audex_jax.types", "audex_jax.codec.config"),
-    "audex_jax.codec": ("audex_jax.types", "audex_jax.codec", "audex_jax.audio"),
-    "audex_jax.classifier": ("audex_jax.types",),
+    "audex_jax.codec": ("audex_jax.types", "audex_jax.errors", "audex_jax.codec", "audex_jax.audio"),
+    "audex_jax.classifier": ("audex_jax.types", "audex_jax.errors"),
     "audex_jax.attribution": ("audex_jax.types", "audex_jax.attribution"),
     "audex_jax.explanation": ("audex_jax.types", "audex_jax.attribution"),
     "audex_jax.refinement": ("audex_jax.types", "audex_jax.explanation"),
-    "audex_jax.audio": (),
+    "audex_jax.audio": ("audex_jax.errors",),
     "audex_jax.progress": (),
-    "audex_jax.data": ("audex_jax.audio", "audex_jax.data", "audex_jax.progress"),
-    "audex_jax.checkpoint": ("audex_jax.codec", "audex_jax.classifier"),
+    "audex_jax.data": ("audex_jax.errors", "audex_jax.audio", "audex_jax.data", "audex_jax.progress"),
+    "audex_jax.checkpoint": ("audex_jax.errors", "audex_jax.codec", "audex_jax.classifier"),
+    "audex_jax.parallel": (),
+    "audex_jax.batch.manifest": ("audex_jax.data", "audex_jax.errors"),
+    "audex_jax.batch.read": ("audex_jax.audio",),
+    "audex_jax.batch.schema": (),
+    "audex_jax.batch.store": ("audex_jax.batch.manifest", "audex_jax.batch.schema", "audex_jax.errors"),
+    "audex_jax.batch.merge": ("audex_jax.batch.store",),
     "audex_jax.pipeline": (
-        "audex_jax.types", "audex_jax.codec", "audex_jax.classifier", "audex_jax.attribution", "audex_jax.explanation",
-        "audex_jax.refinement",
+        "audex_jax.types", "audex_jax.errors", "audex_jax.codec", "audex_jax.classifier", "audex_jax.attribution",
+        "audex_jax.explanation", "audex_jax.refinement",
     ),
 }  # fmt: skip
-NO_JAX = ("audex_jax.audio", "audex_jax.data", "audex_jax.progress")
+NO_JAX = (
+    "audex_jax.audio", "audex_jax.data", "audex_jax.progress", "audex_jax.batch.manifest", "audex_jax.batch.read",
+    "audex_jax.batch.schema", "audex_jax.batch.store", "audex_jax.batch.merge",
+)  # fmt: skip
 FOREIGN = {"torch", "transformers", "captum", "tensorflow", "weights_conversion"}
 
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+from audex_jax.errors import AudexError
 
-class ConversionError(ValueError):
+
+class ConversionError(AudexError):
     """A source that cannot be converted; the message lists every fault that was found."""
 
     @classmethod

@@ -10,23 +10,22 @@ more than twice as many; for a classifier of the plain latent equal cells are as
 """
 
 import math
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 
 GRADING = 3.0  # the last cell of a graded path is e^3 times as long as the first; 5 is as good, 0 is equal cells
-Place = TypeVar("Place")
 
 
-def graded(u: Place) -> tuple[Place, Place]:
+def graded(u: Any) -> tuple[Any, Any]:
     """Place `(e^(g u) - 1) / (e^g - 1)` on the path for u in [0, 1], and its derivative; NumPy or JAX arrays."""
-    power = math.e ** (GRADING * u)  # pyright: ignore[reportOperatorIssue]
+    power = math.e ** (GRADING * u)
     return (power - 1) / (math.e**GRADING - 1), GRADING * power / (math.e**GRADING - 1)
 
 
-def graded_trapezoid_sum(cells: Place) -> Place:
+def graded_trapezoid_sum(cells: Any) -> Any:
     """What the trapezoid rule with that many equal cells makes of the integral of `graded`'s derivative, which is 1."""
-    twice = math.e ** (-GRADING / cells)  # pyright: ignore[reportOperatorIssue]
+    twice = math.e ** (-GRADING / cells)
     return GRADING / (2 * cells) * (1 + twice) / (1 - twice)  # x coth x, x = g / (2 cells)
 
 

@@ -6,10 +6,12 @@ Exit codes: 0 done, 1 something failed, 2 wrong usage.
 import argparse
 import importlib
 import sys
+import traceback
 from collections.abc import Sequence
 from types import ModuleType
 
 from audex_jax import __version__
+from audex_jax.errors import AudexError
 
 # command -> one line of help. The module of that name holds `configure(parser)` and `run(arguments) -> exit code`;
 # a dash in a command is an underscore in its module.
@@ -17,6 +19,9 @@ COMMANDS = {
     "explain": "explain recordings: which parts of the sound made the classifier decide",
     "evaluate": "measure how faithful explanations are, over a labelled folder",
     "check": "find out whether explanations of a model on your recordings can be trusted",
+    "report": "one HTML page to hear and see explanations: no network, for one recording or thousands",
+    "batch": "explain millions of recordings: every device, any number of processes, resumable",
+    "merge": "join the results of `audex batch` into one Parquet file",
     "train": "train a classifier on the latents of a codec",
     "train-codec": "train a codec of your own",
     "convert": "bring published EnCodec weights in: any file format, one bundle",
@@ -24,7 +29,18 @@ COMMANDS = {
     "encode": "write the codes of a recording to an .npz file",
     "decode": "turn codes in an .npz file into a recording again",
     "export": "write a codec for PyTorch users (Hugging Face layout)",
+    "models": "list the bundled and your own models, or show the card of one",
+    "doctor": "check this installation: versions, devices, folders, what is missing and how to get it",
+    "completion": "print a script that completes commands in your shell",
 }
+
+EXAMPLES = """
+examples:
+  audex explain demo --out explained
+  audex train recordings --codec mini-speech-commands --out my-explainer
+  audex explain yes.wav --model my-explainer --out explained
+  audex COMMAND --help
+"""
 
 
 class UsageError(Exception):
@@ -34,9 +50,13 @@ class UsageError(Exception):
 def parser_for(argv: Sequence[str]) -> tuple[argparse.ArgumentParser, ModuleType | None]:
     """The parser of all commands, and the module of the one that `argv` names; only that one is imported."""
     parser = argparse.ArgumentParser(
-        prog="audex", description="Hear why an audio classifier decided as it did.", epilog="audex COMMAND --help"
+        prog="audex",
+        description="Hear why an audio classifier decided as it did.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"audex-jax {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show the whole traceback of an error")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     asked = next((word for word in argv if not word.startswith("-")), None)
     module = None
@@ -48,25 +68,32 @@ def parser_for(argv: Sequence[str]) -> tuple[argparse.ArgumentParser, ModuleType
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         if name == asked:
-            module = importlib.import_module(f"audex_jax.cli.{name.replace('-', '_')}")
+            module = command_module(name)
             module.configure(command)
+            command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     return parser, module
 
 
+def command_module(name: str) -> ModuleType:
+    """The module of a command."""
+    return importlib.import_module(f"audex_jax.cli.{name.replace('-', '_')}")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the process's exit code."""
+    """Run one command; returns the process's exit code.
+
+    What a user can mend (`AudexError`, and files that cannot be read or written) is one line on stderr; any other
+    error is ours and keeps its traceback.
+    """
     argv = list(sys.argv[1:] if argv is None else argv)
     parser, module = parser_for(argv)
     arguments = parser.parse_args(argv)  # exits with 2 on wrong usage
     assert module is not None
     try:
         return module.run(arguments)
-    except UsageError as error:
-        print(f"audex {arguments.command}: {error}", file=sys.stderr)
-        return 2
-    except (ValueError, OSError) as error:  # what a user can mend; programming errors keep their traceback
-        print(f"audex {arguments.command}: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"audex {arguments.command}: interrupted", file=sys.stderr)
-        return 1
+    except (UsageError, AudexError, OSError, KeyboardInterrupt) as error:
+        if arguments.debug:
+            traceback.print_exc()
+        said = "interrupted" if isinstance(error, KeyboardInterrupt) else error
+        print(f"audex {arguments.command}: {said}", file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1

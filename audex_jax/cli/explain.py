@@ -1,6 +1,7 @@
 """`audex explain`: which parts of the sound made the classifier decide."""
 
 import argparse
+import math
 import pathlib
 import sys
 
@@ -15,12 +16,18 @@ for every input, in DIR:
   NAME.attribution.npz     attribution and kept mask of every latent element
   NAME.json                prediction, target, completeness gap, does the explanation still say the same?
   NAME.png                 the picture
+and with --report:
+  report.html              one page to hear and see them all, without network
+  NAME.explanation-5.wav, NAME.residual-5.wav, ...   the same with 5 % kept, for each of --levels
 
 examples:
-  audex explain demo --out explained
+  audex explain demo --out explained --report
   audex explain recordings/ --out explained --keep 0.1
   audex explain yes.wav --target no --out why-not-no
 """
+
+
+LEVELS = (0.05, 0.1, 0.2, 0.4)  # of the report's slider
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -63,6 +70,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=f"points on the path, or as many as the ranking needs (default: {default.steps})",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the noise filler (default: 0)")
+    parser.add_argument("--report", action="store_true", help="also write DIR/report.html, to hear and see it all")
+    parser.add_argument("--assets", action="store_true", help="put the report's sounds in a folder beside it")
+    parser.add_argument(
+        "--levels",
+        metavar="A,B,...",
+        help="percentages to keep that the report's slider offers (default: 5,10,20,40)",
+    )
     parser.add_argument("--json", action="store_true", help="print the results as JSON lines instead of text")
     parser.add_argument("--quiet", action="store_true", help="no progress")
 
@@ -74,7 +88,9 @@ def steps(text: str) -> int | str:
 
 def run(arguments: argparse.Namespace) -> int:
     from audex_jax.cli import UsageError
+    from audex_jax.cli.report import make_page
     from audex_jax.compilation import use_compilation_cache
+    from audex_jax.errors import AudexError
     from audex_jax.explain_files import explain_files, list_inputs
     from audex_jax.explainer import load_explainer
     from audex_jax.pipeline import Settings
@@ -89,18 +105,19 @@ def run(arguments: argparse.Namespace) -> int:
             steps=arguments.steps,
             seed=arguments.seed,
         )
-    except ValueError as error:
+    except AudexError as error:
         raise UsageError(error) from None
+    levels = levels_from(arguments.levels, arguments.report)
     explainer = load_explainer(arguments.model)
     try:
         explainer.target_index(arguments.target)
-    except ValueError as error:
+    except AudexError as error:
         raise UsageError(f"--target: {error}") from None
     out = pathlib.Path(arguments.out)
     out.mkdir(parents=True, exist_ok=True)
     failed = 0
     inputs = list_inputs(arguments.input)
-    results = explain_files(explainer, inputs, out, arguments.target, settings, arguments.model)
+    results = explain_files(explainer, inputs, out, arguments.target, settings, arguments.model, levels)
     for result in track(results, "explaining", len(inputs), arguments.quiet or len(inputs) == 1):
         failed += result.error is not None
         if result.error is not None:
@@ -111,4 +128,27 @@ def run(arguments: argparse.Namespace) -> int:
             print(result.sentence)
     if failed:
         print(f"audex explain: {failed} of {len(inputs)} inputs could not be explained", file=sys.stderr)
+    if arguments.report and failed < len(inputs):
+        said, unusable = make_page(out, out / "report.html", arguments.assets, quiet=arguments.quiet)
+        failed += unusable
+        print(said, file=sys.stderr if arguments.json else sys.stdout)
     return 1 if failed else 0
+
+
+def levels_from(text: str | None, report: bool) -> tuple[float, ...]:
+    """Shares of kept elements out of a list of percentages.
+
+    Raises:
+        UsageError: not numbers from 0 to 100.
+    """
+    from audex_jax.cli import UsageError
+
+    if text is None:
+        return LEVELS if report else ()
+    try:
+        levels = tuple(float(percent) / 100 for percent in text.split(","))
+    except ValueError:
+        levels = (math.nan,)
+    if not all(0 < level <= 1 for level in levels):
+        raise UsageError(f"--levels {text}: give percentages above 0 and up to 100, as in 5,10,20,40")
+    return levels

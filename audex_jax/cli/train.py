@@ -125,7 +125,9 @@ def run(arguments: argparse.Namespace) -> int:
         "made_by": "audex train",
         "codec": checkpoint.read_description(bundle_path(arguments.codec)).get("origin"),
         "recipe": dataclasses.asdict(recipe),
-        "started_from": checkpoint.read_description(bundle_path(arguments.start))["origin"] if start else None,
+        "started_from": checkpoint.read_description(bundle_path(arguments.start))["origin"]
+        if arguments.start
+        else None,
         "clips": {name: len(folder.split(name)) for name in ("train", "val", "test")},
         "split_by": folder.split_by,
         "test": {

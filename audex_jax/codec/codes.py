@@ -11,10 +11,11 @@ import numpy as np
 from audex_jax.audio import replacing
 from audex_jax.codec.model import Encodec
 from audex_jax.codec.segments import Segment, decode_segments, encode_segments
+from audex_jax.errors import AudexError
 from audex_jax.types import Array, Float
 
 
-class CodesError(ValueError):
+class CodesError(AudexError):
     """Codes that cannot be read, or not with this codec."""
 
 
@@ -40,7 +41,7 @@ def encode(codec: Encodec, audio: Float[Array, "n c"], bandwidth: float) -> Code
     """Codes of one recording of any length at `bandwidth` kilobits per second.
 
     Raises:
-        ValueError: the model has no such bandwidth, the audio is empty or has another number of channels.
+        AudexError: the model has no such bandwidth, the audio is empty or has another number of channels.
 
     >>> import jax.numpy as jnp
     >>> from flax import nnx

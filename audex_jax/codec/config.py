@@ -8,6 +8,8 @@ import dataclasses
 import math
 from typing import Any, Literal
 
+from audex_jax.errors import AudexError
+
 
 @dataclasses.dataclass(frozen=True)
 class EncodecConfig:
@@ -75,11 +77,11 @@ class EncodecConfig:
         """Codebooks that fit into `bandwidth` kilobits per second (at least one).
 
         Raises:
-            ValueError: the bandwidth is not one of `bandwidths`.
+            AudexError: the bandwidth is not one of `bandwidths`.
         """
         if bandwidth not in self.bandwidths:
             offered = ", ".join(f"{b:g}" for b in self.bandwidths)
-            raise ValueError(f"{self.name} has no bandwidth {bandwidth:g} kbps; it offers {offered}")
+            raise AudexError(f"{self.name} has no bandwidth {bandwidth:g} kbps; it offers {offered}")
         return min(self.codebooks, max(1, math.floor(bandwidth / self.bandwidth_per_codebook + 1e-9)))
 
     def frames(self, samples: int) -> int:
@@ -102,12 +104,12 @@ class EncodecConfig:
         """Rebuild a config that was stored as JSON.
 
         Raises:
-            ValueError: a field is unknown; nothing that this version does not understand is ignored.
+            AudexError: a field is unknown; nothing that this version does not understand is ignored.
         """
         known = {f.name for f in dataclasses.fields(cls)}
         unknown = sorted(set(fields) - known)
         if unknown:
-            raise ValueError(f"codec config has fields that this version does not understand: {', '.join(unknown)}")
+            raise AudexError(f"codec config has fields that this version does not understand: {', '.join(unknown)}")
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
         return cls(**values)
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from audex_jax.codec.config import EncodecConfig
 from audex_jax.codec.model import Encodec
+from audex_jax.errors import AudexError
 from audex_jax.types import Array, Audio, Float, Latent
 
 
@@ -54,13 +55,13 @@ def encode_segments(codec: Encodec, audio: Audio) -> list[Segment]:
         One `Segment` a segment, before the quantiser.
 
     Raises:
-        ValueError: the audio is empty or has another number of channels than the model.
+        AudexError: the audio is empty or has another number of channels than the model.
     """
     _, samples, channels = audio.shape
     if samples == 0:
-        raise ValueError("the audio holds no samples; at least one is needed")
+        raise AudexError("the audio holds no samples; at least one is needed")
     if channels != codec.config.channels:
-        raise ValueError(f"the audio has {channels} channels, {codec.config.name} takes {codec.config.channels}")
+        raise AudexError(f"the audio has {channels} channels, {codec.config.name} takes {codec.config.channels}")
     return [_encode(codec, audio[:, start:end]) for start, end in segment_bounds(codec.config, samples)]
 
 
@@ -68,7 +69,7 @@ def quantize_segments(codec: Encodec, segments: Sequence[Segment], bandwidth: fl
     """The segments as the decoder would receive them at `bandwidth` kilobits per second.
 
     Raises:
-        ValueError: the model has no such bandwidth.
+        AudexError: the model has no such bandwidth.
     """
     return [segment._replace(latent=codec.quantize(segment.latent, bandwidth)) for segment in segments]
 
@@ -92,7 +93,7 @@ def reconstruct(codec: Encodec, audio: Audio, bandwidth: float | None = None) ->
         bandwidth: kilobits per second; None leaves the latent continuous.
 
     Raises:
-        ValueError: empty audio, a wrong number of channels, or a bandwidth that the model does not have.
+        AudexError: empty audio, a wrong number of channels, or a bandwidth that the model does not have.
 
     >>> import jax.numpy as jnp
     >>> from flax import nnx

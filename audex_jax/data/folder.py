@@ -12,11 +12,13 @@ import os
 import pathlib
 import re
 
+from audex_jax.errors import AudexError
+
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".opus", ".au")
 SPLITS = ("train", "val", "test")
 
 
-class DataError(ValueError):
+class DataError(AudexError):
     """A data folder that cannot be used; the message says what is wrong and what to do."""
 
 

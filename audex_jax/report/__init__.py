@@ -1,1 +1,1 @@
-"""Explanations for people: figures."""
+"""Explanations for people: figures, verdicts in words, and the HTML report."""

@@ -12,13 +12,16 @@ from audex_jax.explainer import Explanation
 INK, FAINT, FOR, AGAINST = "#1b1f24", "#9aa4af", "#c1272d", "#1f5fa8"
 
 
-def explanation_figure(audio: np.ndarray, explanations: list[Explanation], title: str) -> Figure:
+def explanation_figure(
+    audio: np.ndarray, explanations: list[Explanation], title: str, what: str = "recording"
+) -> Figure:
     """Figure of a recording and the explanations of its segments, side by side on one time axis.
 
     Args:
         audio: the recording, `[n]` or `[n, c]`.
         explanations: of its consecutive segments (one for a short recording).
         title: shown above, as it is.
+        what: what `audio` is, for the legend.
     """
     rate = explanations[0].sample_rate
     mono = audio if audio.ndim == 1 else audio.mean(1)
@@ -35,7 +38,7 @@ def explanation_figure(audio: np.ndarray, explanations: list[Explanation], title
     axes = figure.subplots(5, 1, sharex=True, height_ratios=(1, 1.2, 1.5, 0.8, 1))
 
     time = np.arange(len(mono)) / rate
-    axes[0].plot(time, mono, color=FAINT, linewidth=0.5, label="recording")
+    axes[0].plot(time, mono, color=FAINT, linewidth=0.5, label=what)
     axes[0].plot(time, kept, color=FOR, linewidth=0.5, label="explanation")
     axes[0].set_ylabel("amplitude")
     axes[0].legend(loc="upper right", fontsize=7, frameon=False, ncols=2)

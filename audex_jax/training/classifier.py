@@ -182,9 +182,10 @@ def standardise(classifier: LatentClassifier, latents: np.ndarray, valid: np.nda
         latents: `[clips, t, d]`.
         valid: frames to measure on, `[clips, t]`.
     """
-    own = np.asarray(classifier.compand(latents[valid]))
+    own = np.asarray(classifier.compand(jnp.asarray(latents[valid])))
     mean, deviation = own.mean(0), own.std(0) + 1e-3 * own.std()
     first = classifier.project_in
+    assert first.bias is not None
     first.kernel[...] = first.kernel[...] / deviation[:, None]
     first.bias[...] = -(mean @ first.kernel[...])
 

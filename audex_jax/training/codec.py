@@ -296,7 +296,8 @@ def train_codec(
         return initial_state(codec, fit_readout(codec, clips, recipe), recipe)
 
     def shape() -> dict:
-        readout = {"kernel": jnp.zeros((config.dim, losses.MEL_BANDS)), "bias": jnp.zeros(losses.MEL_BANDS)}
+        bands = losses.mel_bands(2 * config.hop)
+        readout = {"kernel": jnp.zeros((config.dim, bands)), "bias": jnp.zeros(bands)}
         return initial_state(Encodec(config, rngs=nnx.Rngs(0)), readout, recipe)
 
     with TrainingCheckpoints(directory) as checkpoints:

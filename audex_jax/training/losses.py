@@ -71,8 +71,12 @@ def mel_magnitudes(audio: Float[Array, "b n"], window: int, sample_rate: int) ->
     """Mel-band magnitudes of a spectrogram."""
     spectrum = spectrogram(audio, window)
     power = jnp.square(spectrum.real) + jnp.square(spectrum.imag)
-    bins = window // 2 + 1
-    return jnp.sqrt(power + 1e-10) @ _mel_filters(bins, min(MEL_BANDS, bins // 2), sample_rate)
+    return jnp.sqrt(power + 1e-10) @ _mel_filters(window // 2 + 1, mel_bands(window), sample_rate)
+
+
+def mel_bands(window: int) -> int:
+    """Bands of a window's mel spectrum: fewer where it has few bins."""
+    return min(MEL_BANDS, (window // 2 + 1) // 2)
 
 
 def spectrogram(audio: Float[Array, "b n"], window: int) -> Complex[Array, "b f k"]:

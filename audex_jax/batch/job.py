@@ -1,0 +1,246 @@
+"""The job: every shard of this process that is not done yet is read, explained and stored.
+
+Nothing is claimed and nothing is remembered but the parts themselves, so that a job which was killed at any instant is
+finished by giving the same command again, by the same or another number of processes.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import os
+import time
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import jax
+import numpy as np
+import pyarrow as pa
+
+from audex_jax import checkpoint
+from audex_jax.batch.manifest import Manifest, text
+from audex_jax.batch.read import read_recordings
+from audex_jax.batch.rows import row_of, table_of
+from audex_jax.batch.schema import REJECTS, result_schema
+from audex_jax.batch.store import Store
+from audex_jax.batch.stream import Clip, Mark, Meter, explain_stream
+from audex_jax.errors import AudexError
+from audex_jax.explainer import Explainer, Explanation
+from audex_jax.pipeline import Settings
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """How to explain the clips of a manifest.
+
+    Attributes:
+        settings, target: as in `Explainer.explain`.
+        shard_clips: clips a shard; what a kill can cost, and what one part holds.
+        elements, attribution, audio: which optional columns to write; see `result_schema`.
+        batch: clips a device takes at once.
+        parallel: see `map_over_devices`.
+        workers: threads that read and decode, and as many that write FLAC.
+        retry_rejects: do shards with rejects again.
+    """
+
+    settings: Settings = dataclasses.field(default_factory=Settings)
+    target: str | None = None
+    shard_clips: int = 256
+    elements: int = 32
+    attribution: bool = False
+    audio: bool = True
+    batch: int = 8
+    parallel: str = "auto"
+    workers: int = 0
+    retry_rejects: bool = False
+
+    def __post_init__(self):
+        for name, least in (("shard_clips", 1), ("batch", 1), ("elements", 0), ("workers", 0)):
+            if getattr(self, name) < least:
+                raise AudexError(f"{name} is {getattr(self, name)}; it needs to be at least {least}")
+
+
+def run_of(explainer: Explainer, manifest: Manifest, job: Job) -> dict:
+    """What decides the results: equal runs may finish each other's work. Devices, batches and threads do not."""
+    return {
+        "settings": dataclasses.asdict(job.settings),
+        "target": job.target,
+        "shard_clips": job.shard_clips,
+        "columns": {"elements": job.elements, "attribution": job.attribution, "audio": job.audio},
+        "labels": list(explainer.labels),
+        "sample_rate": explainer.sample_rate,
+        "clip_seconds": explainer.clip_seconds,
+        "bandwidth": explainer.bandwidth,
+        "weights": weights_digest(explainer),
+        "manifest": {"clips": len(manifest), "sha256": manifest.fingerprint},
+    }
+
+
+def weights_digest(explainer: Explainer) -> str:
+    """SHA-256 of the configs and every number of an explainer."""
+    codec, classifier, mean_latent = explainer.weights
+    digest = hashlib.sha256()
+    for module in (codec, classifier):
+        digest.update(repr(module.config).encode())
+        for path, array in sorted(checkpoint.arrays_of(module).items()):
+            digest.update(path.encode() + np.ascontiguousarray(array).tobytes())
+    digest.update(np.asarray(mean_latent).tobytes())
+    return digest.hexdigest()
+
+
+@dataclasses.dataclass
+class Progress:
+    """How far this process is with its share.
+
+    Attributes:
+        clips, shards: in its share.
+        clips_done, shards_done: of these, with those of earlier runs.
+        rejects: clips that could not be explained, with those of earlier runs.
+        explained: clips that this run explained or rejected, in `seconds`.
+        wait_share: share of the time in which its devices had nothing to do; None before two steps.
+    """
+
+    clips: int = 0
+    shards: int = 0
+    clips_done: int = 0
+    shards_done: int = 0
+    rejects: int = 0
+    explained: int = 0
+    seconds: float = 0.0
+    wait_share: float | None = None
+
+    @property
+    def rate(self) -> float:
+        """Clips a second."""
+        return self.explained / self.seconds if self.seconds else 0.0
+
+    def record(self) -> dict:
+        """For a line of JSON."""
+        left = (self.clips - self.clips_done) / self.rate if self.rate else None
+        return dataclasses.asdict(self) | {"clips_per_second": self.rate, "eta_seconds": left}
+
+
+class Key(NamedTuple):
+    """Which segment of which clip; `last` in its recording or not."""
+
+    position: int
+    segment: int
+    last: bool
+
+
+class ShardRead(NamedTuple):
+    """Every clip of a shard was read; those that could not be are in `rejects`."""
+
+    shard: int
+    rejects: list[dict]
+
+
+def run_job(
+    explainer: Explainer,
+    manifest: Manifest,
+    store: Store,
+    job: Job,
+    index: int = 0,
+    count: int = 1,
+    report: Callable[[Progress], None] = lambda progress: None,
+    check: Callable[[], None] = lambda: None,
+) -> Progress:
+    """Explain the share `index` of `count` of a manifest's shards, those that are not done.
+
+    Args:
+        explainer, manifest, store, job: what to explain, where to and how.
+        index, count: this process and the number of processes; shards index, index + count, ... are its share.
+        report: told how far it is, after every batch.
+        check: called several times a second; what it raises ends the job, and leaves only whole parts behind.
+
+    Raises:
+        StoreError: the folder of results cannot be written.
+        AudexError: the devices' memory does not hold a batch.
+    """
+    workers = job.workers or os.cpu_count() or 1
+    schema = result_schema(explainer.sample_rate, job.elements, job.attribution, job.audio)
+    build = functools.partial(row_of, elements=job.elements, attribution=job.attribution, audio=job.audio)
+    share = range(index, store.shards, count)
+    progress = Progress(clips=sum(len(manifest.shard(n, job.shard_clips)) for n in share), shards=len(share))
+    meter, started, rows = Meter(), time.monotonic(), []
+
+    def row(found: tuple[Key, Explanation]) -> tuple[Key, dict]:
+        key, explanation = found
+        start = key.segment * explainer.clip_samples
+        return key, build(identity(manifest, key.position), key.segment, start, explanation)
+
+    with store.held(index, count), ThreadPoolExecutor(workers) as pool:
+        store.sweep()
+        todo = []
+        for shard, counts in zip(share, pool.map(store.counts, share), strict=True):
+            if counts is None or (job.retry_rejects and counts["rejects"]):
+                todo.append(shard)
+            else:
+                progress.clips_done += counts["clips"]
+                progress.rejects += counts["rejects"]
+                progress.shards_done += 1
+        report(progress)
+        stream = explain_stream(
+            explainer,
+            read_shards(explainer, manifest, job, todo, workers),
+            job.settings,
+            job.target,
+            batch=job.batch,
+            parallel=job.parallel,
+            meter=meter,
+            check=check,
+        )
+        try:
+            with contextlib.closing(stream):
+                for found in stream:
+                    if isinstance(found, Mark):
+                        shard, rejects = found.value
+                        ordered = [row for _, row in sorted(rows, key=lambda keyed: keyed[0])]
+                        clips = len(manifest.shard(shard, job.shard_clips))
+                        results, refused = table_of(ordered, schema), pa.Table.from_pylist(rejects, REJECTS)
+                        store.commit(shard, clips, results, refused)
+                        rows, done = [], len(rejects)
+                        progress.rejects += len(rejects)
+                        progress.shards_done += 1
+                    else:
+                        rows += pool.map(row, found)
+                        done = sum(key.last for key, _ in found)
+                    progress.clips_done += done
+                    progress.explained += done
+                    progress.seconds = time.monotonic() - started
+                    progress.wait_share = meter.wait_share
+                    report(progress)
+        except jax.errors.JaxRuntimeError as error:
+            if "RESOURCE_EXHAUSTED" not in str(error):
+                raise
+            raise AudexError(f"a batch of {job.batch} clips does not fit into a device; use a smaller one") from error
+        store.sweep()
+    return progress
+
+
+def identity(manifest: Manifest, position: int) -> dict:
+    """The columns that say which clip a row is about."""
+    path = text(manifest.paths[position])
+    return {"id": manifest.ids[position], "path": path, "label": manifest.labels[position]}
+
+
+def read_shards(
+    explainer: Explainer, manifest: Manifest, job: Job, shards: list[int], workers: int
+) -> Generator[Clip | Mark, None, None]:
+    """The segments of all clips of some shards, with a mark behind each shard."""
+    config = explainer.weights.codec.config
+    for shard in shards:
+        positions, rejects = manifest.shard(shard, job.shard_clips), []
+        paths = [manifest.paths[position] for position in positions]
+        read = read_recordings(paths, config.sample_rate, config.channels, workers, ahead=2 * job.batch)
+        with contextlib.closing(read):
+            for recording in read:
+                position = positions[recording.index]
+                if recording.samples is None:
+                    rejects.append(identity(manifest, position) | {"reason": recording.error})
+                    continue
+                pieces = explainer.segments(recording.samples)
+                for number, piece in enumerate(pieces):
+                    yield Clip(Key(position, number, number == len(pieces) - 1), piece)
+        yield Mark(ShardRead(shard, rejects))

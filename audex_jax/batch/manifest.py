@@ -1,0 +1,182 @@
+"""Which clips a job explains: listed once, sorted, and cut into fixed shards.
+
+The list is a folder of recordings, or a file that names them: text (a path a line), CSV or Parquet (a column `path`
+or `file`, optionally `id` and `label`). Paths in a file are relative to the file's folder. Ids are unique; without a
+column of their own they are the paths, and a recording that is listed again gets `#2`, `#3`, ...
+"""
+
+import csv
+import dataclasses
+import functools
+import hashlib
+import io
+import os
+import pathlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from audex_jax.data.folder import SUFFIXES
+from audex_jax.errors import AudexError
+
+PATH_COLUMNS = ("path", "file")
+
+
+class ManifestError(AudexError):
+    """A list of clips that cannot be used; the message names the fault and the remedy."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """The clips of a job, sorted by id; three columns of equal length.
+
+    Attributes:
+        ids: unique text.
+        paths: where each recording is.
+        labels: what each is said to be, or None.
+    """
+
+    ids: tuple[str, ...]
+    paths: tuple[str, ...]
+    labels: tuple[str | None, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of ids and labels in order; the same clips elsewhere on the disk have the same one."""
+        digest = hashlib.sha256()
+        for clip in zip(self.ids, self.labels, strict=True):
+            digest.update(repr(clip).encode())
+        return digest.hexdigest()
+
+    def shards(self, clips: int) -> int:
+        """Number of shards of `clips` clips; the last may be shorter."""
+        return -(-len(self) // clips)
+
+    def shard(self, number: int, clips: int) -> range:
+        """Positions of the clips of one shard."""
+        return range(number * clips, min((number + 1) * clips, len(self)))
+
+    def difference(self, other: "Manifest") -> str:
+        """How `other` differs from this list, in words; empty if it does not."""
+        mine, others = dict(zip(self.ids, self.labels, strict=True)), dict(zip(other.ids, other.labels, strict=True))
+        relabelled = [i for i in mine.keys() & others.keys() if mine[i] != others[i]]
+        parts = []
+        for what, ids in (
+            ("more", others.keys() - mine.keys()),
+            ("fewer", mine.keys() - others.keys()),
+            ("with another label", relabelled),
+        ):
+            if ids:
+                parts.append(f"{len(ids)} clips {what} (such as {min(ids)!r})")
+        return ", ".join(parts)
+
+    def table(self) -> pa.Table:
+        """The list as a table that `read_manifest` reads again; paths are bytes, as the file system has them."""
+        paths = [os.fsencode(os.path.abspath(path)) for path in self.paths]
+        return pa.table(
+            {
+                "id": pa.array(self.ids, pa.string()),
+                "path": pa.array(paths, pa.binary()),
+                "label": pa.array(self.labels, pa.string()),
+            }
+        )
+
+
+def text(path: str) -> str:
+    r"""A path as text that every program can read: bytes that are not UTF-8 become `\xff`.
+
+    >>> text(os.fsdecode(b"caf\xe9.wav"))
+    'caf\\xe9.wav'
+    """
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def read_manifest(data: str | os.PathLike) -> Manifest:
+    """List the clips of a folder, or read a list of them.
+
+    Args:
+        data: a folder (label of a clip: the first folder below it), or a `.csv`, `.parquet` or text file.
+
+    Raises:
+        ManifestError: nothing there, no clips in it, a column is missing, an id that occurs twice.
+    """
+    root = pathlib.Path(data)
+    if root.is_dir():
+        manifest = _sorted(*_walk(root))
+        if not len(manifest):
+            raise ManifestError(f"{root}: no audio in this folder; expected WAV, FLAC, OGG or MP3 files")
+        return manifest
+    if not root.is_file():
+        raise ManifestError(f"{root}: no such file or folder; check the path")
+    try:
+        columns = _columns(root)
+    except (OSError, pa.ArrowException, csv.Error, UnicodeDecodeError) as error:
+        raise ManifestError(f"{root}: not a readable list of clips ({error})") from None
+    name = next((name for name in PATH_COLUMNS if name in columns), None)
+    if name is None:
+        raise ManifestError(f"{root}: no column `path`; it has {', '.join(columns) or 'none'}")
+    listed = [os.fsdecode(path) if path else "" for path in columns[name]]
+    if not listed or not all(listed):
+        raise ManifestError(f"{root}: {'a row without a path' if listed else 'it lists no clips'}")
+    labels = [label or None for label in columns.get("label", [None] * len(listed))]
+    paths = [os.path.join(root.parent, path) for path in listed]
+    return _sorted(paths, [str(i) for i in columns["id"]] if "id" in columns else None, labels, listed)
+
+
+def _columns(file: pathlib.Path) -> dict[str, Sequence]:
+    if file.suffix.lower() == ".parquet":
+        table = pq.read_table(file)
+        return {name: table[name].to_pylist() for name in table.column_names if name in (*PATH_COLUMNS, "id", "label")}
+    content = file.read_bytes().decode("utf-8", "surrogateescape")
+    if file.suffix.lower() == ".csv":
+        rows = list(csv.reader(io.StringIO(content, newline=""), strict=True))
+        header, rows = (rows[0], rows[1:]) if rows else ([], [])
+        ragged = next((n for n, row in enumerate(rows, start=2) if len(row) != len(header)), None)
+        if ragged is not None:
+            raise ManifestError(f"{file}: row {ragged} has not the {len(header)} columns of the first row")
+        return {name: [row[i] for row in rows] for i, name in enumerate(header)}
+    return {"path": [line.removesuffix("\r") for line in content.split("\n") if line.strip()]}
+
+
+def _walk(root: pathlib.Path) -> tuple[list[str], None, list[str | None], list[str]]:
+    def refuse(error: OSError):
+        raise ManifestError(f"{error.filename}: cannot list this folder ({error.strerror}); make it readable")
+
+    paths, labels, inside = [], [], []
+    for folder, folders, files in os.walk(root, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        relative = os.path.relpath(folder, root)
+        label = None if relative == "." else text(relative.split(os.sep)[0])
+        for name in files:
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES:
+                paths.append(os.path.join(folder, name))
+                inside.append(name if relative == "." else f"{relative}/{name}")
+                labels.append(label)
+    return paths, None, labels, inside
+
+
+def _sorted(paths: list[str], ids: list[str] | None, labels: Iterable[str | None], listed: Iterable[str]) -> Manifest:
+    """Sorted by id; ids that are not given are the paths as they were listed."""
+    if ids is not None:
+        if len(set(ids)) < len(ids):
+            name = Counter(ids).most_common(1)[0][0]
+            raise ManifestError(f"the id {name!r} is listed more than once; ids have to be unique")
+        clips = sorted(zip(ids, paths, labels, strict=True), key=lambda clip: clip[0])
+    else:
+        clips, seen, taken = [], Counter(), set()
+        for raw, path, label in sorted(zip(listed, paths, labels, strict=True), key=lambda clip: os.fsencode(clip[0])):
+            name = text(raw)
+            seen[name] += 1
+            unique = name if seen[name] == 1 else f"{name}#{seen[name]}"
+            while unique in taken:
+                seen[name] += 1
+                unique = f"{name}#{seen[name]}"
+            taken.add(unique)
+            clips.append((unique, path, label))
+        clips.sort(key=lambda clip: clip[0])
+    return Manifest(*(tuple(column) for column in zip(*clips, strict=True))) if clips else Manifest((), (), ())

@@ -1,0 +1,51 @@
+"""What became of a job: its state in numbers, and all parts as one file."""
+
+import os
+import pathlib
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from audex_jax.batch.store import Store, StoreError, replacing_durably
+
+
+def status(store: Store) -> dict:
+    """How far a job is, all processes together."""
+    counts = [found for shard in range(store.shards) if (found := store.counts(shard))]
+    total = {key: sum(found[key] for found in counts) for key in ("clips", "rows", "rejects")}
+    return {
+        "shards": store.shards,
+        "shards_done": len(counts),
+        "clips": store.run["manifest"]["clips"],
+        "clips_done": total["clips"],
+        "rows": total["rows"],
+        "rejects": total["rejects"],
+    }
+
+
+def merge(store: Store, out: str | os.PathLike) -> int:
+    """Write the rows of all parts into one Parquet file, in the order of the list of clips; returns their number.
+
+    One group of rows is held in memory at a time.
+
+    Raises:
+        StoreError: the job is not finished, or the file cannot be written.
+    """
+    out = pathlib.Path(out)
+    missing = [shard for shard in range(store.shards) if store.counts(shard) is None]
+    if missing:
+        raise StoreError(f"{store.root}: {len(missing)} of {store.shards} shards are not done; finish the job first")
+    schema = pq.read_schema(store.part(0))
+    schema = schema.with_metadata({k: v for k, v in (schema.metadata or {}).items() if k != b"audex"})
+    rows = 0
+    try:
+        with replacing_durably(out) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+            for shard in range(store.shards):
+                with pq.ParquetFile(store.part(shard)) as part:
+                    for group in range(part.num_row_groups):
+                        table = part.read_row_group(group).replace_schema_metadata(schema.metadata)
+                        writer.write_table(table)
+                        rows += len(table)
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"{out}: cannot write there ({error}); choose another file") from None
+    return rows

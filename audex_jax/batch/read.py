@@ -1,0 +1,48 @@
+"""Recordings off the disk and decoded, by grain's workers: in order, read ahead, none able to stop the others."""
+
+from collections.abc import Generator, Sequence
+from typing import NamedTuple
+
+import grain
+import numpy as np
+
+from audex_jax.audio import AudioError, read_recording
+
+
+class Recording(NamedTuple):
+    """One recording: its samples `[n]` or `[n, c]`, or why there are none."""
+
+    index: int
+    samples: np.ndarray | None
+    error: str | None
+
+
+def read_recordings(
+    paths: Sequence[str], sample_rate: int, channels: int, workers: int, ahead: int = 16
+) -> Generator[Recording, None, None]:
+    """Read and decode recordings on `workers` threads; decoder and resampler leave Python free meanwhile.
+
+    Args:
+        paths: the recordings.
+        sample_rate, channels: what the explainer takes.
+        workers: threads.
+        ahead: recordings that are read before they are asked for.
+
+    Yields:
+        A `Recording` for each path, in order.
+    """
+
+    def read(index: int) -> Recording:
+        try:
+            return Recording(index, read_recording(paths[index], sample_rate, channels), None)
+        except AudioError as error:
+            return Recording(index, None, str(error).removeprefix(f"{paths[index]}: "))
+        except Exception as error:  # whatever a decoder makes of a broken file: one clip is lost, and not the job
+            return Recording(index, None, f"{type(error).__name__}: {error}")
+
+    options = grain.ReadOptions(num_threads=workers, prefetch_buffer_size=max(ahead, workers))
+    recordings = iter(grain.MapDataset.range(len(paths)).map(read).to_iter_dataset(options))
+    try:
+        yield from recordings
+    finally:
+        recordings.close()

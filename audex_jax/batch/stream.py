@@ -1,0 +1,244 @@
+"""Clips in, explanations out, on all devices of this process.
+
+    items ──► length buckets ──► padded batch ──► placed on the devices ──► step ──► explanations
+    └────────────── one thread, two batches ahead ─────────────┘    └─ one ─┘    └─ the caller's ─┘
+
+While the devices explain one batch, the next is being read and placed and the last is being stored.
+"""
+
+import contextlib
+import functools
+import queue
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import Any, NamedTuple, TypeVar
+
+import jax
+import numpy as np
+
+from audex_jax.explainer import Explainer, Explanation
+from audex_jax.parallel import Mapped, map_over_devices
+from audex_jax.pipeline import Settings, explain_step
+
+Item = TypeVar("Item")
+AHEAD = 2  # batches
+POLL_SECONDS = 0.2
+
+
+class Mark(NamedTuple):
+    """An item that is no clip: all clips before it are explained before it comes out again."""
+
+    value: Any
+
+
+class Clip(NamedTuple):
+    """An item to explain: samples `[n]` or `[n, c]` with a name of the caller's."""
+
+    key: Any
+    samples: np.ndarray
+
+
+Batch = tuple[list[Clip], Any]  # and their padded arrays, or what became of them
+
+
+class Meter:
+    """How busy the devices are, from the end of the first step (which is compiled) to the end of the last."""
+
+    def __init__(self):
+        self.steps, self.busy, self.first, self.last = 0, 0.0, 0.0, 0.0
+
+    def step(self, started: float, ended: float) -> None:
+        if self.steps:
+            self.busy += ended - started
+        else:
+            self.first = ended
+        self.steps, self.last = self.steps + 1, ended
+
+    @property
+    def wait_share(self) -> float | None:
+        """Share of the time that the devices had nothing to do; None before two steps."""
+        elapsed = self.last - self.first
+        return None if self.steps < 2 or elapsed <= 0 else max(0.0, 1 - self.busy / elapsed)
+
+
+def explain_batches(
+    explainer: Explainer,
+    clips: Iterable[tuple[Any, np.ndarray]],
+    *,
+    target: str | None = None,
+    batch: int = 8,
+    parallel: str = "auto",
+    **settings,
+) -> Iterator[tuple[Any, Explanation]]:
+    """Explain the clips of a loader of your own, on all devices of this process.
+
+    Args:
+        explainer: what explains.
+        clips: pairs of a key and samples `[n]` (or `[n, c]`) at `explainer.sample_rate`, at most
+            `explainer.clip_samples` of them. Read on a thread, a few batches ahead.
+        target: label to explain; None for the predicted one.
+        batch: clips a device takes at once.
+        parallel: see `map_over_devices`.
+        **settings: fields of `Settings`, for example `keep=0.1`.
+
+    Yields:
+        Key and explanation of every clip. Clips of about equal length come out in order; others may overtake them.
+
+    Raises:
+        ValueError: a clip that `explainer.explain` refuses; an unknown label or setting.
+    """
+    found = explain_stream(
+        explainer, (Clip(*clip) for clip in clips), Settings(**settings), target, batch=batch, parallel=parallel
+    )
+    with contextlib.closing(found):
+        for explained in found:
+            assert not isinstance(explained, Mark)
+            yield from explained
+
+
+def explain_stream(
+    explainer: Explainer,
+    items: Iterable[Clip | Mark],
+    settings: Settings,
+    target: str | None = None,
+    *,
+    batch: int = 8,
+    parallel: str = "auto",
+    meter: Meter | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> Generator[list[tuple[Any, Explanation]] | Mark, None, None]:
+    """Explain a stream of clips; `Mark`s come out where they went in.
+
+    Args:
+        explainer, settings, target: as in `Explainer.explain_clips`.
+        items: clips and marks. Read on a thread, a few batches ahead.
+        batch: clips a device takes at once.
+        parallel: see `map_over_devices`.
+        meter: told about every step.
+        check: called several times a second while waiting; may raise.
+
+    Yields:
+        For every batch, keys and explanations; and the marks.
+    """
+    step = functools.partial(_step, settings=settings, bandwidth=explainer.bandwidth)
+    mapped = map_over_devices(step, explainer.weights, parallel)
+    index, meter = explainer.target_index(target), meter or Meter()
+
+    def explained(batches: Generator[Batch | Mark, None, None]) -> Generator[Batch | Mark, None, None]:
+        with contextlib.closing(batches):
+            for work in batches:
+                if isinstance(work, Mark):
+                    yield work
+                    continue
+                started = time.monotonic()
+                result = jax.block_until_ready(mapped.step(mapped.weights, work[1]))
+                meter.step(started, time.monotonic())
+                yield work[0], result
+
+    placed = ahead(_batches(explainer, items, settings, index, batch, mapped))
+    results = ahead(explained(placed), check)
+    with contextlib.closing(results):
+        for work in results:
+            if isinstance(work, Mark):
+                yield work
+                continue
+            clips, result = work
+            explanations = explainer.explanations(_on_host(result), [clip.samples for clip in clips], settings)
+            yield [(clip.key, explanation) for clip, explanation in zip(clips, explanations, strict=True)]
+
+
+def _step(weights: Any, batch: tuple[Any, Any, Any], settings: Settings, bandwidth: float | None) -> Any:
+    audio, lengths, target = batch
+    return explain_step(weights, audio, lengths, target, settings, bandwidth)
+
+
+def buckets(explainer: Explainer, settings: Settings) -> list[int]:
+    """Lengths in samples that clips are padded to, shortest first: all, a half and a quarter of the longest clip.
+
+    Padding changes nothing for a causal codec, whose frames do not look ahead. Other codecs, and fillers that depend on
+    the length of the batch, get one bucket, so that a clip's explanation never depends on how it was batched.
+    """
+    config = explainer.weights.codec.config
+    whole = explainer.clip_samples
+    if not config.causal or config.norm != "none" or config.segment_seconds is not None or settings.filler == "noise":
+        return [whole]
+    return sorted({whole} | {-(-whole // (part * config.hop)) * config.hop for part in (2, 4)} - {0})
+
+
+def _batches(
+    explainer: Explainer, items: Iterable[Clip | Mark], settings: Settings, target: int, batch: int, mapped: Mapped
+) -> Generator[Batch | Mark, None, None]:
+    """Clips of one bucket, and their padded batch on the devices; incomplete ones at marks and at the end."""
+    waiting: dict[int, list[Clip]] = {samples: [] for samples in buckets(explainer, settings)}
+    size = batch * mapped.devices
+
+    def place(samples: int) -> Batch:
+        clips, waiting[samples] = waiting[samples], []
+        audio, lengths = explainer.pad([clip.samples for clip in clips], samples)
+        missing = size - len(clips)  # filled up with the first clip again: an empty one would not be a clip
+        audio, lengths = (np.concatenate([a, np.repeat(a[:1], missing, 0)]) for a in (audio, lengths))
+        return clips, mapped.place((audio, lengths, np.full(size, target, np.int32)))
+
+    def rest() -> Iterator[Batch]:
+        yield from (place(samples) for samples in waiting if waiting[samples])
+
+    for item in items:
+        if isinstance(item, Mark):
+            yield from rest()
+            yield item
+            continue
+        longest = max(waiting)
+        samples = next((s for s in waiting if len(item.samples) <= s), longest)
+        waiting[samples].append(item)
+        if len(waiting[samples]) == size:
+            yield place(samples)
+    yield from rest()
+
+
+def _on_host(result: Any) -> Any:
+    """`BatchExplanation` `[devices, b, ...]` as NumPy arrays `[devices * b, ...]`."""
+    heard = np.moveaxis(np.asarray(result.heard), 1, 0)  # [three, devices, b, k]
+    flat = jax.tree.map(lambda a: np.asarray(a).reshape(-1, *a.shape[2:]), result._replace(heard=result.logits))
+    return flat._replace(heard=heard.reshape(len(heard), -1, heard.shape[-1]))
+
+
+def ahead(items: Generator[Item, None, None], check: Callable[[], None] = lambda: None) -> Generator[Item, None, None]:
+    """Yield `items`, which are made on a thread, up to `AHEAD` before they are asked for.
+
+    What `items` raises is raised here. Closing this generator closes `items`, once the item in the making is made.
+    """
+    made: queue.Queue = queue.Queue(AHEAD)
+    gone = threading.Event()
+
+    def put(kind: str, value: Any) -> None:
+        while not gone.is_set():
+            with contextlib.suppress(queue.Full):
+                return made.put((kind, value), timeout=POLL_SECONDS)
+
+    def fill() -> None:
+        try:
+            with contextlib.closing(items):
+                for item in items:
+                    put("item", item)
+                    if gone.is_set():
+                        return
+            put("end", None)
+        except BaseException as error:
+            put("error", error)
+
+    threading.Thread(target=fill, daemon=True, name="audex-ahead").start()
+    try:
+        while True:
+            check()
+            try:
+                kind, value = made.get(timeout=POLL_SECONDS)
+            except queue.Empty:
+                continue
+            if kind == "end":
+                return
+            if kind == "error":
+                raise value
+            yield value
+    finally:
+        gone.set()

@@ -1,0 +1,216 @@
+"""`audex batch`: explain millions of recordings: every device, any number of processes, resumable."""
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+
+TEXT = """
+DATA is a folder of recordings, or a file that lists them: text (a path a line), CSV or Parquet (a column `path`,
+optionally `id` and `label`). Paths in a file are relative to its folder.
+
+DIR then holds
+  parts/*.parquet      one row for each segment of a recording: prediction, verdicts, top elements, and the explanation
+                       as audio, for datasets.load_dataset("parquet", data_files="DIR/parts/*.parquet"), DuckDB, ...
+  rejects/*.parquet    recordings that could not be explained, and why; only if there are any
+  run.json             what made the results
+  manifest.parquet     the list of recordings
+
+The same command again goes on where it was, after a kill too. Several processes, each with its own devices:
+  on Cloud TPU, SLURM, Kubernetes   --distributed in every process; JAX finds the others
+  elsewhere                         --num-processes N --process-id I; add --coordinator HOST:PORT if JAX needs to know
+Without --distributed and --coordinator the processes share nothing but DIR, and none can stop another.
+
+examples:
+  audex batch recordings/ --out explained
+  audex batch clips.csv --model my-explainer --out explained --attribution --batch 32
+  audex batch --status explained
+  audex merge explained --out explained.parquet
+"""
+LOG_SECONDS = 10
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    from audex_jax.cli.explain import steps
+    from audex_jax.explanation import RANKINGS
+    from audex_jax.pipeline import FILLERS, Settings
+
+    default = Settings()
+    add = parser.add_argument
+    parser.epilog = TEXT
+    parser.usage = "audex batch DATA --out DIR [options]\n       audex batch --status DIR"
+    add("data", nargs="?", metavar="DATA", help="folder or list of recordings")
+    add("--out", metavar="DIR", help="where to write, or to go on writing")
+    add("--status", metavar="DIR", help="say how far the job in DIR is, and do nothing")
+    add("--model", default="mini-speech-commands", metavar="NAME|DIR", help="explainer (default: mini-speech-commands)")
+
+    what = parser.add_argument_group("what to explain, and how")
+    what.add_argument("--target", metavar="LABEL", help="label to explain (default: the predicted one)")
+    what.add_argument("--keep", type=float, default=default.keep, metavar="SHARE", help="share of the latent to keep")
+    what.add_argument("--ranking", choices=tuple(RANKINGS), default=default.ranking, help="what is kept first")
+    what.add_argument("--filler", choices=FILLERS, default=default.filler, help="what stands where it was taken out")
+    what.add_argument("--steps", type=steps, default=default.steps, metavar="N|auto", help="points on the path")
+    what.add_argument("--seed", type=int, default=0, metavar="N", help="of the noise filler")
+
+    write = parser.add_argument_group("what to write")
+    write.add_argument("--elements", type=int, default=32, metavar="N", help="top elements in a row (default: 32)")
+    write.add_argument("--attribution", action="store_true", help="the whole attribution, float16")
+    write.add_argument("--no-audio", action="store_true", help="leave the explanation's audio out")
+    write.add_argument("--shard-clips", type=int, default=256, metavar="N", help="recordings a part (default: 256)")
+    write.add_argument(
+        "--max-reject-share", type=float, default=0.1, metavar="X", help="fail if more are rejected (default: 0.1)"
+    )
+    write.add_argument("--retry-rejects", action="store_true", help="do parts with rejects again")
+
+    where = parser.add_argument_group("devices and processes")
+    where.add_argument("--batch", type=int, default=8, metavar="N", help="clips a device takes at once (default: 8)")
+    where.add_argument(
+        "--parallel", choices=("auto", "pmap", "sharding"), default="auto", help="how devices share a batch"
+    )
+    where.add_argument("--workers", type=int, default=0, metavar="N", help="threads that read (default: one a core)")
+    where.add_argument("--distributed", action="store_true", help="join the other processes; JAX finds them")
+    where.add_argument("--coordinator", metavar="HOST:PORT", help="join the other processes through process 0 there")
+    where.add_argument("--num-processes", type=int, metavar="N", help="of the job")
+    where.add_argument("--process-id", type=int, metavar="I", help="which one this is, from 0")
+    add("--json", action="store_true", help="progress and results as JSON lines on stdout")
+    add("--quiet", action="store_true", help="no progress")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from audex_jax.batch.merge import status
+    from audex_jax.batch.store import load_store
+    from audex_jax.cli import UsageError
+
+    if arguments.status:
+        counts = status(load_store(arguments.status))
+        print(json.dumps(counts) if arguments.json else sentence(arguments.status, counts))
+        return 0
+    if not arguments.data or not arguments.out:
+        raise UsageError("DATA and --out are needed; `audex batch --help` has examples")
+    if not 0 <= arguments.max_reject_share <= 1:
+        raise UsageError(f"--max-reject-share {arguments.max_reject_share:g}: it is a share, from 0 to 1")
+    index, count = processes(arguments)  # first of all: nothing may touch a device before
+
+    import importlib.metadata
+
+    from audex_jax import __version__
+    from audex_jax.batch.job import Job, Progress, run_job, run_of
+    from audex_jax.batch.manifest import read_manifest
+    from audex_jax.batch.store import open_store
+    from audex_jax.compilation import use_compilation_cache
+    from audex_jax.explainer import load_explainer
+    from audex_jax.pipeline import Settings
+    from audex_jax.progress import Bar
+
+    use_compilation_cache()
+    explainer = load_explainer(arguments.model)
+    try:
+        fields = ("keep", "ranking", "filler", "steps", "seed")
+        settings = Settings(**{name: getattr(arguments, name) for name in fields})
+        fields = ("target", "elements", "attribution", "shard_clips", "batch", "parallel", "workers", "retry_rejects")
+        job = Job(settings, audio=not arguments.no_audio, **{name: getattr(arguments, name) for name in fields})
+        explainer.target_index(arguments.target)
+    except ValueError as error:
+        raise UsageError(error) from None
+    manifest = read_manifest(arguments.data)
+    versions = {"audex-jax": __version__} | {name: importlib.metadata.version(name) for name in ("jax", "flax")}
+    about = {"model": arguments.model, "data": os.path.abspath(arguments.data), "versions": versions}
+    about["data"] = os.fsencode(about["data"]).decode("utf-8", "backslashreplace")
+    store = open_store(arguments.out, run_of(explainer, manifest, job), manifest, about)
+
+    share = sum(len(manifest.shard(shard, job.shard_clips)) for shard in range(index, store.shards, count))
+    logged = 0.0
+    with Bar("explaining", share, arguments.quiet or arguments.json) as bar, stop_signals() as stopped:
+
+        def check() -> None:
+            if stopped:
+                raise KeyboardInterrupt
+
+        def report(progress: Progress) -> None:
+            nonlocal logged
+            if arguments.json and not arguments.quiet and time.monotonic() - logged > LOG_SECONDS:
+                logged = time.monotonic()
+                print(json.dumps({"time": time.time(), "process": index} | progress.record()), flush=True)
+            bar.update(progress.clips_done, note(progress) if progress.clips_done < progress.clips else "")
+
+        try:
+            progress = run_job(explainer, manifest, store, job, index, count, report, check)
+        except KeyboardInterrupt:
+            progress = None
+    if progress is None:
+        said = sentence(arguments.out, status(store))
+        print(f"audex batch: stopped; {said}; the same command goes on", file=sys.stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(1)  # a step that is under way on a device cannot be stopped, and is not waited for
+    return finish(arguments, progress.record(), status(store), index)
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[list[int]]:
+    """A list to which SIGTERM and SIGINT are added instead of breaking in, perhaps in the middle of a file."""
+    stopped: list[int] = []
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.signal(number, lambda signum, frame: stopped.append(signum)) for number in numbers]
+    try:
+        yield stopped
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def processes(arguments: argparse.Namespace) -> tuple[int, int]:
+    """Which process this is, and of how many."""
+    from audex_jax.cli import UsageError
+
+    index, count = arguments.process_id, arguments.num_processes
+    if arguments.distributed or arguments.coordinator:
+        from audex_jax.parallel import join_processes
+
+        try:
+            return join_processes(arguments.coordinator, count, index)
+        except (ValueError, RuntimeError) as error:
+            raise UsageError(f"cannot join the other processes: {error}") from None
+    if (index is None) != (count is None):
+        raise UsageError("--num-processes and --process-id go together")
+    if index is None or count is None:
+        return 0, 1
+    if not 0 <= index < count:
+        raise UsageError(f"--process-id {index}: with --num-processes {count} it is one of 0 to {count - 1}")
+    return index, count
+
+
+def note(progress) -> str:
+    """How fast, behind the bar."""
+    text = f"{progress.rate:.1f} clips/s"
+    if progress.wait_share is not None:
+        text += f", devices waited {progress.wait_share:.1%}"
+    return text + (f", {progress.rejects} rejected" if progress.rejects else "")
+
+
+def sentence(out: str, counts: dict) -> str:
+    """The state of a job in one line."""
+    text = f"{out}: {counts['clips_done']} of {counts['clips']} recordings done"
+    text += f" ({counts['shards_done']} of {counts['shards']} parts, {counts['rows']} rows)"
+    return text + (f", {counts['rejects']} rejected" if counts["rejects"] else "")
+
+
+def finish(arguments: argparse.Namespace, progress: dict, counts: dict, index: int) -> int:
+    """Say what came out; the exit code."""
+    if arguments.json:
+        print(json.dumps({"time": time.time(), "process": index} | progress | {"job": counts}), flush=True)
+    else:
+        waited = "" if progress["wait_share"] is None else f", devices waited {progress['wait_share']:.1%} of the time"
+        print(f"{sentence(arguments.out, counts)}; {progress['clips_per_second']:.1f} recordings/s{waited}")
+    if progress["rejects"] > arguments.max_reject_share * progress["clips"]:
+        print(
+            f"audex batch: {progress['rejects']} of {progress['clips']} recordings rejected, more than "
+            f"{arguments.max_reject_share:.0%}; {arguments.out}/rejects says why, --retry-rejects tries them again",
+            file=sys.stderr,
+        )
+        return 1
+    return 0

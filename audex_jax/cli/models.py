@@ -1,0 +1,72 @@
+"""`audex models`: which bundles there are, and what their cards say."""
+
+import argparse
+import json
+import pathlib
+
+EXAMPLE = """
+Without a name: the models that come with the package, and bundles in the current folder. With the name or the folder
+of a model: its card.
+
+examples:
+  audex models
+  audex models mini-speech-commands
+  audex models my-explainer --json
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = EXAMPLE
+    parser.add_argument("model", nargs="?", metavar="NAME|DIR", help="show the card of this one")
+    parser.add_argument("--json", action="store_true", help="print descriptions as JSON lines instead of text")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from audex_jax.checkpoint import read_description
+    from audex_jax.explainer import bundle_path
+
+    if arguments.model is not None:
+        folder = bundle_path(arguments.model)
+        description = read_description(folder)
+        card = folder / "README.md"
+        if arguments.json:
+            print(json.dumps({"path": str(folder), **description}))
+        elif card.exists():
+            print(card.read_text(encoding="utf-8").rstrip())
+        else:
+            print(f"{folder}: {summary(description)}\nIt has no card (README.md). Where it comes from:")
+            print(json.dumps(description.get("origin", {}), indent=2))
+        return 0
+    for folder in [*bundled(), *local(pathlib.Path())]:
+        description = read_description(folder)
+        name = folder.name
+        if arguments.json:
+            print(json.dumps({"name": name, "path": str(folder), **description}))
+        else:
+            size = sum(file.stat().st_size for file in folder.glob("*.safetensors")) / 1e6
+            print(f"{name:24} {summary(description)}, {size:.1f} MB")
+    return 0
+
+
+def bundled() -> list[pathlib.Path]:
+    """Folders of the models that come with the package."""
+    import audex_jax
+
+    return sorted(path.parent for path in (pathlib.Path(audex_jax.__file__).parent / "models").glob("*/bundle.json"))
+
+
+def local(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Folders of bundles right below `folder`."""
+    return sorted(path.parent for path in folder.glob("*/bundle.json"))
+
+
+def summary(description: dict) -> str:
+    """A bundle in one line."""
+    codec = description["codec"]
+    text = f"codec {codec['name']}, {codec['sample_rate']} Hz"
+    if "classifier" not in description:
+        return text
+    accuracy = description.get("origin", {}).get("test", {}).get("accuracy")
+    measured = "" if accuracy is None else f", accuracy {accuracy:.2f} on its test clips"
+    labels, seconds = len(description["labels"]), description["clip_seconds"]
+    return f"explainer for {labels} labels, clips of {seconds:g} s, {text}{measured}"

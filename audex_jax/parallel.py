@@ -1,0 +1,101 @@
+"""Devices and processes: the only file that names either.
+
+A step is a pure function of (weights, batch) in which no clip sees another, so it needs no collective: weights are put
+on every device once, the batch axis is split. Only this process's own devices take part; processes divide the clips
+among them beforehand and never wait for one another.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+PARALLEL = ("auto", "pmap", "sharding")
+AXIS = "batch"
+
+
+class Mapped(NamedTuple):
+    """A step on several devices; call it as `step(weights, place(batch))`.
+
+    Attributes:
+        step: takes a batch of arrays `[devices, b, ...]` and returns arrays `[devices, ...]`.
+        weights: on every device.
+        place: starts to bring host arrays `[devices * b, ...]` onto the devices, as `[devices, b, ...]`.
+        devices: how many.
+    """
+
+    step: Callable[[Any, Any], Any]
+    weights: Any
+    place: Callable[[Any], Any]
+    devices: int
+
+
+def map_over_devices(
+    step: Callable[[Any, Any], Any],
+    weights: Any,
+    parallel: str = "auto",
+    devices: Sequence[Any] | None = None,
+) -> Mapped:
+    """Map `step(weights, batch)` over this process's devices, the batch's arrays split along their first axis.
+
+    Args:
+        step: pure function; what it computes for a clip must not depend on the others.
+        weights: any pytree.
+        parallel: `pmap` for `jax.pmap`; `sharding` for `jit` and `shard_map` of arrays that a `NamedSharding`
+            splits; `auto` for `pmap` on several devices and `sharding` on one.
+        devices: default: all of this process.
+
+    Raises:
+        ValueError: an unknown way.
+
+    >>> double = map_over_devices(lambda weights, batch: weights * batch, 2.0, devices=jax.local_devices()[:1])
+    >>> double.step(double.weights, double.place(np.ones((3, 2), np.float32))).shape
+    (1, 3, 2)
+    """
+    if parallel not in PARALLEL:
+        raise ValueError(f"no way {parallel!r} to use several devices; choose one of {', '.join(PARALLEL)}")
+    devices = list(devices or jax.local_devices())
+    count = len(devices)
+    mesh = Mesh(np.array(devices), (AXIS,), axis_types=(AxisType.Auto,))
+    everywhere, split = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(AXIS))
+
+    def place(batch: Any) -> Any:
+        return jax.device_put(jax.tree.map(lambda a: a.reshape(count, -1, *a.shape[1:]), batch), split)
+
+    if parallel == "pmap" or (parallel == "auto" and count > 1):
+        mapped = jax.pmap(step, axis_name=AXIS, in_axes=(None, 0), devices=devices)
+    else:
+        # shard_map, so that nothing can move clips: a compiler that splits the whole program by itself would have to,
+        # where a step joins batches, and would let devices wait for one another in a loop that ends when all are done.
+        def part(weights: Any, batch: Any) -> Any:
+            return jax.tree.map(lambda a: a[None], step(weights, jax.tree.map(lambda a: a[0], batch)))
+
+        specs = {"in_specs": (PartitionSpec(), PartitionSpec(AXIS)), "out_specs": PartitionSpec(AXIS)}
+        mapped = jax.jit(jax.shard_map(part, mesh=mesh, check_vma=False, **specs))
+    return Mapped(mapped, jax.device_put(weights, everywhere), place, count)
+
+
+def join_processes(
+    coordinator: str | None = None, count: int | None = None, index: int | None = None
+) -> tuple[int, int]:
+    """Meet the other processes of a job through `jax.distributed`; call it before anything else touches a device.
+
+    The processes meet to learn who is which, and part at once: after this none waits for another, and the end of one,
+    process 0 included, does not end the others.
+
+    Args:
+        coordinator: `host:port` of process 0. None lets JAX find out (Cloud TPU, SLURM, Kubernetes, Open MPI).
+        count, index: number of processes, and which one this is; likewise.
+
+    Returns:
+        Index of this process and number of processes.
+
+    Raises:
+        ValueError: JAX recognises no cluster, or the numbers do not fit.
+    """
+    jax.distributed.initialize(coordinator, count, index)
+    found = jax.process_index(), jax.process_count()
+    jax.distributed.shutdown()
+    return found

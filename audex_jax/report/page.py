@@ -1,0 +1,247 @@
+"""The HTML report: one page for one recording or thousands, without network, with the sounds inside or beside it.
+
+The page is put together from the files in `page/`. Everything that comes from outside (file names, labels, settings)
+travels as JSON, and the page's script only ever shows it as text. A content security policy forbids the page to load
+anything from the network or to run any script but its own.
+"""
+
+import base64
+import hashlib
+import html
+import itertools
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+
+from audex_jax.audio import replacing
+from audex_jax.report import table
+from audex_jax.report.clips import ReportClip, ReportError, explained, read_clip
+from audex_jax.report.words import KINDS, verdict
+
+INSIDE_BYTES = 64 * 2**20  # sounds beyond this, as base64, go beside the page: a browser would not open it in 2 s
+TOGETHER = 64  # records read at a time
+SCRIPTS = ("audio.js", "pictures.js", "clip.js", "list.js")
+
+
+class Written(NamedTuple):
+    """A report: its number of clips, the folder of its sounds if not inside, a line for each unusable record."""
+
+    clips: int
+    assets: pathlib.Path | None
+    faults: tuple[str, ...]
+
+
+def write_report(
+    source: pathlib.Path,
+    page: pathlib.Path,
+    *,
+    most: int | None = None,
+    beside: bool = False,
+    title: str | None = None,
+    seen: Callable[[int], None] = lambda done: None,
+) -> Written:
+    """Write the report of everything that `audex explain` or `audex batch` left behind; whole or not at all.
+
+    Args:
+        source: the `--out` of `audex explain` or `audex batch`, or a Parquet table of the latter.
+        page: HTML file to write.
+        most: take only as many recordings from the start; None for all.
+        beside: put the sounds in a folder beside the page, which opens faster, instead of into it. Sounds that would
+            make the page larger than 64 MB are put there in any case.
+        title: heading of the page; default: from the source's name.
+        seen: called with the number of records read so far.
+
+    Raises:
+        ReportError: nothing usable there; or a folder of something else where the sounds should go.
+    """
+    faults: list[str] = []
+    index = Index()
+    inside: list[str] = []
+    assets = page.with_name(page.stem + "_files")
+    size = 0
+    with tempfile.TemporaryDirectory(prefix=f".{assets.name[:40]}.", dir=page.parent) as scratch:
+        files = pathlib.Path(scratch) / "files"
+        files.mkdir()
+        for done, result in enumerate(itertools.islice(clips_of(source), most), start=1):
+            seen(done)
+            if isinstance(result, ReportError):
+                faults.append(str(result))
+                continue
+            text = embed(index.add(result))
+            size += len(text)
+            inside.append(text)
+            beside = beside or size > INSIDE_BYTES
+            if beside:
+                first = len(index.rows) - len(inside)
+                for number, content in enumerate(inside, start=first):
+                    (files / f"{number}.js").write_text(f"audexClip({number},{content})")
+                inside = []
+        if not index.rows:
+            raise ReportError(f"{source}: none of its {len(faults)} explanations can be read; {faults[0]}")
+        heading = title or f"Explanations in {source.resolve().name}"
+        if beside:
+            _replace_folder(assets, files)
+        with replacing(page) as temporary:
+            written = document(heading, index.content(assets.name if beside else None), inside)
+            temporary.write_text(written, encoding="utf-8", errors="replace")
+    return Written(len(index.rows), assets if beside else None, tuple(faults))
+
+
+class Index:
+    """The list of all clips, a short row each, and what each row's full content is."""
+
+    def __init__(self):
+        self.labels: dict[str, int] = {}
+        self.runs: dict[str, int] = {}
+        self.rows: list[list] = []
+
+    def add(self, clip: ReportClip) -> dict:
+        """Enter a clip; returns its full content for the page."""
+        record = clip.record
+        run = {key: record[key] for key in ("model", "sample_rate", "settings", "versions")}
+        judged = verdict(record)
+        gap = record["completeness_gap"]
+        self.rows.append(
+            [
+                pathlib.Path(record["file"]).name,
+                self.runs.setdefault(json.dumps(run), len(self.runs)),
+                self._label(record["prediction"]),
+                _thousandths(record["prediction_probability"]),
+                self._label(record["target"]),
+                list(KINDS).index(judged.kind),
+                None if gap is None else _thousandths(gap),
+                round(record["seconds"], 2),
+            ]
+        )
+        scale = float(np.abs(clip.evidence).max(initial=0)) or 1.0
+        return {
+            "file": record["file"],
+            "targetProbability": _thousandths(record["target_probability"]),
+            "before": self._top(record["top"]),
+            "levels": [self._level(record, level) for level in clip.levels],
+            "own": record["settings"]["keep"],
+            "segments": [
+                [segment["start_seconds"], segment["end_seconds"], self._label(segment["prediction"]),
+                 _thousandths(segment["prediction_probability"]), verdict(segment).headline,
+                 self._label(segment["target"]), _told(segment) == _told(record)]
+                for segment in record["segments"]
+            ] if len(record["segments"]) > 1 else [],
+            "tail": round(record["unexplained_tail_seconds"], 3),
+            "frameRate": clip.frame_rate,
+            "evidenceScale": float(f"{scale:.4g}"),
+            "evidence": base64.b64encode(np.round(127 * clip.evidence / scale).astype(np.int8).tobytes()).decode(),
+            "sounds": {track: [base64.b64encode(f).decode() for f in files] for track, files in clip.sounds.items()},
+        }  # fmt: skip
+
+    def content(self, assets: str | None) -> dict:
+        """What the page knows from the start. `assets` names the folder with the clips' content, if not inside."""
+        runs = [json.loads(run) for run in self.runs]
+        kinds = [[kind, text] for kind, text in KINDS.items()]
+        return {"labels": list(self.labels), "runs": runs, "kinds": kinds, "rows": self.rows, "assets": assets}
+
+    def _label(self, label: str) -> int:
+        return self.labels.setdefault(label, len(self.labels))
+
+    def _top(self, top: dict[str, float]) -> list:
+        return [[self._label(label), _thousandths(share)] for label, share in top.items()]
+
+    def _level(self, record: dict, level: dict) -> dict:
+        judged = verdict(record, level)
+        return {
+            "keep": level["keep"],
+            "kind": list(KINDS).index(judged.kind),
+            "headline": judged.headline,
+            "reasons": judged.reasons,
+            "latentAgrees": level["latent_agrees"],
+            "after": self._top(level["audio_top"]),
+        }
+
+
+def document(title: str, index: dict, inside: list[str]) -> str:
+    """The page's text."""
+    files = pathlib.Path(__file__).parent / "page"
+    style = (files / "page.css").read_text(encoding="utf-8")
+    script = "\n".join((files / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    policy = (
+        f"default-src 'none'; script-src {_hash(script)} 'self' file:; style-src {_hash(style)}; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    data = [f'<script type="application/json" id="index">{embed(index)}</script>']
+    data += [f'<script type="application/json" id="clip-{n}">{text}</script>' for n, text in enumerate(inside)]
+    parts = {
+        "POLICY": html.escape(policy),
+        "TITLE": html.escape(title),
+        "STYLE": style,
+        "INDEX": data[0],
+        "SCRIPT": script,
+        "CLIPS": "\n".join(data[1:]),
+    }
+    head, *rest = (files / "page.html").read_text(encoding="utf-8").split("{{")
+    return head + "".join(parts[name] + text for name, text in (piece.split("}}", 1) for piece in rest))
+
+
+def embed(content: dict | list) -> str:
+    """JSON that cannot end the script element it stands in, nor be read as markup.
+
+    >>> embed(["</script>"])
+    '["\\\\u003c/script\\\\u003e"]'
+    """
+    text = json.dumps(content, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def count(source: pathlib.Path) -> int:
+    """Records of `audex explain`, or rows of tables of `audex batch`.
+
+    Raises:
+        ReportError: there are none.
+    """
+    tables = table.parts(source)
+    return table.count(tables) if tables else len(explained(source))
+
+
+def clips_of(source: pathlib.Path) -> Iterator[ReportClip | ReportError]:
+    """Everything that was explained there, in order; an error stands for what cannot be read."""
+    tables = table.parts(source)
+    return table.read_clips(tables) if tables else _read_all(explained(source))
+
+
+def _read_all(records: list[pathlib.Path]) -> Iterator[ReportClip | ReportError]:
+    def read(path: pathlib.Path) -> ReportClip | ReportError:
+        try:
+            return read_clip(path)
+        except ReportError as error:
+            return error
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(records), TOGETHER):
+            yield from pool.map(read, records[start : start + TOGETHER])
+
+
+def _replace_folder(assets: pathlib.Path, files: pathlib.Path) -> None:
+    """Put the new sounds in the place of those of an earlier report, and of nothing else."""
+    if assets.exists():
+        if not assets.is_dir() or any(path.suffix != ".js" or not path.stem.isdigit() for path in assets.iterdir()):
+            raise ReportError(f"{assets}: it is in the way and holds more than a report's sounds; choose another --out")
+        shutil.rmtree(assets)
+    os.replace(files, assets)
+
+
+def _told(judged: dict) -> tuple:
+    """What a recording takes from the most certain of its segments."""
+    return judged["prediction"], judged["prediction_probability"], judged["completeness_gap"]
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _thousandths(share: float) -> int:
+    return round(1000 * share)

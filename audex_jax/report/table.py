@@ -1,0 +1,127 @@
+"""What `audex batch` left in Parquet tables, as the report needs it; a row is a segment of a recording.
+
+The tables hold less than the folders of `audex explain`: the explanation's sound but not the rest's, one share of kept
+elements, and of the probabilities those of prediction and target. The report shows what there is.
+"""
+
+import io
+import itertools
+import json
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from audex_jax.audio import AudioError, read_audio
+from audex_jax.report.clips import ReportClip, ReportError, evidence_of, flac_of
+
+ROWS = 64  # read at once; rows with sounds are large
+
+
+def parts(path: pathlib.Path) -> list[pathlib.Path]:
+    """The tables that a path stands for: itself, or the finished parts in the folder of a job."""
+    return [path] if path.is_file() else sorted((path / "parts").glob("*.parquet"))
+
+
+def count(tables: list[pathlib.Path]) -> int:
+    """Rows in the tables.
+
+    Raises:
+        ReportError: a table that is not readable.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        return sum(pyarrow.parquet.read_metadata(table).num_rows for table in tables)
+    except (OSError, pyarrow.ArrowException) as error:
+        what = f"{tables[0]}: not a readable Parquet table"
+        raise ReportError(f"{what} ({error}); give one that audex batch wrote") from None
+
+
+def read_clips(tables: list[pathlib.Path]) -> Iterator[ReportClip | ReportError]:
+    """The recordings in the tables; the rows of one stand together."""
+    for table in tables:
+        run = _run_of(table)
+        for name, rows in itertools.groupby(_rows(table), key=lambda row: row["id"]):
+            try:
+                yield _clip(list(rows), run)
+            except (KeyError, TypeError, soundfile.LibsndfileError) as error:
+                yield ReportError(f"{table}, {name}: not a whole explanation ({type(error).__name__}: {error})")
+            except ReportError as error:
+                yield ReportError(f"{table}, {name}: {error}")
+
+
+def _rows(table: pathlib.Path) -> Iterator[dict[str, Any]]:
+    import pyarrow.parquet
+
+    for batch in pyarrow.parquet.ParquetFile(table).iter_batches(ROWS):
+        yield from batch.to_pylist()
+
+
+def _run_of(table: pathlib.Path) -> dict[str, Any]:
+    """Settings and versions of the job that wrote a table, as far as its folder tells."""
+    try:
+        run = json.loads((table.parent.parent / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {"model": "not told by the table", "settings": {}, "versions": {}}
+    about = run.get("about", {})
+    return {"model": about.get("model", "?"), "settings": run["settings"], "versions": about.get("versions", {})}
+
+
+def _clip(rows: list[dict], run: dict) -> ReportClip:
+    segments = [_segment(row, run["settings"].get("keep", 0.0)) for row in rows]
+    sounding = [segment for segment in segments if not segment["silent"]] or segments
+    chief = max(sounding, key=lambda segment: segment["prediction_probability"])
+    sounds, rate = {}, None
+    if rows[0].get("audio"):
+        heard = [soundfile.read(io.BytesIO(row["audio"]["bytes"]), dtype="float32") for row in rows]
+        rate = heard[0][1]
+        sounds["explanation"] = [flac_of(np.concatenate([samples for samples, _ in heard]), rate)]
+    path = pathlib.Path(rows[0]["path"])
+    try:
+        rate = rate or soundfile.info(path).samplerate
+        sounds["original"] = [flac_of(read_audio(path, rate), rate)]
+    except (AudioError, soundfile.LibsndfileError):
+        if not sounds:
+            raise ReportError("the table holds no sound of it, and the recording is no longer there") from None
+    seconds = segments[-1]["end_seconds"]
+    evidence, frame_rate = _evidence(rows, seconds)
+    record = {
+        **chief, "file": rows[0]["path"], "seconds": seconds, "unexplained_tail_seconds": 0.0, "segments": segments,
+        "sample_rate": rate, **run, "settings": {"keep": chief["levels"][0]["keep"], **run["settings"]},
+    }  # fmt: skip
+    return ReportClip(record, evidence, frame_rate, sounds)
+
+
+def _segment(row: dict, keep: float) -> dict:
+    """A row as `audex explain` would record it."""
+    gap = row["completeness_gap"]
+    heard = {key: row[key] for key in ("latent_agrees", "audio_agrees", "audio_probability", "latent_changes")}
+    heard |= {"audio_changes": row["audio_changes"], "audio_top": {row["target"]: row["audio_probability"]}}
+    off = "The gap cannot be measured." if gap is None else f"The gap is {gap:.0%} of what they should add up to."
+    return {
+        "start_seconds": row["start_seconds"],
+        "end_seconds": row["end_seconds"],
+        "prediction": row["prediction"],
+        "prediction_probability": row["probability"],
+        "target": row["target"],
+        "target_probability": row["target_probability"],
+        "top": {row["prediction"]: row["probability"], row["target"]: row["target_probability"]},
+        "completeness_gap": gap,
+        "verdict": {"reliable": row["converged"], "message": off},
+        "reconstruction_agrees": row["reconstruction_agrees"],
+        "silent": row["silent"],
+        **heard,
+        "levels": [{"keep": keep, **heard}],
+    }
+
+
+def _evidence(rows: list[dict], seconds: float) -> tuple[np.ndarray, float]:
+    """Evidence for and against over time, `[t, 2]`, and its rate; zeros where the table leaves the attribution out."""
+    if any(row.get("attribution") is None for row in rows):
+        return np.zeros((1, 2)), 1 / seconds
+    attribution = np.concatenate([np.asarray(row["attribution"], np.float32) for row in rows])
+    return evidence_of(attribution), len(attribution) / seconds

@@ -1,0 +1,217 @@
+"""A whole job as a user meets it: what it writes, what it says, and that it can be broken off anywhere."""
+
+import io
+import json
+import pathlib
+import shutil
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import soundfile
+
+from audex_jax.audio import read_audio
+from audex_jax.batch import job as job_module
+from audex_jax.batch.job import Job, run_job, run_of
+from audex_jax.batch.manifest import read_manifest
+from audex_jax.batch.store import open_store
+from audex_jax.cli import main
+from audex_jax.explainer import load_explainer
+from audex_jax.pipeline import Settings
+
+from .conftest import OPTIONS, REJECTED, rows_of, same_rows
+
+
+def batch(data, model, out, *options: str) -> int:
+    return main(["batch", str(data), "--model", model, "--out", str(out), *OPTIONS, *options])
+
+
+@pytest.fixture(scope="module")
+def finished(recordings, model, tmp_path_factory) -> pathlib.Path:
+    """The results of a job that nothing disturbed."""
+    out = tmp_path_factory.mktemp("finished") / "out"
+    assert batch(recordings, model, out, "--attribution") == 0
+    return out
+
+
+def test_every_recording_is_explained_or_rejected_once(finished, recordings):
+    rows = rows_of(finished)
+    assert len({(row["id"], row["segment"]) for row in rows}) == len(rows) == 22
+    rejects = [row for part in finished.glob("rejects/*") for row in pq.read_table(part).to_pylist()]
+    assert {row["id"] for row in rejects} == REJECTED
+    assert {"the file is empty", "not readable as audio"} <= {r["reason"].split(";")[0].split(" (")[0] for r in rejects}
+    assert {row["id"] for row in rows} | REJECTED == set(read_manifest(recordings).ids)
+    assert [row["id"] for row in rows] == sorted(row["id"] for row in rows)
+    assert len(list(finished.glob("parts/*"))) == 4
+    assert not list(finished.rglob(".*"))
+
+
+def test_a_row_says_what_explain_says(finished, recordings, model):
+    explainer = load_explainer(model)
+    rows = {row["id"]: row for row in rows_of(finished)}
+    for name in ("a/10.wav", "b/15.wav", "b/other rate.flac"):
+        e = explainer.explain(read_audio(recordings / name, 1000), steps=4, filler="noise")
+        row = rows[name]
+        assert (row["label"], row["prediction"], row["target"]) == (name[0], e.predicted, e.label)
+        assert row["audio_agrees"] == e.audio_agrees
+        assert row["converged"] == e.verdict.reliable
+        assert row["verdict"].split()[0] == e.verdict.message.split()[0]
+        assert row["probability"] == pytest.approx(e.probability, rel=1e-4)
+        assert row["end_seconds"] == pytest.approx(len(e.audio) / 1000)
+        np.testing.assert_allclose(row["attribution"], e.attribution, atol=3e-8, rtol=2e-3)
+        top = row["top_elements"]
+        assert abs(top[0]["attribution"]) == pytest.approx(np.abs(e.attribution).max(), rel=1e-3)
+        for element in top:
+            assert e.attribution[element["frame"], element["dim"]] == pytest.approx(element["attribution"], rel=1e-2)
+        samples, rate = soundfile.read(io.BytesIO(row["audio"]["bytes"]))
+        assert rate == 1000
+        np.testing.assert_allclose(samples, e.audio, atol=2 / 32768)
+
+
+def test_a_long_recording_has_a_row_for_each_segment(finished):
+    rows = [row for row in rows_of(finished) if row["id"] == "a/long.wav"]
+    assert [(r["segment"], r["start_seconds"], r["end_seconds"]) for r in rows] == [(0, 0, 1), (1, 1, 2), (2, 2, 2.3)]
+
+
+def test_a_finished_job_has_nothing_left_to_do(finished, recordings, model, capsys):
+    parts = {path: path.stat().st_mtime_ns for path in finished.glob("parts/*")}
+    assert batch(recordings, model, finished, "--attribution") == 0
+    assert parts == {path: path.stat().st_mtime_ns for path in finished.glob("parts/*")}
+    assert "22 of 22 recordings done (4 of 4 parts, 22 rows), 2 rejected" in capsys.readouterr().out
+    assert main(["batch", "--status", str(finished), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["clips_done"] == 22
+
+
+def test_another_run_is_refused(finished, recordings, model, capsys):
+    assert batch(recordings, model, finished) == 1
+    assert "columns.attribution: True there, False now" in capsys.readouterr().err
+
+
+def test_parts_that_are_gone_or_broken_are_made_again(finished, recordings, model, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(finished, out)
+    first, second = sorted(out.glob("parts/*"))[:2]
+    first.unlink()
+    second.write_bytes(second.read_bytes()[:1000])
+    (out / "parts" / ".part-000000.parquet.0.tmp").write_text("left by a killed process")
+    assert batch(recordings, model, out, "--attribution") == 0
+    same_rows(rows_of(finished), rows_of(out))
+    assert not list(out.rglob(".*"))
+
+
+def test_three_processes_finish_what_one_began(finished, recordings, model, tmp_path, capsys):
+    out = tmp_path / "out"
+    shutil.copytree(finished, out)
+    for part in sorted(out.glob("parts/*"))[1:]:
+        part.unlink()
+    for index in (2, 0, 1):
+        share = ("--num-processes", "3", "--process-id", str(index))
+        assert batch(recordings, model, out, "--attribution", *share, "--max-reject-share", "1") == 0
+    same_rows(rows_of(finished), rows_of(out))
+
+
+class Stop(BaseException):
+    pass
+
+
+def test_what_breaks_off_leaves_whole_parts_and_the_rest_is_made_up(finished, recordings, model, tmp_path):
+    explainer, manifest = load_explainer(model), read_manifest(recordings)
+    job = Job(Settings(steps=4, filler="noise"), shard_clips=6, batch=1, attribution=True)
+    store = open_store(tmp_path, run_of(explainer, manifest, job), manifest, {})
+
+    def stop_after_two(progress):
+        if progress.shards_done == 2:
+            raise Stop
+
+    with pytest.raises(Stop):
+        run_job(explainer, manifest, store, job, report=stop_after_two)
+    assert len(list(tmp_path.glob("parts/*"))) == 2
+    assert not list(tmp_path.rglob(".*"))
+    progress = run_job(explainer, manifest, store, job)
+    assert (progress.clips_done, progress.shards_done, progress.rejects) == (22, 4, 2)
+    assert progress.explained < 22
+    same_rows(rows_of(finished), rows_of(tmp_path))
+
+
+def test_rejects_beyond_the_share_fail_and_can_be_tried_again(model, tmp_path, capsys):
+    data, out = tmp_path / "data", tmp_path / "out"
+    data.mkdir()
+    samples = 0.1 * np.random.default_rng(0).normal(size=400)
+    for name in ("x.wav", "y.wav"):
+        soundfile.write(data / name, samples, 1000)
+    (data / "z.wav").touch()
+    assert batch(data, model, out) == 1
+    assert "1 of 3 recordings rejected, more than 10%" in capsys.readouterr().err
+    assert batch(data, model, out, "--max-reject-share", "0.5") == 0
+    soundfile.write(data / "z.wav", samples, 1000)
+    assert batch(data, model, out, "--retry-rejects") == 0
+    assert len(rows_of(out)) == 3
+    assert not list(out.glob("rejects/*"))
+
+
+def test_what_vanishes_after_listing_or_breaks_the_decoder_is_rejected(model, tmp_path, monkeypatch):
+    data = tmp_path / "data"
+    data.mkdir()
+    for name in ("gone.wav", "bug.wav", "fine.wav"):
+        soundfile.write(data / name, 0.1 * np.random.default_rng(0).normal(size=400), 1000)
+    hours = np.zeros(7_200_000 // 100, np.int16)
+    soundfile.write(data / "two hours.wav", hours, 10)
+    from audex_jax.batch import read
+
+    decode = read.read_recording
+
+    def broken(path, *how):
+        if "bug" in path:
+            raise MemoryError
+        if "gone" in path:
+            pathlib.Path(path).unlink(missing_ok=True)
+        return decode(path, *how)
+
+    monkeypatch.setattr(read, "read_recording", broken)
+    assert batch(data, model, tmp_path / "out", "--max-reject-share", "1") == 0
+    (part,) = (tmp_path / "out").glob("rejects/*")
+    reasons = {row["id"]: row["reason"] for row in pq.read_table(part).to_pylist()}
+    assert reasons.keys() == {"gone.wav", "bug.wav", "two hours.wav"}
+    assert reasons["bug.wav"] == "MemoryError: "
+    assert reasons["gone.wav"].startswith("no such file")
+    assert reasons["two hours.wav"].startswith("7200 s long")
+    assert [row["id"] for row in rows_of(tmp_path / "out")] == ["fine.wav"]
+
+
+def test_a_batch_that_does_not_fit_is_told_so(recordings, model, tmp_path, monkeypatch, capsys):
+    import jax
+
+    def too_large(*arguments, **options):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+        yield
+
+    monkeypatch.setattr(job_module, "explain_stream", too_large)
+    assert batch(recordings, model, tmp_path / "out") == 1
+    assert "a batch of 1 clips does not fit into a device" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ((), "DATA and --out are needed"),
+        (("x", "--out", "y", "--batch", "0"), "batch is 0"),
+        (("x", "--out", "y", "--target", "sideways"), "no label 'sideways'"),
+        (("x", "--out", "y", "--num-processes", "2"), "go together"),
+        (("x", "--out", "y", "--num-processes", "2", "--process-id", "2"), "one of 0 to 1"),
+        (("x", "--out", "y", "--max-reject-share", "7"), "it is a share"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_writes_nothing(model, tmp_path, monkeypatch, capsys, options, says):
+    monkeypatch.chdir(tmp_path)
+    assert main(["batch", *options, "--model", model]) == 2
+    said = capsys.readouterr().err
+    assert says in said
+    assert len(said.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_progress_as_json_lines(finished, recordings, model, capsys):
+    assert batch(recordings, model, finished, "--attribution", "--json") == 0
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert last["job"]["shards_done"] == last["shards"] == 4
+    assert {"clips_per_second", "wait_share", "eta_seconds", "rejects"} <= last.keys()

@@ -1,0 +1,96 @@
+"""Which clips a job has: any list, any name, always in the same order."""
+
+import os
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from audex_jax.batch.manifest import Manifest, ManifestError, read_manifest
+from audex_jax.batch.store import write_table
+
+
+def test_a_folder_is_listed_with_labels_and_odd_names(recordings):
+    manifest = read_manifest(recordings)
+    assert len(manifest) == 22
+    assert list(manifest.ids) == sorted(manifest.ids)
+    assert {'b/it\'s a "name"\nin two lines.wav', r"b/caf\xe9.wav"} <= set(manifest.ids)
+    assert set(manifest.labels) == {"a", "b"}
+    assert all(os.path.exists(path) for path in manifest.paths)
+
+
+def test_what_is_hidden_or_no_audio_is_left_out(tmp_path):
+    for name in ("x.wav", ".hidden.wav", "notes.txt", ".git/y.wav"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert read_manifest(tmp_path).ids == ("x.wav",)
+    assert read_manifest(tmp_path).labels == (None,)
+
+
+def test_text_csv_and_parquet_name_the_same_clips(tmp_path):
+    (tmp_path / "list.txt").write_bytes(b"b.wav\r\n\nsub/a.wav\ncaf\xe9.wav\n")
+    (tmp_path / "list.csv").write_bytes(b'label,path\nyes,b.wav\n,sub/a.wav\n"n,o",caf\xe9.wav\n')
+    paths = pa.array([b"b.wav", b"sub/a.wav", b"caf\xe9.wav"], pa.binary())
+    pq.write_table(pa.table({"file": paths, "label": ["yes", None, "n,o"]}), tmp_path / "list.parquet")
+    text, csv, parquet = (read_manifest(tmp_path / f"list.{kind}") for kind in ("txt", "csv", "parquet"))
+    assert text.ids == csv.ids == parquet.ids == ("b.wav", r"caf\xe9.wav", "sub/a.wav")
+    assert text.labels == (None, None, None)
+    assert csv.labels == parquet.labels == ("yes", "n,o", None)
+    assert os.fsencode(text.paths[1]) == bytes(tmp_path) + b"/caf\xe9.wav"
+    assert csv.fingerprint == parquet.fingerprint != text.fingerprint
+
+
+def test_a_recording_that_is_listed_again_gets_an_id_of_its_own(tmp_path):
+    (tmp_path / "list.txt").write_text("a.wav\na.wav\na.wav#2\n")
+    manifest = read_manifest(tmp_path / "list.txt")
+    assert len(set(manifest.ids)) == 3
+    assert manifest.ids[:2] == ("a.wav", "a.wav#2")
+
+
+def test_the_stored_list_stands_for_the_same_clips(tmp_path, recordings):
+    manifest = read_manifest(recordings)
+    write_table(tmp_path / "manifest.parquet", manifest.table())
+    again = read_manifest(tmp_path / "manifest.parquet")
+    assert again.fingerprint == manifest.fingerprint
+    assert [os.path.realpath(p) for p in again.paths] == [os.path.realpath(p) for p in manifest.paths]
+
+
+def test_the_order_of_the_list_does_not_matter_and_its_content_does(tmp_path):
+    for name, content in (("1", "a\nb\n"), ("2", "b\na\n"), ("3", "a\nc\n")):
+        (tmp_path / name).write_text(content)
+    one, two, three = (read_manifest(tmp_path / name) for name in "123")
+    assert one.fingerprint == two.fingerprint != three.fingerprint
+    assert one.difference(two) == ""
+    assert one.difference(three) == "1 clips more (such as 'c'), 1 clips fewer (such as 'b')"
+
+
+def test_shards_hold_every_clip_once():
+    names = tuple(map(str, range(10)))
+    manifest = Manifest(names, names, (None,) * 10)
+    assert [list(manifest.shard(n, 4)) for n in range(manifest.shards(4))] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("gone", None, "no such file or folder"),
+        ("list.csv", b"name\na.wav\n", "no column `path`; it has name"),
+        ("list.csv", b"path,label\na.wav\n", "row 2 has not the 2 columns"),
+        ("list.csv", b"id,path\nx,a.wav\nx,b.wav\n", "'x' is listed more than once"),
+        ("list.csv", b'path\n""\n', "without a path"),
+        ("list.csv", b"", "no column `path`; it has none"),
+        ("list.txt", b"\n", "it lists no clips"),
+        ("list.parquet", b"PAR1 nonsense", "not a readable list"),
+    ],
+)
+def test_a_list_that_cannot_be_used_is_named(tmp_path, name, content, says):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(ManifestError, match=says) as raised:
+        read_manifest(tmp_path / name)
+    assert name in str(raised.value) or "more than once" in says
+
+
+def test_an_empty_folder_is_named(tmp_path):
+    with pytest.raises(ManifestError, match="no audio in this folder"):
+        read_manifest(tmp_path)

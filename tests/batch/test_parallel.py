@@ -1,0 +1,89 @@
+"""One step on several devices: the same numbers, no talk between devices, and lowering for those that are not here."""
+
+import functools
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from audex_jax.batch.stream import _on_host, _step
+from audex_jax.parallel import AXIS, map_over_devices
+from audex_jax.pipeline import Settings
+
+COLLECTIVE = r" (all-reduce|all-gather|all-to-all|collective-permute|collective-broadcast|reduce-scatter)(-start)?\("
+STEP = functools.partial(_step, settings=Settings(steps=4), bandwidth=None)
+
+
+@pytest.fixture(scope="module")
+def batch() -> tuple:
+    audio = np.random.default_rng(0).normal(size=(8, 400, 1)).astype(np.float32)
+    lengths = np.array([400, 390, 100, 150, 333, 201, 399, 400], np.int32)
+    for row, length in enumerate(lengths):
+        audio[row, length:] = 0
+    return audio, lengths, np.full(8, -1, np.int32)
+
+
+@pytest.fixture(scope="module")
+def on_one(tiny_explainer, batch):
+    mapped = map_over_devices(STEP, tiny_explainer.weights, "sharding", jax.local_devices()[:1])
+    return _on_host(mapped.step(mapped.weights, mapped.place(batch)))
+
+
+@pytest.mark.parametrize("parallel", ["pmap", "sharding"])
+def test_eight_devices_give_what_one_gives_without_talking(tiny_explainer, batch, on_one, parallel):
+    mapped = map_over_devices(STEP, tiny_explainer.weights, parallel)
+    assert mapped.devices == 8
+    placed = mapped.place(batch)
+    program = jax.jit(mapped.step).lower(mapped.weights, placed).compile()
+    assert re.search(COLLECTIVE, program.as_text()) is None
+    assert "num_partitions=8" in program.as_text()
+    with jax.transfer_guard("disallow"):
+        found = program(mapped.weights, placed)
+    assert len(found.attribution.sharding.device_set) == 8
+    on_eight = _on_host(found)
+    assert on_eight.heard.shape == (3, 8, 3)
+    for name in on_one._fields:
+        one, eight = getattr(on_one, name), getattr(on_eight, name)
+        if one.dtype == np.float32:
+            np.testing.assert_allclose(one, eight, rtol=1e-4, atol=1e-5, err_msg=name)
+        else:
+            np.testing.assert_array_equal(one, eight, err_msg=name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parallel", ["pmap", "sharding"])
+def test_devices_do_not_wait_for_each_other_in_a_loop_without_fixed_end(tiny_explainer, batch, parallel):
+    step = functools.partial(_step, settings=Settings(steps="auto"), bandwidth=None)
+    mapped = map_over_devices(step, tiny_explainer.weights, parallel)
+    program = jax.jit(mapped.step).lower(mapped.weights, mapped.place(batch)).compile()
+    assert re.search(COLLECTIVE, program.as_text()) is None
+
+
+@pytest.mark.parametrize("parallel", ["pmap", "sharding"])
+def test_a_collective_would_be_seen(parallel):
+    def step(weights, x):  # each clip minus the mean of all
+        return weights * x - jax.lax.pmean(x, AXIS)
+
+    mapped = map_over_devices(step, jnp.float32(1), parallel)
+    compiled = jax.jit(mapped.step).lower(mapped.weights, mapped.place(np.ones((8, 4), np.float32))).compile()
+    assert re.search(COLLECTIVE, compiled.as_text())
+
+
+@pytest.mark.parametrize("parallel", ["pmap", "sharding"])
+def test_it_lowers_for_tpu_and_cuda(tiny_explainer, batch, parallel):
+    mapped = map_over_devices(STEP, tiny_explainer.weights, parallel)
+    exported = jax.export.export(jax.jit(mapped.step), platforms=["tpu", "cuda"])(mapped.weights, mapped.place(batch))
+    assert exported.platforms == ("tpu", "cuda")
+    assert exported.nr_devices == 8
+    assert "stablehlo.convolution" in exported.mlir_module()
+
+
+def test_one_device_and_an_unknown_way():
+    mapped = map_over_devices(lambda w, x: w + x, 1.0, devices=jax.local_devices()[:1])
+    np.testing.assert_array_equal(
+        mapped.step(mapped.weights, mapped.place(np.arange(3.0, dtype=np.float32))), [[1, 2, 3]]
+    )
+    with pytest.raises(ValueError, match="no way 'magic'"):
+        map_over_devices(lambda w, x: x, 1.0, "magic")

@@ -1,0 +1,147 @@
+"""Jobs in processes of their own: killed, stopped, on other numbers of devices and processes, without disk."""
+
+import os
+import pathlib
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from .conftest import OPTIONS, REJECTED, rows_of, same_rows
+
+PROGRAM = "import sys; from audex_jax.cli import main; sys.exit(main())"
+
+
+def start(data, model, out, *options: str, devices: int = 2, first: str = "") -> subprocess.Popen:
+    command = [sys.executable, "-c", first + PROGRAM, "batch", str(data), "--model", model, "--out", str(out)]
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(devices)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": environment}
+    return subprocess.Popen([*command, *OPTIONS, "--max-reject-share", "1", *options], **pipes)
+
+
+def finish(process: subprocess.Popen) -> str:
+    """What a process that ends well says on stdout."""
+    out, error = process.communicate(timeout=300)
+    assert process.returncode == 0, error
+    return out
+
+
+def hidden(out: pathlib.Path) -> list[pathlib.Path]:
+    return list(out.rglob(".*"))
+
+
+@pytest.fixture(scope="module")
+def many(recordings, tmp_path_factory):
+    """Lists of the small job's recordings, each many times over."""
+
+    def listed(clips: int) -> pathlib.Path:
+        path = tmp_path_factory.mktemp("lists") / "list.csv"
+        names = [p for p in sorted(recordings.rglob("*")) if p.is_file() and "\n" not in p.name and p.name.isascii()]
+        rows = (f'{i:05d},"{names[i % len(names)]}"\n' for i in range(clips))
+        path.write_text("id,path\n" + "".join(rows))
+        return path
+
+    return listed
+
+
+def test_one_device_writes_what_eight_write(recordings, model, tmp_path):
+    jobs = {n: start(recordings, model, tmp_path / str(n), "--attribution", devices=n) for n in (1, 8)}
+    for job in jobs.values():
+        finish(job)
+    one, eight = rows_of(tmp_path / "1"), rows_of(tmp_path / "8")
+    same_rows([row | {"attribution": None} for row in one], [row | {"attribution": None} for row in eight])
+    for a, b in zip(one, eight, strict=True):
+        np.testing.assert_allclose(a["attribution"], b["attribution"], rtol=2e-3, atol=1e-6)
+
+
+def test_a_stopped_job_leaves_whole_parts_within_ten_seconds(many, model, tmp_path):
+    data, out = many(160), tmp_path / "out"
+    job = start(data, model, out)
+    wait_for_parts(job, out, 2)
+    job.send_signal(signal.SIGTERM)
+    told = time.monotonic()
+    _, error = job.communicate(timeout=60)
+    assert time.monotonic() - told < 10
+    assert job.returncode == 1
+    assert error.startswith("audex batch: stopped")
+    assert "the same command goes on" in error
+    assert not list(out.glob("parts/.*"))
+    before = len(list(out.glob("parts/*")))
+    assert 2 <= before < 27
+    assert "160 of 160 recordings done" in finish(start(data, model, out))
+    assert not hidden(out)
+
+
+def wait_for_parts(job: subprocess.Popen, out: pathlib.Path, count: int) -> None:
+    deadline = time.monotonic() + 120
+    while len(list(out.glob("parts/part-*"))) < count and job.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def test_a_disk_that_is_full_in_mid_part_fails_and_the_rest_is_made_up(recordings, model, tmp_path):
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (9000, resource.RLIM_INFINITY)); "
+    out = tmp_path / "out"
+    job = start(recordings, model, out, "--attribution", first=limit)
+    _, error = job.communicate(timeout=120)
+    assert job.returncode == 1
+    assert "writing shard" in error.splitlines()[-1]
+    assert "File too large" in error.splitlines()[-1]
+    assert not hidden(out)
+    finish(start(recordings, model, out, "--attribution"))
+    assert {row["id"] for row in rows_of(out)} & REJECTED == set()
+    assert len(rows_of(out)) == 22
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 4])
+def test_processes_that_meet_through_jax_write_what_one_writes(recordings, model, tmp_path, count):
+    finish(start(recordings, model, tmp_path / "one"))
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    share = ("--coordinator", address, "--num-processes", str(count), "--process-id")
+    jobs = [start(recordings, model, tmp_path / "out", *share, str(i)) for i in range(count)]
+    for job in jobs:
+        finish(job)
+    same_rows(rows_of(tmp_path / "one"), rows_of(tmp_path / "out"))
+    assert not hidden(tmp_path / "out")
+
+
+@pytest.mark.slow
+def test_two_processes_on_one_output_by_mistake(many, model, tmp_path):
+    data = many(400)
+    finish(start(data, model, tmp_path / "one"))
+    jobs = [start(data, model, tmp_path / "out") for _ in range(2)]
+    said = [job.communicate(timeout=300)[1] for job in jobs]
+    assert sorted(job.returncode for job in jobs) == [0, 1]
+    assert sum("is at work on this" in text for text in said) == 1
+    same_rows(rows_of(tmp_path / "one"), rows_of(tmp_path / "out"))
+
+
+@pytest.mark.slow
+def test_a_job_that_is_killed_twenty_times_loses_and_doubles_nothing(many, model, tmp_path):
+    data, out = many(2000), tmp_path / "out"
+    started = time.monotonic()
+    finish(start(data, model, tmp_path / "undisturbed"))
+    whole = time.monotonic() - started
+    chance = random.Random(0)
+    kills = 0
+    while kills < 20:
+        job = start(data, model, out)
+        done = len(list(out.glob("parts/part-*")))
+        wait_for_parts(job, out, done + chance.randrange(14))  # somewhere in the next few shards
+        time.sleep(chance.uniform(0, whole / 50))
+        assert job.poll() is None, job.communicate()
+        job.kill()
+        job.communicate()
+        kills += 1
+    finish(start(data, model, out))
+    same_rows(rows_of(tmp_path / "undisturbed"), rows_of(out))
+    rejects = [len(list((tmp_path / name).glob("rejects/*"))) for name in ("undisturbed", "out")]
+    assert rejects[0] == rejects[1] > 0
+    assert not hidden(out)

@@ -1,0 +1,147 @@
+"""The folder of results: complete or not there, whatever happens."""
+
+import errno
+import json
+import subprocess
+import sys
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from audex_jax.batch import store as module
+from audex_jax.batch.manifest import Manifest
+from audex_jax.batch.merge import merge, status
+from audex_jax.batch.schema import REJECTS, result_schema
+from audex_jax.batch.store import Store, StoreError, load_store, open_store
+
+NAMES = tuple(f"{i}.wav" for i in range(5))
+MANIFEST = Manifest(NAMES, NAMES, (None,) * 5)
+RUN = {"settings": {"keep": 0.2}, "shard_clips": 3, "manifest": {"clips": 5, "sha256": MANIFEST.fingerprint}}
+NONE = pa.Table.from_pylist([], REJECTS)
+RESULTS = pa.table({"id": ["0.wav", "1.wav"]})
+
+
+def files(root) -> set[str]:
+    return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    return open_store(tmp_path / "out", RUN, MANIFEST, {"model": "x"})
+
+
+def test_a_shard_is_done_when_its_part_is_there(store):
+    assert store.shards == 2
+    assert status(store)["shards_done"] == 0
+    rejects = pa.Table.from_pylist([{"id": "2.wav", "path": "2.wav", "label": None, "reason": "gone"}], REJECTS)
+    store.commit(0, 3, RESULTS, rejects)
+    assert store.counts(0) == {"clips": 3, "rows": 2, "rejects": 1}
+    assert status(load_store(store.root)) == {
+        "shards": 2, "shards_done": 1, "clips": 5, "clips_done": 3, "rows": 2, "rejects": 1,
+    }  # fmt: skip
+    store.commit(0, 3, RESULTS, NONE)
+    assert files(store.root) == {"run.json", "manifest.parquet", "parts/part-000000.parquet"}
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_full_disk_leaves_the_shard_as_it_was(store, monkeypatch, call):
+    store.commit(0, 3, RESULTS, NONE)
+    before = store.part(0).read_bytes()
+
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module.os, call, full)
+    for shard in (0, 1):
+        with pytest.raises(StoreError, match=r"No space left on device.*give the same command again"):
+            store.commit(shard, 3, pa.table({"id": ["other"]}), NONE)
+    assert store.part(0).read_bytes() == before
+    assert files(store.root) == {"run.json", "manifest.parquet", "parts/part-000000.parquet"}
+
+
+def test_a_broken_or_foreign_part_counts_as_not_done(store):
+    store.commit(0, 3, RESULTS, NONE)
+    store.part(1).write_bytes(store.part(0).read_bytes()[:-20])
+    assert store.counts(1) is None
+    pq.write_table(RESULTS, store.part(1))
+    assert store.counts(1) is None
+
+
+def test_an_equal_run_goes_on_and_another_is_refused_with_the_difference(store):
+    assert open_store(store.root, RUN, MANIFEST, {"model": "elsewhere"}) == store
+    other = Manifest(NAMES[1:], NAMES[1:], (None,) * 4)
+    run = RUN | {"settings": {"keep": 0.1}, "manifest": {"clips": 4, "sha256": other.fingerprint}}
+    before = (store.root / "run.json").read_bytes()
+    with pytest.raises(StoreError) as raised:
+        open_store(store.root, run, other, {})
+    for says in ("settings.keep: 0.2 there, 0.1 now", "1 clips fewer (such as '0.wav')", "manifest.parquet"):
+        assert says in str(raised.value)
+    assert (store.root / "run.json").read_bytes() == before
+
+
+def test_a_folder_with_other_things_is_refused(tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(StoreError, match=r"other things \(thesis.tex\)"):
+        open_store(tmp_path, RUN, MANIFEST, {})
+    assert files(tmp_path) == {"thesis.tex"}
+
+
+def test_what_cannot_be_a_folder_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="cannot write there"):
+        open_store(tmp_path / "file" / "out", RUN, MANIFEST, {})
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"format": "audex-batch", "version": 0}'])
+def test_a_run_that_cannot_be_read_is_named(store, content):
+    (store.root / "run.json").write_text(content)
+    with pytest.raises(StoreError, match=r"run.json|another version"):
+        load_store(store.root)
+
+
+def test_no_results_are_named(tmp_path):
+    with pytest.raises(StoreError, match=r"no run.json"):
+        load_store(tmp_path)
+
+
+HOLDER = """
+import pathlib, sys
+from audex_jax.batch.store import Store, replacing_durably
+root = pathlib.Path(sys.argv[1])
+with Store(root, {}).held(0, 1), replacing_durably(root / "parts" / "part-000001.parquet"):
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_share_is_held_by_one_process_and_its_file_is_not_swept(store):
+    command = [sys.executable, "-c", HOLDER, str(store.root)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "ready\n"
+        with pytest.raises(StoreError, match=rf"process {other.pid} on .* is at work"), store.held(0, 1):
+            pass
+        with store.held(1, 2):
+            store.sweep()
+        assert len(list(store.root.glob("parts/.*.tmp"))) == 1
+        other.kill()  # its lock goes with it, its file stays
+    assert len(list(store.root.glob("parts/.*.tmp"))) == 1
+    with store.held(0, 1):
+        store.sweep()
+    assert files(store.root) == {"run.json", "manifest.parquet"}
+
+
+def test_parts_are_merged_in_order_once_all_are_there(store, tmp_path):
+    schema = result_schema(1000, elements=0, audio=False)
+    part = pa.Table.from_pylist([{"id": "4.wav", "segment": 0}], schema)
+    store.commit(1, 2, part, NONE)
+    with pytest.raises(StoreError, match="1 of 2 shards are not done"):
+        merge(store, tmp_path / "all.parquet")
+    assert not (tmp_path / "all.parquet").exists()
+    store.commit(0, 3, pa.Table.from_pylist([{"id": "0.wav"}, {"id": "1.wav"}], schema), NONE)
+    assert merge(store, tmp_path / "all.parquet") == 3
+    merged = pq.read_table(tmp_path / "all.parquet")
+    assert merged["id"].to_pylist() == ["0.wav", "1.wav", "4.wav"]
+    assert "features" in json.loads(merged.schema.metadata[b"huggingface"])["info"]
+    with pytest.raises(StoreError, match="cannot write there"):
+        merge(store, tmp_path / "nowhere" / "all.parquet")

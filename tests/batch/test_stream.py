@@ -1,0 +1,112 @@
+"""Clips in, explanations out: the same as one by one, whatever the loader does."""
+
+import time
+
+import numpy as np
+import pytest
+
+import audex_jax as audex
+from audex_jax.batch.stream import Clip, Mark, Meter, ahead, buckets, explain_stream
+from audex_jax.pipeline import Settings
+
+SETTINGS = {"steps": 4, "filler": "noise"}
+
+
+@pytest.fixture
+def clips(rng) -> list[np.ndarray]:
+    return [0.1 * rng.normal(size=n).astype(np.float32) for n in (1000, 240, 510, 90, 777)]
+
+
+def alike(one, other):
+    for name in ("label", "predicted", "audio_agrees", "latent_changes", "silent"):
+        assert getattr(one, name) == getattr(other, name), name
+    np.testing.assert_allclose(one.attribution, other.attribution, rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(one.audio, other.audio, atol=1e-4)
+    assert one.probability == pytest.approx(other.probability, rel=1e-4)
+
+
+def test_batches_are_explained_as_single_clips_are(tiny_explainer, clips):
+    found = dict(audex.explain_batches(tiny_explainer, enumerate(clips), batch=1, target="up", **SETTINGS))
+    assert sorted(found) == list(range(5))
+    for key, clip in enumerate(clips):
+        alike(found[key], tiny_explainer.explain(clip, "up", **SETTINGS))
+
+
+@pytest.mark.slow
+def test_short_clips_in_short_batches_are_explained_alike(tiny_explainer, clips):
+    assert buckets(tiny_explainer, Settings()) == [250, 500, 1000]
+    found = dict(audex.explain_batches(tiny_explainer, enumerate(clips), batch=1, steps=4))
+    for key, clip in enumerate(clips):
+        alike(found[key], tiny_explainer.explain(clip, steps=4))
+
+
+def test_padding_that_changes_something_is_not_varied(tiny_explainer):
+    assert buckets(tiny_explainer, Settings(filler="noise")) == [1000]
+
+
+def test_marks_come_out_behind_the_clips_before_them(tiny_explainer, clips):
+    items = [Clip(0, clips[0]), Mark("a"), Mark("b"), Clip(1, clips[1]), Clip(2, clips[2]), Mark("c")]
+    meter = Meter()
+    found = list(explain_stream(tiny_explainer, items, Settings(**SETTINGS), batch=1, meter=meter))
+    order = [f.value if isinstance(f, Mark) else sorted(key for key, _ in f) for f in found]
+    assert order == [[0], "a", "b", [1, 2], "c"]
+    assert meter.steps == 2
+    assert 0 <= meter.wait_share <= 1
+
+
+def test_no_clips_give_no_explanations(tiny_explainer):
+    assert list(audex.explain_batches(tiny_explainer, [])) == []
+
+
+def test_what_the_loader_raises_arrives_here(tiny_explainer):
+    def loader():
+        raise RuntimeError("the disk is gone")
+        yield
+
+    with pytest.raises(RuntimeError, match="the disk is gone"):
+        list(audex.explain_batches(tiny_explainer, loader()))
+
+
+def test_a_clip_that_is_too_long_is_refused(tiny_explainer):
+    with pytest.raises(ValueError, match="1001 samples"):
+        list(audex.explain_batches(tiny_explainer, [("x", np.zeros(1001))]))
+
+
+def test_closing_early_closes_the_source():
+    closed = []
+
+    def source():
+        try:
+            yield from range(100)
+        finally:
+            closed.append(True)
+
+    items = ahead(ahead(source()))
+    assert next(items) == 0
+    items.close()
+    deadline = time.monotonic() + 5
+    while not closed and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert closed
+
+
+def test_waiting_can_be_broken_off():
+    def slow():
+        time.sleep(1)
+        yield 1
+
+    def stop():
+        raise KeyboardInterrupt
+
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        next(ahead(slow(), stop))
+    assert time.monotonic() - started < 0.5
+
+
+def test_the_share_of_waiting():
+    meter = Meter()
+    for start, end in ((0, 10), (11, 12), (13, 14)):  # the first is compiled
+        meter.step(start, end)
+    assert meter.wait_share == pytest.approx(0.5)
+    assert Meter().wait_share is None

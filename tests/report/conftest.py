@@ -1,0 +1,88 @@
+"""Explanation folders as `audex explain --report` writes them, made up without any model."""
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+import soundfile
+
+RATE = 8000
+KEEPS = (0.05, 0.1, 0.2, 0.4)
+
+
+@pytest.fixture(scope="session")
+def explained_folder():
+    """Makes a folder of explanations without any model: `explained_folder(folder, names)`."""
+    return make_up
+
+
+def make_up(folder: pathlib.Path, names: list[str], labels: tuple[str, ...] = ("no", "stop", "yes")) -> pathlib.Path:
+    """One explained recording of 0.5 s for each name; verdicts, labels and gaps vary with their number."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(len(names))
+    time = np.arange(RATE // 2) / RATE
+    tone = (0.3 * np.sin(2 * np.pi * 440 * time) * np.hanning(len(time))).astype(np.float32)
+    for number, name in enumerate(names):
+        stem = f"clip-{number:04d}"
+        recording = folder.parent / f"{folder.name}-in" / name
+        recording.parent.mkdir(exist_ok=True)
+        soundfile.write(recording, tone, RATE, format="WAV")
+        kinds = ["", *(f"-{100 * keep:g}" for keep in KEEPS if keep != 0.2)]
+        for track, level in (("explanation", 0.5), ("residual", 0.1)):
+            for kind in kinds:
+                noise = rng.normal(size=len(tone)).astype(np.float32)
+                soundfile.write(folder / f"{stem}.{track}{kind}.wav", level * tone + 0.01 * noise, RATE)
+        soundfile.write(folder / f"{stem}.reconstruction.wav", 0.9 * tone, RATE)
+        attribution = rng.normal(size=(25, 6)) * np.hanning(25)[:, None]
+        np.savez_compressed(
+            folder / f"{stem}.attribution.npz", attribution=attribution, mask=attribution > 0, frame_rate=50.0
+        )
+        (folder / f"{stem}.json").write_text(json.dumps(record(number, str(recording), labels)))
+    return folder
+
+
+def record(number: int, file: str, labels: tuple[str, ...]) -> dict:
+    """The record of a made-up recording."""
+    label = labels[number % len(labels)]
+    agrees, changes = number % 4 != 3, number % 4 != 2
+    gap = 0.11 if number % 5 == 4 else 0.01
+    others = [other for other in labels if other != label]
+
+    def heard(keep: float) -> dict:
+        share = min(0.95, 0.4 + keep) if agrees else 0.2
+        after = {label: share, others[0]: 0.04} if agrees else {others[0]: 0.7, label: share}
+        return {
+            "latent_agrees": agrees,
+            "audio_agrees": agrees,
+            "audio_probability": share,
+            "audio_top": after,
+            "latent_changes": changes,
+            "audio_changes": changes,
+        }
+
+    judged = {
+        "prediction": label,
+        "prediction_probability": 0.9,
+        "target": label,
+        "target_probability": 0.9,
+        "top": {label: 0.9, others[0]: 0.05},
+        "completeness_gap": gap,
+        "gap_flagged": gap > 0.05,
+        "verdict": {"reliable": gap <= 0.05, "message": f"The sum is off by {gap:.0%}."},
+        "reconstruction_agrees": True,
+        **heard(0.2),
+        "levels": [{"keep": keep, **heard(keep)} for keep in (0.2, 0.05, 0.1, 0.4)],
+        "silent": False,
+    }
+    return {
+        "file": file,
+        "seconds": 0.5,
+        "unexplained_tail_seconds": 0.0,
+        **judged,
+        "segments": [{"start_seconds": 0.0, "end_seconds": 0.5, **judged}],
+        "model": "made-up",
+        "sample_rate": RATE,
+        "settings": {"keep": 0.2, "ranking": "weighted", "steps": 32},
+        "versions": {"audex-jax": "0"},
+    }

@@ -1,0 +1,291 @@
+"""The report in a real, headless Chromium: it plays, switches, filters, stays fast, and loads nothing."""
+
+import importlib.util
+import json
+import pathlib
+import shutil
+import time
+
+import pytest
+
+from audex_jax.report.page import write_report
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+AXE = pathlib.Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        not (CHROMIUM and DRIVER and importlib.util.find_spec("selenium")),
+        reason="needs chromium, chromedriver and selenium; see CONTRIBUTING.md",
+    ),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # of selenium's own sockets
+]
+
+ARROW_LEFT = "\ue012"
+EVIL = "<svg onload=window.hurt=1>.wav"
+EVIL_LABEL = "</script><img src=x onerror=window.hurt=1>"
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "disable-gpu", "window-size=1280,1000"):
+        options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    browser.set_script_timeout(20)
+    yield browser
+    browser.quit()
+
+
+class Page:
+    """A report on the screen."""
+
+    def __init__(self, browser, path: pathlib.Path, address: str = ""):
+        self.browser = browser
+        browser.get("about:blank")
+        browser.get_log("browser")
+        browser.get_log("performance")
+        started = time.monotonic()
+        browser.get(f"{path.as_uri()}{address}")
+        self.wait("document.body.dataset.ready === 'yes'")
+        self.seconds_to_list = time.monotonic() - started
+        self.wait("document.getElementById('clip').dataset.ready !== undefined")
+        self.seconds_to_clip = time.monotonic() - started
+
+    def js(self, expression: str):
+        return self.browser.execute_script(f"return {expression}")
+
+    def wait(self, condition: str, seconds: float = 10):
+        end = time.monotonic() + seconds
+        while not self.js(condition):
+            assert time.monotonic() < end, f"never became true: {condition}"
+            time.sleep(0.02)
+
+    def click(self, selector: str):
+        self.browser.find_element("css selector", selector).click()
+
+    def text(self, selector: str) -> str:
+        return self.browser.find_element("css selector", selector).text
+
+    def keys(self, selector: str, *keys: str):
+        self.browser.find_element("css selector", selector).send_keys(*keys)
+
+    def set(self, identifier: str, value: str, event: str = "change"):
+        self.browser.execute_script(
+            "const e = document.getElementById(arguments[0]); e.value = arguments[1];"
+            "e.dispatchEvent(new Event(arguments[2], {bubbles: true}))",
+            identifier,
+            value,
+            event,
+        )
+
+    def rows(self) -> list[str]:
+        return self.js("[...document.querySelectorAll('#rows a')].map((a) => a.textContent)")
+
+    def complaints(self) -> list[str]:
+        return [entry["message"] for entry in self.browser.get_log("browser")]
+
+    def requested(self) -> list[str]:
+        messages = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]
+        sent = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+        return [url for url in sent if not url.startswith(("data:", "blob:"))]
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory, explained_folder) -> pathlib.Path:
+    names = [EVIL, *(f"word {i}.wav" for i in range(1, 12))]
+    folder = explained_folder(tmp_path_factory.mktemp("report") / "some", names)
+    for path in sorted(folder.glob("*.json"))[::3]:
+        path.write_text(path.read_text().replace('"no"', json.dumps(EVIL_LABEL)))
+    write_report(folder, folder / "report.html")
+    return folder / "report.html"
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory, explained_folder) -> pathlib.Path:
+    folder = explained_folder(tmp_path_factory.mktemp("many") / "many", [f"{i}.wav" for i in range(8)])
+    originals = [sorted(folder.glob(f"clip-000{i}.*")) for i in range(8)]
+    for number in range(8, 2000):
+        for path in originals[number % 8]:
+            copy = folder / path.name.replace(f"000{number % 8}", f"{number:04d}", 1)
+            copy.hardlink_to(path)
+    write_report(folder, folder / "report.html")
+    return folder / "report.html"
+
+
+def test_it_opens_from_disk_loads_nothing_and_complains_about_nothing(chromium, report):
+    page = Page(chromium, report)
+    assert page.seconds_to_clip < 2
+    for key in ("2", "3", "4", "]", "[", "j", "k", "m", "l"):
+        page.keys("body", key)
+    page.click("#theme")
+    page.click("details summary")
+    assert page.requested() == [report.as_uri()]
+    assert page.complaints() == []
+
+
+def test_markup_in_names_and_labels_stays_text(chromium, report):
+    page = Page(chromium, report)
+    assert page.text("#name") == EVIL
+    assert EVIL_LABEL in page.text("#heard")
+    assert EVIL in page.rows()
+    assert page.js("document.querySelectorAll('svg:not([aria-hidden]), img').length") == 0
+    assert page.js("window.hurt === undefined")
+
+
+def test_even_markup_that_got_in_could_not_run(chromium, report):
+    page = Page(chromium, report)
+    page.browser.execute_script(
+        "document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.hurt=1\">')"
+    )
+    time.sleep(0.3)
+    assert page.js("window.hurt === undefined")
+    assert any("Content Security Policy" in message for message in page.complaints())
+
+
+def test_players_switch_in_place_at_the_same_position(chromium, report):
+    page = Page(chromium, report)
+    page.click("#loop")
+    page.click("#play")
+    page.wait("player.playing && player.position > 0.05")
+    assert page.browser.find_element("id", "play").get_attribute("aria-label") == "Pause"
+    audible = set()
+    for track in ("explanation", "residual", "reconstruction", "original"):
+        page.js("void (window.running = player.sources[0].source)")
+        page.browser.find_element("css selector", f"input[value={track}] + span").click()
+        page.wait("player.sources.filter((s) => s.level.gain.value > 0.9).length === 1")
+        page.wait("player.sources.filter((s) => s.level.gain.value > 0.01).length === 1")
+        audible.add(page.js("player.sources.findIndex((s) => s.level.gain.value > 0.9)"))
+        assert page.js("player.playing")
+        assert page.js("window.running === player.sources[0].source")  # nothing was started anew
+    assert len(audible) == 4
+    page.keys("body", " ")
+    assert not page.js("player.playing")
+
+
+def test_playing_ends_and_seeking_moves_the_playhead(chromium, report):
+    page = Page(chromium, report)
+    page.click("#play")
+    page.wait("!player.playing", 5)
+    assert page.js("player.position") == pytest.approx(0.5, abs=0.01)
+    page.set("position", "0.25", "input")
+    assert page.js("player.position") == pytest.approx(0.25)
+    assert page.js("parseFloat(document.getElementById('playhead').style.left)") == pytest.approx(50, abs=0.5)
+    page.keys("body", ARROW_LEFT)
+    assert page.js("player.position") == pytest.approx(0.15)
+
+
+def test_levels_are_matched_when_asked_for(chromium, report):
+    page = Page(chromium, report)
+    quiet = page.js("rms(view.buffer('residual')) / rms(view.buffer('original'))")
+    assert quiet < 0.2
+    page.click("#matched")
+    gain = page.js("player.gain(view.indexOf('residual'))")
+    assert gain * quiet == pytest.approx(1, rel=1e-3)
+
+
+def test_the_slider_changes_sound_and_verdict(chromium, report):
+    page = Page(chromium, report, "#clip=0")
+    page.keys("body", "3")
+    heard, said = set(), set()
+    for level, keep in enumerate((0.05, 0.1, 0.2, 0.4)):
+        page.set("keep", str(level), "input")
+        heard.add(page.js("player.audible"))
+        said.add(page.text("#headline"))
+        assert page.text("#keep-value") == f"{100 * keep:g} %"
+    assert len(heard) == len(said) == 4
+    assert "(0.80)" in page.text("#headline")
+
+
+def test_a_recording_of_several_segments_says_which_one_the_verdict_is_about(chromium, tmp_path, explained_folder):
+    folder = explained_folder(tmp_path / "long", ["long.wav"])
+    path = folder / "clip-0000.json"
+    record = json.loads(path.read_text())
+    (chief,) = record["segments"]
+    other = chief | {"start_seconds": 0.5, "end_seconds": 0.9, "prediction_probability": 0.4, "target": "stop"}
+    path.write_text(json.dumps(record | {"segments": [chief, other]}))
+    write_report(folder, folder / "report.html")
+    page = Page(chromium, folder / "report.html")
+    assert "the most certain segment, 0.0 to 0.5 s" in page.text("#reasons")
+    assert page.text("#evidence-caption") == "Evidence for and against each segment's label"
+    assert page.js("document.querySelectorAll('#segments tr').length") == 2
+    assert not page.browser.find_element("id", "list").is_displayed()
+    assert page.complaints() == []
+
+
+def test_search_filters_and_sorting(chromium, report):
+    page = Page(chromium, report)
+    assert len(page.rows()) == 12
+    page.set("search", "WORD 1", "input")
+    assert page.rows() == ["word 1.wav", "word 10.wav", "word 11.wav"]
+    page.set("search", "", "input")
+    page.set("gap-filter", "large")
+    assert page.rows() == ["word 4.wav", "word 9.wav"]
+    page.set("gap-filter", "")
+    lost = page.js("[...document.querySelectorAll('#kind-filter option')].find((o) => o.textContent === 'lost').value")
+    page.set("kind-filter", lost)
+    assert page.rows() == ["word 3.wav", "word 7.wav", "word 11.wav"]
+    page.click("th[data-key=name] button")
+    page.click("th[data-key=name] button")
+    assert page.rows() == ["word 11.wav", "word 7.wav", "word 3.wav"]
+    assert page.js("document.querySelector('th[data-key=name]').getAttribute('aria-sort')") == "descending"
+    page.click("#rows a")
+    page.wait("document.getElementById('clip').dataset.ready === '11'")
+    assert page.text("#name") == "word 11.wav"
+    assert "no longer says" in page.text("#headline")
+
+
+def test_two_thousand_recordings_stay_responsive(chromium, many):
+    page = Page(chromium, many)
+    assert page.seconds_to_clip < 2
+    assert len(page.rows()) == 50
+    assert page.text("#count") == "2000 recordings"
+    for action in (
+        "$('next-page').click()",
+        "$('search').value = '7.WAV', filterList()",
+        "list.sort = 'gap', filterList()",
+    ):
+        assert page.js(f"(() => {{ const t = performance.now(); {action}; return performance.now() - t }})()") < 200
+    page.click("#rows a")
+    number = page.js("view.number")
+    page.wait(f"document.getElementById('clip').dataset.ready === '{number}'")
+    assert page.complaints() == []
+    assert all(url.startswith("file:") for url in page.requested())
+
+
+def test_phone_shows_list_or_recording_and_never_scrolls_sideways(chromium, report):
+    size = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+    chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        page = Page(chromium, report)
+        assert page.browser.find_element("id", "list").is_displayed()
+        assert not page.browser.find_element("id", "main").is_displayed()
+        assert page.js("document.documentElement.scrollWidth") <= 390
+        page.click("#rows tr:nth-child(2) a")
+        page.wait("document.getElementById('clip').dataset.ready === '1'")
+        assert page.browser.find_element("id", "clip").is_displayed()
+        page.wait("document.getElementById('wave').width > 300")
+        assert page.js("document.documentElement.scrollWidth") <= 390
+        page.click("#back")
+        assert page.browser.find_element("id", "list").is_displayed()
+    finally:
+        chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.skipif(not AXE.exists(), reason="needs `npm install --no-save axe-core` in the source tree")
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_no_serious_fault(chromium, report, theme):
+    page = Page(chromium, report, "#clip=0")
+    if theme == "dark":
+        page.click("#theme")
+    for summary in page.browser.find_elements("css selector", "details summary"):
+        summary.click()
+    page.browser.execute_script(AXE.read_text(encoding="utf-8"))
+    found = page.browser.execute_async_script("axe.run().then(arguments[0])")["violations"]
+    assert [f"{fault['id']}: {fault['nodes'][0]['html']}" for fault in found] == []
+    assert page.js("document.querySelectorAll('#rows a').length") == 12

@@ -1,0 +1,24 @@
+"""The tutorial runs from top to bottom as it stands, and leaves behind what it says."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+TUTORIAL = pathlib.Path(__file__).parents[1] / "tutorial.py"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not TUTORIAL.exists(), reason="the tutorial is only in the source tree")
+def test_the_tutorial_runs(tmp_path):
+    environment = os.environ | {"AUDEX_CACHE": str(tmp_path / "cache"), "TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, TUTORIAL], capture_output=True, text=True, env=environment, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (out,) = tmp_path.glob("audex-tutorial-*")
+    written = {path.name for path in out.iterdir()}
+    assert written >= {"explanation.wav", "residual.wav", "bright.wav", "report.html", "whistles"}
+    accuracy = float(done.stdout.split("accuracy on clips it never saw ")[1].split()[0])
+    assert accuracy > 0.8
+    assert "heard as 'whistle'" in done.stdout
