@@ -171,7 +171,8 @@ class Explainer:
             attribution[row, : len(explanation.attribution)] = explanation.attribution
         targets = np.array([self.target_index(e.label) for e in explanations], np.int32)
         any_keep = dataclasses.replace(settings, keep=0.0)
-        batch = listen_step(self.weights, audio, lengths, attribution, targets, keep, any_keep, self.bandwidth)
+        targets = np.array([self.target_index(e.label) for e in explanations], np.int32)
+        batch = listen_step(self.weights, audio, lengths, targets, attribution, keep, any_keep, self.bandwidth)
         host: Any = jax.tree.map(np.asarray, batch)
         return [
             dataclasses.replace(e, settings=settings, **self._listened(host, row, clip, e.predicted, e.label))

@@ -214,7 +214,7 @@ def explain_step(
     target = jnp.where(target < 0, logits.argmax(-1), target)
     filler = filler_latent(weights, latent.shape[1], settings)
 
-    def attribute(clip, clip_valid, clip_target):
+    def explain(clip, clip_valid, clip_target):
         return integrated_gradients(
             lambda z: classifier(z, clip_valid)[clip_target],
             clip,
@@ -224,8 +224,8 @@ def explain_step(
             chunk=settings.chunk,
         )
 
-    path = jax.vmap(attribute)(latent, valid, target)
-    listened = listen(weights, audio, lengths, latent, path.attribution, target, settings.keep, settings, bandwidth)
+    path = jax.vmap(explain)(latent, valid, target)
+    listened = listen(weights, audio, lengths, latent, target, path.attribution, settings.keep, settings, bandwidth)
     return BatchExplanation(logits=logits, target=target, valid=valid, **path._asdict(), **listened._asdict())
 
 
@@ -246,6 +246,7 @@ def listen(
     audio: Audio,
     lengths: Int[Array, " b"],
     latent: Latent,
+    target: Int[Array, " b"],
     attribution: Float[Array, "b t d"],
     target: Int[Array, " b"],
     keep: float | Array,
@@ -260,6 +261,10 @@ def listen(
     score = jax.vmap(ranking, (0, 0, None))(attribution, latent, filler)
     if settings.ranking == REFINED:
 
+    ranking = RANKINGS[REFINED_FROM if settings.ranking == REFINED else settings.ranking]
+    score = jax.vmap(ranking, (0, 0, None))(attribution, latent, filler)
+    if settings.ranking == REFINED:
+
         def refine_one(clip):
             one, start, own, length, wanted = clip
             return refined_score(weights, one, start, own, length, wanted, filler, samples, settings.refinement)
@@ -270,7 +275,7 @@ def listen(
     sounds = sounds_of(codec, latents, jnp.tile(lengths, 3), samples).reshape(3, *audio.shape)
     sounds *= output_gain(codec, sounds[0], audio, lengths)
     heard = logits_of_audio(weights, sounds.reshape(-1, *audio.shape[1:]), jnp.tile(lengths, 3), bandwidth)
-    judge = jax.vmap(weights.classifier)
+    judge = jax.vmap(classifier)
     return Listened(
         mask=edited.mask,
         kept_logits=judge(edited.kept, valid),
@@ -287,6 +292,7 @@ def listen_step(
     weights: Weights,
     audio: Audio,
     lengths: Int[Array, " b"],
+    target: Int[Array, " b"],
     attribution: Float[Array, "b t d"],
     target: Int[Array, " b"],
     keep: float | Array,
@@ -297,12 +303,13 @@ def listen_step(
 
     Args:
         weights, audio, lengths, settings, bandwidth: as in `explain_step`; `settings.keep` is not used.
+        target: class that was explained, `[b]`.
         attribution: what `explain_step` found, zero beyond the clips' own frames, `[b, t, d]`.
         target: class that was explained, `[b]`.
         keep: share of the elements to keep.
     """
     latent = latent_of(weights.codec, audio, lengths, bandwidth)
-    return listen(weights, audio, lengths, latent, attribution, target, keep, settings, bandwidth)
+    return listen(weights, audio, lengths, latent, target, attribution, keep, settings, bandwidth)
 
 
 def filler_latent(weights: Weights, frames: int, settings: Settings) -> Float[Array, "t d"]:

@@ -37,8 +37,7 @@ ALLOWED = {
     "audex_jax.batch.merge": ("audex_jax.batch.store",),
     "audex_jax.pipeline": (
         "audex_jax.types", "audex_jax.errors", "audex_jax.codec", "audex_jax.classifier", "audex_jax.attribution",
-        "audex_jax.explanation",
-        "audex_jax.refinement",
+        "audex_jax.explanation", "audex_jax.refinement",
     ),
 }  # fmt: skip
 NO_JAX = (

@@ -17,11 +17,11 @@ from audex_jax.errors import AudexError
 # a dash in a command is an underscore in its module.
 COMMANDS = {
     "explain": "explain recordings: which parts of the sound made the classifier decide",
+    "evaluate": "measure how faithful explanations are, over a labelled folder",
+    "check": "find out whether explanations of a model on your recordings can be trusted",
     "report": "one HTML page to hear and see explanations: no network, for one recording or thousands",
     "batch": "explain millions of recordings: every device, any number of processes, resumable",
     "merge": "join the results of `audex batch` into one Parquet file",
-    "evaluate": "measure how faithful explanations are, over a labelled folder",
-    "check": "find out whether explanations of a model on your recordings can be trusted",
     "train": "train a classifier on the latents of a codec",
     "train-codec": "train a codec of your own",
     "convert": "bring published EnCodec weights in: any file format, one bundle",

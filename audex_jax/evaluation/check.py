@@ -99,8 +99,8 @@ def _rivals(curves: list[Curves]) -> Finding:
     rivals = {c.method: compare(own, c.agrees[:, 1, 0, 1]) for c in curves[1:]}
     name, closest = min(rivals.items(), key=lambda item: item[1].difference)
     answer = (
-        f"audio of {curves[0].method} with {SOME:.0%} kept agrees in {own.mean():.1%}; the closest rival, {name}, is "
-        f"{closest.difference:+.1%} behind [{closest.low:+.1%}, {closest.high:+.1%}]"
+        f"audio of {curves[0].method} with {SOME:.0%} kept agrees in {own.mean():.1%}: "
+        f"{closest.difference:+.1%} [{closest.low:+.1%}, {closest.high:+.1%}] against the best rival, {name}"
     )
     fine = closest.low > 0
     if not fine:

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from audex_jax.attribution.quadrature import RULES
+from audex_jax.errors import AudexError
 from audex_jax.explanation import RANKINGS
 
 MODES = ("keep", "delete")
@@ -53,20 +54,20 @@ class Plan:
             given = getattr(self, name)
             wrong = [one for one in given if one not in known]
             if wrong or not given:
-                raise ValueError(f"no {name} {', '.join(wrong) or 'given'}; choose from {', '.join(known)}")
+                raise AudexError(f"no {name} {', '.join(wrong) or 'given'}; choose from {', '.join(known)}")
             if len(set(given)) < len(given):
-                raise ValueError(f"{name} {', '.join(given)}: each may be named once")
+                raise AudexError(f"{name} {', '.join(given)}: each may be named once")
         if not self.levels or sorted(set(self.levels)) != list(self.levels) or not 0 < min(self.levels) < 1:
-            raise ValueError(f"levels {self.levels} must be shares between 0 and 1, rising")
+            raise AudexError(f"levels {self.levels} must be shares between 0 and 1, rising")
         if not max(self.levels) < 1:
-            raise ValueError(f"levels {self.levels}: leave out 1; both ends, 0 and 1, are always added")
+            raise AudexError(f"levels {self.levels}: leave out 1; both ends, 0 and 1, are always added")
         for name in ("seeds", "steps"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it needs at least 1")
+                raise AudexError(f"{name} is {getattr(self, name)}; it needs at least 1")
         if self.rule not in RULES:
-            raise ValueError(f"no rule {self.rule!r}; choose one of {', '.join(RULES)}")
+            raise AudexError(f"no rule {self.rule!r}; choose one of {', '.join(RULES)}")
         if self.refinement < 0:
-            raise ValueError(f"refinement is {self.refinement}; it needs at least 0 steps")
+            raise AudexError(f"refinement is {self.refinement}; it needs at least 0 steps")
 
     @property
     def grid(self) -> tuple[float, ...]:

@@ -16,6 +16,7 @@ from audex_jax import __version__
 from audex_jax.audio import SILENCE_PEAK, replacing
 from audex_jax.data.clips import read_clips
 from audex_jax.data.folder import Clip as File
+from audex_jax.errors import AudexError
 from audex_jax.evaluation.judge import judge_latent_edits, judge_sound_edits, look, order_elements
 from audex_jax.evaluation.judge import random_order as draw_order
 from audex_jax.evaluation.plan import Plan, Variants
@@ -214,7 +215,7 @@ def evaluate(
         quiet: show no progress.
 
     Raises:
-        ValueError: no clip with sound, or the filler `other` with clips of one label only.
+        AudexError: no clip with sound, or the filler `other` with clips of one label only.
         AudioError: names a recording that cannot be read.
     """
     clips = [c[: explainer.clip_samples] for c in read_clips([f.path for f in files], explainer.sample_rate, quiet)]
@@ -222,10 +223,10 @@ def evaluate(
     silent = len(clips) - len(loud)
     files, clips = [files[i] for i in loud], [clips[i] for i in loud]
     if not clips:
-        raise ValueError(f"none of {silent} recordings holds any sound; nothing to evaluate")
+        raise AudexError(f"none of {silent} recordings holds any sound; nothing to evaluate")
     mixes = "other" in plan.fillers
     if mixes and len({f.label for f in files}) < 2:
-        raise ValueError("the filler `other` takes clips of another label, and all clips have one label; add clips")
+        raise AudexError("the filler `other` takes clips of another label, and all clips have one label; add clips")
     store = Store(scratch, fingerprint(explainer, files, plan))
     audio, lengths = explainer.pad(clips)
     evaluator = Evaluator(explainer, plan, chunk)
