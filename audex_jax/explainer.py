@@ -169,7 +169,6 @@ class Explainer:
         attribution = np.zeros((len(clips), config.frames(self.clip_samples), config.dim), np.float32)
         for row, explanation in enumerate(explanations):
             attribution[row, : len(explanation.attribution)] = explanation.attribution
-        targets = np.array([self.target_index(e.label) for e in explanations], np.int32)
         any_keep = dataclasses.replace(settings, keep=0.0)
         targets = np.array([self.target_index(e.label) for e in explanations], np.int32)
         batch = listen_step(self.weights, audio, lengths, targets, attribution, keep, any_keep, self.bandwidth)

@@ -248,18 +248,15 @@ def listen(
     latent: Latent,
     target: Int[Array, " b"],
     attribution: Float[Array, "b t d"],
-    target: Int[Array, " b"],
     keep: float | Array,
     settings: Settings,
     bandwidth: float | None,
 ) -> Listened:
     """Keep the share `keep` of attributed latents, decode that and the rest, and classify what is heard."""
-    codec, samples = weights.codec, audio.shape[1]
-    valid = valid_frames(lengths, latent.shape[1], codec.config.hop)
+    codec, classifier, _ = weights
+    samples, hop = audio.shape[1], codec.config.hop
+    valid = valid_frames(lengths, latent.shape[1], hop)
     filler = filler_latent(weights, latent.shape[1], settings)
-    ranking = RANKINGS[REFINED_FROM if settings.ranking == REFINED else settings.ranking]
-    score = jax.vmap(ranking, (0, 0, None))(attribution, latent, filler)
-    if settings.ranking == REFINED:
 
     ranking = RANKINGS[REFINED_FROM if settings.ranking == REFINED else settings.ranking]
     score = jax.vmap(ranking, (0, 0, None))(attribution, latent, filler)
@@ -294,7 +291,6 @@ def listen_step(
     lengths: Int[Array, " b"],
     target: Int[Array, " b"],
     attribution: Float[Array, "b t d"],
-    target: Int[Array, " b"],
     keep: float | Array,
     settings: Settings,
     bandwidth: float | None,
@@ -305,7 +301,6 @@ def listen_step(
         weights, audio, lengths, settings, bandwidth: as in `explain_step`; `settings.keep` is not used.
         target: class that was explained, `[b]`.
         attribution: what `explain_step` found, zero beyond the clips' own frames, `[b, t, d]`.
-        target: class that was explained, `[b]`.
         keep: share of the elements to keep.
     """
     latent = latent_of(weights.codec, audio, lengths, bandwidth)
