@@ -108,7 +108,7 @@ class LatentClassifier(nnx.Module):
     def __init__(self, config: ClassifierConfig, *, rngs: nnx.Rngs):
         self.config = config
         self.project_in = nnx.Linear(config.dim, config.width, rngs=rngs)
-        self.positions = nnx.Param(0.3 * jax.random.normal(rngs.params(), (config.frames, config.width)))
+        self.positions = nnx.Param(jax.random.normal(rngs.params(), (config.frames, config.width)))
         self.layers = nnx.List([EncoderLayer(config, rngs) for _ in range(config.layers)])
         self.project_out = nnx.Linear(config.width, config.classes, rngs=rngs)
 

@@ -25,6 +25,8 @@ from audex_jax.training.codec import edit
 from audex_jax.training.state import TrainingCheckpoints
 from audex_jax.types import Array, Int, Latent, Valid
 
+POSITIONS = 0.3  # of the published positions, which are as large as the latent itself
+
 
 @dataclasses.dataclass(frozen=True)
 class ClassifierRecipe:
@@ -175,10 +177,10 @@ def optimizer(recipe: ClassifierRecipe, steps_per_epoch: int) -> optax.GradientT
 
 
 def standardise(classifier: LatentClassifier, latents: np.ndarray, valid: np.ndarray) -> None:
-    """Let an untrained classifier start from dimensions of zero mean and unit variance, in place.
+    """Let an untrained classifier start from dimensions of zero mean and unit variance, above its positions; in place.
 
     Args:
-        classifier: its input projection is changed.
+        classifier: its input projection and its positions are changed.
         latents: `[clips, t, d]`.
         valid: frames to measure on, `[clips, t]`.
     """
@@ -188,6 +190,7 @@ def standardise(classifier: LatentClassifier, latents: np.ndarray, valid: np.nda
     assert first.bias is not None
     first.kernel[...] = first.kernel[...] / deviation[:, None]
     first.bias[...] = -(mean @ first.kernel[...])
+    classifier.positions[...] = POSITIONS * classifier.positions[...]
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=(3, 4))
