@@ -53,7 +53,9 @@ def explanation_figure(
     dims = np.arange(attribution.shape[1] + 1)
     picture = axes[2].pcolormesh(frames, dims, attribution.T, cmap="RdBu_r", vmin=-limit, vmax=limit, rasterized=True)
     axes[2].set_ylabel("latent dimension")
-    figure.colorbar(picture, ax=axes[2], pad=0.01, label="attribution (logit)")
+    bar = figure.colorbar(picture, ax=axes[2], pad=0.01)
+    bar.set_label("attribution (logit)", fontsize=7)
+    bar.ax.tick_params(labelsize=7)
 
     centres = (frames[:-1] + frames[1:]) / 2
     width = frames[1] - frames[0]
