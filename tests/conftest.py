@@ -21,18 +21,6 @@ collect_ignore = ["golden/make_encodec.py"]  # a script that needs PyTorch
 install_import_hook("audex_jax.codec", "beartype.beartype")
 
 
-@pytest.fixture(autouse=True)
-def no_lasting_compilation_cache():
-    """Commands turn JAX's persistent cache on; in one process with all tests it must not outlive the test."""
-    from jax.experimental.compilation_cache import compilation_cache
-
-    before = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
-    yield
-    if jax.config.jax_compilation_cache_dir != before:  # pyright: ignore[reportAttributeAccessIssue]
-        jax.config.update("jax_compilation_cache_dir", before)
-        compilation_cache.reset_cache()
-
-
 @pytest.fixture
 def rng(request) -> np.random.Generator:
     """Random numbers that depend on nothing but the test's name."""
@@ -50,6 +38,19 @@ def strict_dtypes():
     """Implicit promotion of dtypes raises."""
     with jax.numpy_dtype_promotion("strict"):
         yield
+
+
+@pytest.fixture
+def no_compilation_cache():
+    """Commands turn JAX's persistent cache on for the process; writing a whole training step to it late in a process
+    that ran all other tests has crashed jaxlib."""
+    from jax.experimental.compilation_cache import compilation_cache
+
+    jax.config.update("jax_enable_compilation_cache", False)
+    compilation_cache.reset_cache()
+    yield
+    jax.config.update("jax_enable_compilation_cache", True)
+    compilation_cache.reset_cache()
 
 
 @pytest.fixture(scope="session")
