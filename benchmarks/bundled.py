@@ -24,7 +24,15 @@ from audex_jax.data.clips import read_clips
 from audex_jax.data.folder import read_folder
 from audex_jax.explainer import Explainer, load_explainer
 from audex_jax.explanation import RANKINGS, edit
-from audex_jax.pipeline import Settings, filler_latent, latent_of, output_gain, valid_frames
+from audex_jax.pipeline import (
+    Settings,
+    filler_latent,
+    latent_of,
+    logits_of_audio,
+    output_gain,
+    sounds_of,
+    valid_frames,
+)
 
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.417, 0.5, 0.7, 0.9)
 STEPS = (16, 64, 256, 1024)
@@ -34,8 +42,7 @@ BATCH = 16
 
 @functools.partial(jax.jit, static_argnames="bandwidth")
 def reconstruct(codec, audio, lengths, bandwidth):
-    inside = (jnp.arange(audio.shape[1]) < lengths[:, None])[..., None]
-    decoded = codec.decode(latent_of(codec, audio, lengths, bandwidth))[:, : audio.shape[1]] * inside
+    decoded = sounds_of(codec, latent_of(codec, audio, lengths, bandwidth), lengths, audio.shape[1])
     return decoded * output_gain(codec, decoded, audio, lengths)
 
 
@@ -65,12 +72,10 @@ def judge(weights, audio, lengths, latent, valid, attribution, share, settings, 
     rank = RANKINGS[settings.ranking]
     edited = jax.vmap(lambda z, a, v: edit(z, rank(a, z, filler), v, share, filler))(latent, attribution, valid)
     both = jnp.concatenate([edited.kept, edited.deleted])
-    twice, valid2 = jnp.tile(lengths, 2), jnp.tile(valid, (2, 1))
-    inside = (jnp.arange(samples) < twice[:, None])[..., None]
-    sounds = codec.decode(both)[:, :samples] * inside  # the classifier reads them at unit loudness
-    again = latent_of(codec, sounds, twice, bandwidth)
-    classify = jax.vmap(weights.classifier)
-    return jnp.concatenate([classify(both, valid2), classify(again, valid2)]).argmax(-1).reshape(4, -1)
+    twice = jnp.tile(lengths, 2)
+    as_latent = jax.vmap(weights.classifier)(both, jnp.tile(valid, (2, 1)))
+    as_sound = logits_of_audio(weights, sounds_of(codec, both, twice, samples), twice, bandwidth)
+    return jnp.concatenate([as_latent, as_sound]).argmax(-1).reshape(4, -1)
 
 
 def batches(explainer: Explainer, clips: list[np.ndarray]):

@@ -12,8 +12,6 @@ import json
 import pathlib
 import time
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from audex_jax.compilation import use_compilation_cache
@@ -22,7 +20,6 @@ from audex_jax.evaluation import Plan, planted, sanity
 from audex_jax.evaluation.outputs import header_of, markdown_table, rows_of, write_json
 from audex_jax.evaluation.report import clips_of, evaluate_folder
 from audex_jax.explainer import Explainer, load_explainer
-from audex_jax.pipeline import Settings, filler_latent, latent_of, valid_frames
 
 METHODS = (
     "weighted,signed,absolute,mixed,positive,frames,refined,gradient-x-input,magnitude,random,"
@@ -40,11 +37,7 @@ STATISTICS = {
 
 
 def sanity_figures(explainer: Explainer, clips: list[np.ndarray]) -> dict:
-    weights, (audio, lengths) = explainer.weights, explainer.pad(clips)
-    latent = jax.jit(latent_of, static_argnums=3)(weights.codec, jnp.asarray(audio), lengths, explainer.bandwidth)
-    valid = valid_frames(jnp.asarray(lengths), latent.shape[1], weights.codec.config.hop)
-    baseline = filler_latent(weights, latent.shape[1], Settings())
-    stages = sanity.cascade(weights.classifier, latent, valid, baseline, jax.random.key(0))
+    stages = sanity.cascade_of(explainer, clips)
     fine, words = sanity.verdict(stages)
     return {"stages": [dataclasses.asdict(stage) for stage in stages], "fine": fine, "verdict": words}
 

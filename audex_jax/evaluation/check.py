@@ -3,8 +3,6 @@
 import dataclasses
 from collections.abc import Sequence
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from audex_jax.audio import level_db
@@ -16,7 +14,7 @@ from audex_jax.evaluation.run import Scores, evaluate
 from audex_jax.evaluation.statistics import bootstrap, compare
 from audex_jax.evaluation.summary import Curves, curves_of
 from audex_jax.explainer import Explainer
-from audex_jax.pipeline import Settings, filler_latent, latent_of, valid_frames
+from audex_jax.pipeline import Settings
 
 SOME, MANY = 0.2, 0.417  # shares kept
 HOLDS = 0.8  # share of clips whose reconstruction must keep the prediction
@@ -123,12 +121,7 @@ def _level(explainer: Explainer, clips: Sequence[np.ndarray]) -> Finding:
 
 
 def _sanity(explainer: Explainer, clips: Sequence[np.ndarray]) -> Finding:
-    weights, (audio, lengths) = explainer.weights, explainer.pad(clips)
-    latent = jax.jit(latent_of, static_argnums=3)(weights.codec, jnp.asarray(audio), lengths, explainer.bandwidth)
-    valid = valid_frames(jnp.asarray(lengths), latent.shape[1], weights.codec.config.hop)
-    baseline = filler_latent(weights, latent.shape[1], Settings())
-    stages = sanity.cascade(weights.classifier, latent, valid, baseline, jax.random.key(0))
-    fine, words = sanity.verdict(stages)
+    fine, words = sanity.verdict(sanity.cascade_of(explainer, clips))
     return Finding("would a model that knows nothing be explained differently?", fine, words)
 
 

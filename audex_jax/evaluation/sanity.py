@@ -6,6 +6,7 @@ touches; hence the correlation with |z - z0| beside it.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,9 @@ from flax import nnx
 
 from audex_jax.attribution import integrated_gradients
 from audex_jax.classifier import LatentClassifier
+from audex_jax.explainer import Explainer
 from audex_jax.explanation import keep_mask
+from audex_jax.pipeline import Settings, filler_latent, latent_of, valid_frames
 from audex_jax.types import Array, ClipValid, Float, Latent, Valid
 
 SHARE = 0.2  # of the elements whose overlap is counted
@@ -61,6 +64,15 @@ def cascade(
         reference = found if reference is None else reference
         stages.append(Stage(layer, *(float(x) for x in _likeness(found, reference, latents - baseline, valid))))
     return stages
+
+
+def cascade_of(explainer: Explainer, clips: Sequence[np.ndarray]) -> list[Stage]:
+    """`cascade` of an explainer's classifier on clips, with the default filler as baseline."""
+    weights, (audio, lengths) = explainer.weights, explainer.pad(clips)
+    latent = jax.jit(latent_of, static_argnums=3)(weights.codec, jnp.asarray(audio), lengths, explainer.bandwidth)
+    valid = valid_frames(jnp.asarray(lengths), latent.shape[1], weights.codec.config.hop)
+    baseline = filler_latent(weights, latent.shape[1], Settings())
+    return cascade(weights.classifier, latent, valid, baseline, jax.random.key(0))
 
 
 def randomised(classifier: LatentClassifier, key: Array) -> list[tuple[str, LatentClassifier]]:

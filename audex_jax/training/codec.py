@@ -14,8 +14,9 @@ Discriminators are optional: they make copies crisper, and what they add is not 
 
 import dataclasses
 import functools
+import itertools
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -192,7 +193,7 @@ def initial_state(codec: Encodec, readout: dict, recipe: CodecRecipe) -> dict:
 def untrained(clips: Sequence[np.ndarray], config: EncodecConfig, recipe: CodecRecipe) -> Encodec:
     """The codec that training starts from: principal components of the clips, and codebooks fitted to them."""
     codec = Encodec(config, rngs=nnx.Rngs(recipe.seed))
-    audio = np.concatenate(_fitting_batches(clips, config, recipe))
+    audio = np.concatenate(list(_fitting_batches(clips, config, recipe)))
     principal_start(codec, audio / (np.sqrt(np.square(audio).mean((1, 2), keepdims=True)) + 1e-4), _key(recipe, 0))
     fit_codebooks(codec, clips, recipe)
     return codec
@@ -200,25 +201,30 @@ def untrained(clips: Sequence[np.ndarray], config: EncodecConfig, recipe: CodecR
 
 def fit_codebooks(codec: Encodec, clips: Sequence[np.ndarray], recipe: CodecRecipe) -> None:
     """Fit all codebooks to the latents of training clips, in place."""
-    encode = jax.jit(lambda codec, audio: codec.encode(audio))
-    frames = np.concatenate([np.asarray(encode(codec, b)) for b in _fitting_batches(clips, codec.config, recipe)])
+    frames = np.concatenate([np.asarray(_encode(codec, b)) for b in _fitting_batches(clips, codec.config, recipe)])
     stages, entries, dim = codec.quantizer.codebooks.shape
     codec.quantizer.codebooks[...] = rvq.fit(jnp.asarray(frames.reshape(-1, dim)), stages, entries, _key(recipe, 0))
 
 
 def fit_readout(codec: Encodec, clips: Sequence[np.ndarray], recipe: CodecRecipe) -> dict[str, Array]:
     """The linear map from a latent frame to its log-mel spectrum that fits training clips best: kernel and bias."""
-    audio = np.concatenate(_fitting_batches(clips, codec.config, recipe)[:READOUT_BATCHES])
-    latent = np.asarray(jax.jit(lambda codec, audio: codec.encode(audio))(codec, audio))
+    audio = np.concatenate(list(itertools.islice(_fitting_batches(clips, codec.config, recipe), READOUT_BATCHES)))
+    latent = np.asarray(_encode(codec, audio))
     spectrum = np.asarray(losses.log_mel(jnp.asarray(audio[..., 0]), codec.config.hop, codec.config.sample_rate))
     inputs = np.pad(latent.reshape(-1, codec.config.dim), ((0, 0), (0, 1)), constant_values=1.0)
     solution = np.linalg.lstsq(inputs, spectrum.reshape(len(inputs), -1), rcond=1e-6)[0]
     return {"kernel": jnp.asarray(solution[:-1]), "bias": jnp.asarray(solution[-1])}
 
 
-def _fitting_batches(clips: Sequence[np.ndarray], config: EncodecConfig, recipe: CodecRecipe) -> list[np.ndarray]:
+def _fitting_batches(clips: Sequence[np.ndarray], config: EncodecConfig, recipe: CodecRecipe) -> Iterator[np.ndarray]:
     count = round(FITTING_SECONDS / (recipe.batch * recipe.seconds)) + 1
-    return [sample_batch(clips, recipe, config.sample_rate, 2**31 + i) for i in range(count)]  # not those of training
+    for i in range(count):
+        yield sample_batch(clips, recipe, config.sample_rate, 2**31 + i)  # not those of training
+
+
+@jax.jit
+def _encode(codec: Encodec, audio: Audio) -> Latent:
+    return codec.encode(audio)
 
 
 def _key(recipe: CodecRecipe, step: int | Array) -> Array:
@@ -326,7 +332,7 @@ def scale_latent(codec: Encodec, audio: Audio) -> None:
         codec: trained codec.
         audio: clips to measure the variance on, `[b, n, c]`.
     """
-    gain = 1 / jnp.std(jax.jit(lambda codec, audio: codec.encode(audio))(codec, audio))
+    gain = 1 / jnp.std(_encode(codec, audio))
     last, first = codec.encoder.layers[-1], codec.decoder.layers[0]
     assert isinstance(last, Conv1d)
     assert isinstance(first, Conv1d)
