@@ -46,15 +46,15 @@ def read_audio(path: str | os.PathLike, sample_rate: int, channels: int = 1) -> 
     if path.is_file() and path.stat().st_size == 0:
         raise AudioError(f"{path}: the file is empty; record or copy it again")
     try:
-        samples, rate = soundfile.read(_name(path), dtype="float32", always_2d=True)
+        samples, rate = soundfile.read(file_name(path), dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         reason = str(error.error_string).rstrip(".")
         raise AudioError(f"{path}: not readable as audio ({reason}); convert it to WAV or FLAC") from None
     return conform(samples, rate, sample_rate, channels, name=str(path))
 
 
-def _name(path: str | os.PathLike) -> Any:
-    """As soundfile takes it: in bytes, it opens names that are not UTF-8 too."""
+def file_name(path: str | os.PathLike) -> Any:
+    """A path as soundfile takes it: in bytes, it opens names that are not UTF-8 too."""
     return os.fsencode(path) if os.name == "posix" else os.fspath(path)
 
 
@@ -65,17 +65,26 @@ def read_recording(path: str | os.PathLike, sample_rate: int, channels: int = 1)
         AudioError: unreadable, or shorter than 0.1 s or longer than 60 s.
     """
     try:
-        seconds = soundfile.info(_name(path)).duration
+        seconds = soundfile.info(file_name(path)).duration
     except (soundfile.LibsndfileError, OSError):
         seconds = 0.0  # `read_audio` says what is wrong
-    if seconds <= LONGEST:
-        samples = read_audio(path, sample_rate, channels)
-        seconds = len(samples) / sample_rate
-        if SHORTEST <= seconds <= LONGEST:
-            return samples
+    if seconds > LONGEST:
+        raise _too_long(seconds, str(path))
+    return of_length(read_audio(path, sample_rate, channels), sample_rate, str(path))
+
+
+def of_length(samples: np.ndarray, sample_rate: int, name: str = "audio") -> np.ndarray:
+    """Samples as they are, if their length is one that can be explained; see `read_recording`."""
+    seconds = len(samples) / sample_rate
     if seconds < SHORTEST:
-        raise AudioError(f"{path}: only {1000 * seconds:.0f} ms long; it takes at least {1000 * SHORTEST:.0f} ms")
-    raise AudioError(f"{path}: {seconds:.0f} s long; cut it into pieces of at most {LONGEST:.0f} s")
+        raise AudioError(f"{name}: only {1000 * seconds:.0f} ms long; it takes at least {1000 * SHORTEST:.0f} ms")
+    if seconds > LONGEST:
+        raise _too_long(seconds, name)
+    return samples
+
+
+def _too_long(seconds: float, name: str) -> AudioError:
+    return AudioError(f"{name}: {seconds:.0f} s long; cut it into pieces of at most {LONGEST:.0f} s")
 
 
 def conform(samples: np.ndarray, rate: int, sample_rate: int, channels: int = 1, name: str = "audio") -> np.ndarray:
@@ -103,7 +112,9 @@ def write_audio(path: str | os.PathLike, samples: np.ndarray, sample_rate: int) 
     """
     path = pathlib.Path(path)
     with replacing(path) as temporary:
-        soundfile.write(temporary, np.clip(samples, -1.0, 1.0), sample_rate, subtype="PCM_16", format=path.suffix[1:])
+        soundfile.write(
+            file_name(temporary), np.clip(samples, -1.0, 1.0), sample_rate, subtype="PCM_16", format=path.suffix[1:]
+        )
 
 
 class replacing:

@@ -201,7 +201,8 @@ def write_explanation(
         write_audio(out / f"{name}.explanation-{percent}.wav", np.concatenate([e.audio for e in listened]), rate)
         write_audio(out / f"{name}.residual-{percent}.wav", np.concatenate([e.residual_audio for e in listened]), rate)
     record = describe(path, audio, explanations, explainer, model, others)
-    title = f"{path.name}: {record['prediction']} ({record['prediction_probability']:.2f})"
+    shown = os.fsencode(path.name).decode("utf-8", "replace")
+    title = f"{shown}: {record['prediction']} ({record['prediction_probability']:.2f})"
     save_figure(out / f"{name}.png", explanation_figure(audio, explanations, title))
     with replacing(out / f"{name}.json") as temporary:
         temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

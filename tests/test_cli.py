@@ -29,7 +29,7 @@ def cache(monkeypatch, tmp_path_factory):
 
 def recording(path, seconds: float, rate: int = 1000, level: float = 0.1) -> str:
     rng = np.random.default_rng(len(path.name))
-    soundfile.write(path, level * rng.normal(size=round(seconds * rate)), rate)
+    soundfile.write(os.fsencode(path), level * rng.normal(size=round(seconds * rate)), rate, format=path.suffix[1:])
     return str(path)
 
 
@@ -57,6 +57,18 @@ def test_one_recording_gives_all_outputs(tmp_path, model, cache, capsys):
     with np.load(tmp_path / "out" / "a word.attribution.npz") as stored:
         assert stored["attribution"].shape == stored["mask"].shape == (80, 6)
     assert (tmp_path / "out" / "a word.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_name_that_is_no_text_is_explained_and_shown(tmp_path, model, cache, capsys):
+    path = recording(tmp_path / os.fsdecode(b"caf\xe9.wav"), 0.8, rate=8000)
+    broken = tmp_path / os.fsdecode(b"na\xefve.wav")
+    broken.touch()
+    assert explain(model, tmp_path / "out", path, str(broken), options=("--report",)) == 1
+    assert {os.fsdecode(b"caf\xe9.") + kind for kind in KINDS} | {"report.html"} <= set(names(tmp_path / "out"))
+    said = capsys.readouterr()
+    assert "caf\\udce9.wav: " in said.out
+    assert "na\\udcefve.wav: the file is empty" in said.err
+    assert json.loads((tmp_path / "out" / os.fsdecode(b"caf\xe9.json")).read_text())["file"] == path
 
 
 def test_a_report_offers_every_level(tmp_path, model, cache, capsys):

@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 something failed, 2 wrong usage.
 
 import argparse
 import importlib
+import io
 import sys
 import traceback
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ COMMANDS = {
     "report": "one HTML page to hear and see explanations: no network, for one recording or thousands",
     "batch": "explain millions of recordings: every device, any number of processes, resumable",
     "merge": "join the results of `audex batch` into one Parquet file",
+    "prepare": "write recordings as a data set of TensorFlow Datasets, for `audex batch`",
     "train": "train a classifier on the latents of a codec",
     "train-codec": "train a codec of your own",
     "convert": "bring published EnCodec weights in: any file format, one bundle",
@@ -85,6 +87,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     What a user can mend (`AudexError`, and files that cannot be read or written) is one line on stderr; any other
     error is ours and keeps its traceback.
     """
+    for stream in (sys.stdout, sys.stderr):  # names of files may hold what a terminal cannot show
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     argv = list(sys.argv[1:] if argv is None else argv)
     parser, module = parser_for(argv)
     arguments = parser.parse_args(argv)  # exits with 2 on wrong usage

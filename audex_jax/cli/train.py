@@ -48,6 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     import soundfile
 
     from audex_jax import checkpoint
+    from audex_jax.audio import file_name
     from audex_jax.classifier import ClassifierConfig
     from audex_jax.cli import UsageError
     from audex_jax.data.folder import DataError, read_folder
@@ -69,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
         codec.config.codebooks_for(arguments.bandwidth)
     seconds = arguments.clip_seconds
     if seconds is None:
-        lengths = [soundfile.info(clip.path).duration for clip in folder.split("train")]
+        lengths = [soundfile.info(file_name(clip.path)).duration for clip in folder.split("train")]
         seconds = min(5.0, max(lengths))
     samples = round(seconds * codec.config.sample_rate)
     seconds = samples / codec.config.sample_rate

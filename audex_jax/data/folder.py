@@ -104,7 +104,7 @@ def _from_names(root: pathlib.Path) -> tuple[list[Clip], str]:
     known = {speaker for speaker in speakers if speaker is not None}
     by_speaker = bool(files) and None not in speakers and len(known) >= 3
     groups = speakers if by_speaker else [str(path.relative_to(root)) for path in files]
-    place = _assign(groups)
+    place = assign_splits(groups)
     clips = [
         Clip(path, label, speaker, place[str(group)])
         for (path, label), speaker, group in zip(named, speakers, groups, strict=True)
@@ -119,12 +119,12 @@ def _speaker(path: pathlib.Path, label: str) -> str | None:
     return match.group(1) if match else None
 
 
-def _assign(groups: list) -> dict[str, str]:
+def assign_splits(groups: list) -> dict[str, str]:
     """Put each group (a speaker or a file) into a split by the order of its hash: about 70, 15 and 15 % of groups.
 
     The order of hashes does not depend on the other clips' names, so adding clips moves few groups.
     """
-    names = sorted({str(group) for group in groups}, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
+    names = sorted({str(group) for group in groups}, key=lambda name: hashlib.sha256(os.fsencode(name)).hexdigest())
     first, second = round(0.70 * len(names)), round(0.85 * len(names))
     if len(names) >= 3:
         first, second = max(1, min(first, len(names) - 2)), max(2, min(second, len(names) - 1))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from audex_jax.audio import AudioError, read_audio
+from audex_jax.audio import AudioError, file_name, read_audio
 from audex_jax.errors import AudexError
 
 NEEDED = {
@@ -97,7 +97,7 @@ def read_clip(path: pathlib.Path) -> ReportClip:
             sounds[track] = [_flac(path, track if k == own else f"{track}-{100 * k:g}") for k in keeps]
         with PARSER, np.load(path.with_name(f"{path.stem}.attribution.npz")) as stored:
             attribution, frame_rate = stored["attribution"], float(stored["frame_rate"])
-        channels = soundfile.info(path.with_name(f"{path.stem}.reconstruction.wav")).channels
+        channels = soundfile.info(file_name(path.with_name(f"{path.stem}.reconstruction.wav"))).channels
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, soundfile.LibsndfileError) as error:
         what = f"{type(error).__name__}: {error}".splitlines()[0]
         raise ReportError(f"{path}: not a whole explanation ({what}); run audex explain for it again") from None
@@ -128,7 +128,7 @@ def data_url(flac: bytes) -> str:
 
 
 def _flac(record: pathlib.Path, kind: str) -> bytes:
-    samples, rate = soundfile.read(record.with_name(f"{record.stem}.{kind}.wav"), dtype="int16")
+    samples, rate = soundfile.read(file_name(record.with_name(f"{record.stem}.{kind}.wav")), dtype="int16")
     file = io.BytesIO()
     soundfile.write(file, samples, rate, subtype="PCM_16", format="FLAC")
     return file.getvalue()
