@@ -31,45 +31,15 @@ LEVELS = (0.05, 0.1, 0.2, 0.4)  # of the report's slider
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    from audex_jax.explanation import RANKINGS
-    from audex_jax.pipeline import FILLERS, REFINED, Settings
+    from audex_jax.cli.settings import add_options
 
-    default = Settings()
     parser.epilog = EXAMPLE
     parser.add_argument("input", nargs="+", metavar="INPUT", help="recordings, folders, or `demo`")
     parser.add_argument("--out", required=True, metavar="DIR", help="where to write")
     parser.add_argument(
         "--model", default="mini-speech-commands", metavar="NAME|DIR", help="explainer (default: mini-speech-commands)"
     )
-    parser.add_argument("--target", metavar="LABEL", help="label to explain (default: the predicted one)")
-    parser.add_argument(
-        "--keep",
-        type=float,
-        default=default.keep,
-        metavar="SHARE",
-        help=f"share of the latent elements to keep (default: {default.keep:g})",
-    )
-    parser.add_argument(
-        "--ranking",
-        choices=(*RANKINGS, REFINED),
-        default=default.ranking,
-        help=f"which elements are kept first (default: {default.ranking}; the paper's: signed; refined: corrected by "
-        "gradient steps through decoder and classifier, slower)",
-    )
-    parser.add_argument(
-        "--filler",
-        choices=FILLERS,
-        default=default.filler,
-        help=f"what stands where elements were taken out (default: {default.filler}; the paper's: noise)",
-    )
-    parser.add_argument(
-        "--steps",
-        type=steps,
-        default=default.steps,
-        metavar="N|auto",
-        help=f"points on the path, or as many as the ranking needs (default: {default.steps})",
-    )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the noise filler (default: 0)")
+    add_options(parser)
     parser.add_argument("--report", action="store_true", help="also write DIR/report.html, to hear and see it all")
     parser.add_argument("--assets", action="store_true", help="put the report's sounds in a folder beside it")
     parser.add_argument(
@@ -81,30 +51,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress")
 
 
-def steps(text: str) -> int | str:
-    """Value of `--steps`; the name appears in argparse's message for a wrong one."""
-    return text if text == "auto" else int(text)
-
-
 def run(arguments: argparse.Namespace) -> int:
     from audex_jax.cli import UsageError
     from audex_jax.cli.report import make_page
+    from audex_jax.cli.settings import settings_from
     from audex_jax.compilation import use_compilation_cache
     from audex_jax.errors import AudexError
     from audex_jax.explain_files import explain_files, list_inputs
     from audex_jax.explainer import load_explainer
-    from audex_jax.pipeline import Settings
     from audex_jax.progress import track
 
     use_compilation_cache()
     try:
-        settings = Settings(
-            keep=arguments.keep,
-            ranking=arguments.ranking,
-            filler=arguments.filler,
-            steps=arguments.steps,
-            seed=arguments.seed,
-        )
+        settings = settings_from(arguments)
     except AudexError as error:
         raise UsageError(error) from None
     levels = levels_from(arguments.levels, arguments.report)
