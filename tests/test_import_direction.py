@@ -31,7 +31,7 @@ ALLOWED = {
     "audex_jax.checkpoint": ("audex_jax.errors", "audex_jax.codec", "audex_jax.classifier"),
     "audex_jax.parallel": (),
     "audex_jax.batch.manifest": ("audex_jax.data", "audex_jax.errors"),
-    "audex_jax.batch.read": ("audex_jax.audio",),
+    "audex_jax.batch.read": ("audex_jax.audio", "audex_jax.data.prepared"),
     "audex_jax.batch.schema": (),
     "audex_jax.batch.store": ("audex_jax.batch.manifest", "audex_jax.batch.schema", "audex_jax.errors"),
     "audex_jax.batch.merge": ("audex_jax.batch.store",),

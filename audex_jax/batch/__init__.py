@@ -1,7 +1,7 @@
 """Explanations of millions of clips: fixed shards, every device busy, results that data tools read as they are.
 
 manifest   which clips, in which order; cut into shards whose content never changes
-read       recordings off the disk and decoded, by grain's workers
+read       recordings off the disk and decoded, by grain's threads
 stream     clips in, explanations out, on all devices of this process
 rows       explanation to table row; `schema` says what the columns mean
 store      the folder of results: a part a shard, there as a whole or not at all

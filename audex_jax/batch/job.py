@@ -10,7 +10,7 @@ import functools
 import hashlib
 import os
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -24,9 +24,10 @@ from audex_jax.batch.read import read_recordings
 from audex_jax.batch.rows import row_of, table_of
 from audex_jax.batch.schema import REJECTS, result_schema
 from audex_jax.batch.store import Store
-from audex_jax.batch.stream import Clip, Mark, Meter, explain_stream
+from audex_jax.batch.stream import Clip, Mark, Meter, explain_stream, on_devices
 from audex_jax.errors import AudexError
 from audex_jax.explainer import Explainer, Explanation
+from audex_jax.parallel import Mapped
 from audex_jax.pipeline import Settings
 
 
@@ -40,7 +41,7 @@ class Job:
         elements, attribution, audio: which optional columns to write; see `result_schema`.
         batch: clips a device takes at once.
         parallel: see `map_over_devices`.
-        workers: threads that read and decode, and as many that write FLAC.
+        workers: threads; 0 for one a core.
         retry_rejects: do shards with rejects again.
     """
 
@@ -59,6 +60,11 @@ class Job:
         for name, least in (("shard_clips", 1), ("batch", 1), ("elements", 0), ("workers", 0)):
             if getattr(self, name) < least:
                 raise AudexError(f"{name} is {getattr(self, name)}; it needs to be at least {least}")
+
+    @property
+    def threads(self) -> int:
+        """Threads that read and decode, and as many that write FLAC."""
+        return self.workers or os.cpu_count() or 1
 
 
 def run_of(explainer: Explainer, manifest: Manifest, job: Job) -> dict:
@@ -110,6 +116,12 @@ class Progress:
     seconds: float = 0.0
     wait_share: float | None = None
 
+    def advance(self, clips: int, seconds: float, wait_share: float | None) -> None:
+        """Count recordings that this run has finished, `seconds` after it began."""
+        self.clips_done += clips
+        self.explained += clips
+        self.seconds, self.wait_share = seconds, wait_share
+
     @property
     def rate(self) -> float:
         """Clips a second."""
@@ -121,19 +133,13 @@ class Progress:
         return dataclasses.asdict(self) | {"clips_per_second": self.rate, "eta_seconds": left}
 
 
-class Key(NamedTuple):
-    """Which segment of which clip; `last` in its recording or not."""
-
-    position: int
-    segment: int
-    last: bool
-
-
-class ShardRead(NamedTuple):
-    """Every clip of a shard was read; those that could not be are in `rejects`."""
+class Tables(NamedTuple):
+    """What a shard gives: its number of recordings, a row for each explained segment, and one for each reject."""
 
     shard: int
-    rejects: list[dict]
+    clips: int
+    results: pa.Table
+    rejects: pa.Table
 
 
 def run_job(
@@ -158,21 +164,33 @@ def run_job(
         StoreError: the folder of results cannot be written.
         AudexError: the devices' memory does not hold a batch.
     """
-    workers = job.workers or os.cpu_count() or 1
-    schema = result_schema(explainer.sample_rate, job.elements, job.attribution, job.audio)
-    build = functools.partial(row_of, elements=job.elements, attribution=job.attribution, audio=job.audio)
-    share = range(index, store.shards, count)
-    progress = Progress(clips=sum(len(manifest.shard(n, job.shard_clips)) for n in share), shards=len(share))
-    meter, started, rows = Meter(), time.monotonic(), []
-
-    def row(found: tuple[Key, Explanation]) -> tuple[Key, dict]:
-        key, explanation = found
-        start = key.segment * explainer.clip_samples
-        return key, build(identity(manifest, key.position), key.segment, start, explanation)
-
-    with store.held(index, count), ThreadPoolExecutor(workers) as pool:
+    meter = Meter()
+    with store.held(index, count):
+        progress, todo = survey(manifest, store, job, index, count)
+        report(progress)
+        mapped = on_devices(explainer, job.settings, job.parallel)
+        started = time.monotonic()
+        with contextlib.closing(explain_shards(explainer, mapped, manifest, job, todo, meter, check)) as found:
+            for done in found:
+                if isinstance(done, Tables):
+                    store.commit(*done)
+                    clips = len(done.rejects)
+                    progress.rejects += clips
+                    progress.shards_done += 1
+                else:
+                    clips = done
+                progress.advance(clips, time.monotonic() - started, meter.wait_share)
+                report(progress)
         store.sweep()
-        todo = []
+    return progress
+
+
+def survey(manifest: Manifest, store: Store, job: Job, index: int = 0, count: int = 1) -> tuple[Progress, list[int]]:
+    """How far a share of the shards is, and those of its shards that are to be done; see `run_job`."""
+    store.sweep()
+    share, todo = range(index, store.shards, count), []
+    progress = Progress(clips=sum(len(manifest.shard(n, job.shard_clips)) for n in share), shards=len(share))
+    with ThreadPoolExecutor(job.threads) as pool:
         for shard, counts in zip(share, pool.map(store.counts, share), strict=True):
             if counts is None or (job.retry_rejects and counts["rejects"]):
                 todo.append(shard)
@@ -180,67 +198,98 @@ def run_job(
                 progress.clips_done += counts["clips"]
                 progress.rejects += counts["rejects"]
                 progress.shards_done += 1
-        report(progress)
-        stream = explain_stream(
-            explainer,
-            read_shards(explainer, manifest, job, todo, workers),
-            job.settings,
-            job.target,
-            batch=job.batch,
-            parallel=job.parallel,
-            meter=meter,
-            check=check,
-        )
-        try:
-            with contextlib.closing(stream):
-                for found in stream:
-                    if isinstance(found, Mark):
-                        shard, rejects = found.value
-                        ordered = [row for _, row in sorted(rows, key=lambda keyed: keyed[0])]
-                        clips = len(manifest.shard(shard, job.shard_clips))
-                        results, refused = table_of(ordered, schema), pa.Table.from_pylist(rejects, REJECTS)
-                        store.commit(shard, clips, results, refused)
-                        rows, done = [], len(rejects)
-                        progress.rejects += len(rejects)
-                        progress.shards_done += 1
-                    else:
-                        rows += pool.map(row, found)
-                        done = sum(key.last for key, _ in found)
-                    progress.clips_done += done
-                    progress.explained += done
-                    progress.seconds = time.monotonic() - started
-                    progress.wait_share = meter.wait_share
-                    report(progress)
-        except jax.errors.JaxRuntimeError as error:
-            if "RESOURCE_EXHAUSTED" not in str(error):
-                raise
-            raise AudexError(f"a batch of {job.batch} clips does not fit into a device; use a smaller one") from error
-        store.sweep()
-    return progress
+    return progress, todo
 
 
-def identity(manifest: Manifest, position: int) -> dict:
-    """The columns that say which clip a row is about."""
-    path = text(manifest.paths[position])
-    return {"id": manifest.ids[position], "path": path, "label": manifest.labels[position]}
+def explain_shards(
+    explainer: Explainer,
+    mapped: Mapped,
+    manifest: Manifest,
+    job: Job,
+    shards: Iterable[int],
+    meter: Meter | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> Generator[int | Tables, None, None]:
+    """Explain whole shards as one stream.
+
+    Args:
+        explainer, manifest, job: what to explain and how.
+        mapped: what `on_devices` made of the explainer and the job's settings.
+        shards: which.
+        meter: told about every step.
+        check: called several times a second while waiting; may raise.
+
+    Yields:
+        For every batch, the number of recordings that it finished; for every shard, its tables.
+
+    Raises:
+        AudexError: the devices' memory does not hold a batch.
+    """
+    schema = result_schema(explainer.sample_rate, job.elements, job.attribution, job.audio)
+    build = functools.partial(row_of, elements=job.elements, attribution=job.attribution, audio=job.audio)
+
+    def row(found: tuple[Key, Explanation]) -> tuple[tuple[int, int], dict]:
+        key, explanation = found
+        start = key.segment * explainer.clip_samples
+        return (key.position, key.segment), build(key.identity, key.segment, start, explanation)
+
+    items = read_shards(explainer, manifest, job, shards)
+    stream = explain_stream(
+        explainer, mapped, items, job.settings, job.target, batch=job.batch, meter=meter, check=check
+    )
+    rows = []
+    try:
+        with contextlib.closing(stream), ThreadPoolExecutor(job.threads) as pool:
+            for found in stream:
+                if isinstance(found, Mark):
+                    shard, rejects = found.value
+                    ordered = [row for _, row in sorted(rows, key=lambda placed: placed[0])]
+                    clips = len(manifest.shard(shard, job.shard_clips))
+                    yield Tables(shard, clips, table_of(ordered, schema), pa.Table.from_pylist(rejects, REJECTS))
+                    rows = []
+                else:
+                    rows += pool.map(row, found)
+                    yield sum(key.last for key, _ in found)
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise AudexError(f"a batch of {job.batch} clips does not fit into a device; use a smaller one") from error
+
+
+class Key(NamedTuple):
+    """Which segment of which recording, `last` in it or not, and the columns that say which recording it is."""
+
+    position: int
+    segment: int
+    last: bool
+    identity: dict
+
+
+class ShardRead(NamedTuple):
+    """Every recording of a shard was read; those that could not be are in `rejects`."""
+
+    shard: int
+    rejects: list[dict]
 
 
 def read_shards(
-    explainer: Explainer, manifest: Manifest, job: Job, shards: list[int], workers: int
+    explainer: Explainer, manifest: Manifest, job: Job, shards: Iterable[int]
 ) -> Generator[Clip | Mark, None, None]:
-    """The segments of all clips of some shards, with a mark behind each shard."""
+    """The segments of all recordings of some shards, with a mark behind each shard."""
     config = explainer.weights.codec.config
     for shard in shards:
         positions, rejects = manifest.shard(shard, job.shard_clips), []
         paths = [manifest.paths[position] for position in positions]
-        read = read_recordings(paths, config.sample_rate, config.channels, workers, ahead=2 * job.batch)
+        read = read_recordings(paths, config.sample_rate, config.channels, job.threads, ahead=2 * job.batch)
         with contextlib.closing(read):
             for recording in read:
                 position = positions[recording.index]
+                path, label = text(manifest.paths[position]), manifest.labels[position]
+                identity = {"id": manifest.ids[position], "path": path, "label": label} | recording.known
                 if recording.samples is None:
-                    rejects.append(identity(manifest, position) | {"reason": recording.error})
+                    rejects.append(identity | {"reason": recording.error})
                     continue
                 pieces = explainer.segments(recording.samples)
                 for number, piece in enumerate(pieces):
-                    yield Clip(Key(position, number, number == len(pieces) - 1), piece)
+                    yield Clip(Key(position, number, number == len(pieces) - 1, identity), piece)
         yield Mark(ShardRead(shard, rejects))

@@ -1,8 +1,9 @@
 """Which clips a job explains: listed once, sorted, and cut into fixed shards.
 
 The list is a folder of recordings, or a file that names them: text (a path a line), CSV or Parquet (a column `path`
-or `file`, optionally `id` and `label`). Paths in a file are relative to the file's folder. Ids are unique; without a
-column of their own they are the paths, and a recording that is listed again gets `#2`, `#3`, ...
+or `file`, optionally `id` and `label`), or a data set of TensorFlow Datasets (see `data.prepared`). Paths in a file are
+relative to the file's folder. Ids are unique; without a column of their own they are the paths, and a recording that
+is listed again gets `#2`, `#3`, ...
 """
 
 import csv
@@ -19,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from audex_jax.data.folder import SUFFIXES
+from audex_jax.data.prepared import PREFIX, list_records
 from audex_jax.errors import AudexError
 
 PATH_COLUMNS = ("path", "file")
@@ -34,8 +36,8 @@ class Manifest:
 
     Attributes:
         ids: unique text.
-        paths: where each recording is.
-        labels: what each is said to be, or None.
+        paths: where each recording is: a file, or the address of a record.
+        labels: what each is said to be; None if the list does not say. Records say so themselves when they are read.
     """
 
     ids: tuple[str, ...]
@@ -77,7 +79,7 @@ class Manifest:
 
     def table(self) -> pa.Table:
         """The list as a table that `read_manifest` reads again; paths are bytes, as the file system has them."""
-        paths = [os.fsencode(os.path.abspath(path)) for path in self.paths]
+        paths = [os.fsencode(_beside(os.getcwd(), path)) for path in self.paths]
         return pa.table(
             {
                 "id": pa.array(self.ids, pa.string()),
@@ -100,11 +102,16 @@ def read_manifest(data: str | os.PathLike) -> Manifest:
     """List the clips of a folder, or read a list of them.
 
     Args:
-        data: a folder (label of a clip: the first folder below it), or a `.csv`, `.parquet` or text file.
+        data: a folder (label of a clip: the first folder below it), a `.csv`, `.parquet` or text file, or
+            `tfds:NAME[/CONFIG][:SPLIT]`.
 
     Raises:
         ManifestError: nothing there, no clips in it, a column is missing, an id that occurs twice.
+        DataError: a data set that is not there or cannot be read.
     """
+    if str(data).startswith(PREFIX):
+        ids, addresses = list_records(str(data))
+        return _sorted(addresses, ids, [None] * len(ids), addresses)
     root = pathlib.Path(data)
     if root.is_dir():
         manifest = _sorted(*_walk(root))
@@ -124,8 +131,13 @@ def read_manifest(data: str | os.PathLike) -> Manifest:
     if not listed or not all(listed):
         raise ManifestError(f"{root}: {'a row without a path' if listed else 'it lists no clips'}")
     labels = [label or None for label in columns.get("label", [None] * len(listed))]
-    paths = [os.path.join(root.parent, path) for path in listed]
+    paths = [_beside(root.parent, path) for path in listed]
     return _sorted(paths, [str(i) for i in columns["id"]] if "id" in columns else None, labels, listed)
+
+
+def _beside(folder: str | os.PathLike, path: str) -> str:
+    """A path that may be relative to `folder`; addresses of records never are."""
+    return path if path.startswith(PREFIX) else os.path.join(folder, path)
 
 
 def _columns(file: pathlib.Path) -> dict[str, Sequence]:

@@ -1,4 +1,4 @@
-"""Recordings off the disk and decoded, by grain's workers: in order, read ahead, none able to stop the others."""
+"""Recordings off the disk and decoded, by grain's threads: in order, read ahead, none able to stop the others."""
 
 from collections.abc import Generator, Sequence
 from typing import NamedTuple
@@ -7,14 +7,16 @@ import grain
 import numpy as np
 
 from audex_jax.audio import AudioError, read_recording
+from audex_jax.data.prepared import PREFIX, read_record
 
 
 class Recording(NamedTuple):
-    """One recording: its samples `[n]` or `[n, c]`, or why there are none."""
+    """One recording: its samples `[n]` or `[n, c]`, or why there are none; and what it says about itself."""
 
     index: int
     samples: np.ndarray | None
     error: str | None
+    known: dict[str, str]
 
 
 def read_recordings(
@@ -23,7 +25,7 @@ def read_recordings(
     """Read and decode recordings on `workers` threads; decoder and resampler leave Python free meanwhile.
 
     Args:
-        paths: the recordings.
+        paths: the recordings: files, or records of prepared data sets.
         sample_rate, channels: what the explainer takes.
         workers: threads.
         ahead: recordings that are read before they are asked for.
@@ -33,12 +35,15 @@ def read_recordings(
     """
 
     def read(index: int) -> Recording:
+        path = paths[index]
         try:
-            return Recording(index, read_recording(paths[index], sample_rate, channels), None)
+            if path.startswith(PREFIX):
+                return Recording(index, *read_record(path, sample_rate, channels))
+            return Recording(index, read_recording(path, sample_rate, channels), None, {})
         except AudioError as error:
-            return Recording(index, None, str(error).removeprefix(f"{paths[index]}: "))
+            return Recording(index, None, str(error).removeprefix(f"{path}: "), {})
         except Exception as error:  # whatever a decoder makes of a broken file: one clip is lost, and not the job
-            return Recording(index, None, f"{type(error).__name__}: {error}")
+            return Recording(index, None, f"{type(error).__name__}: {error}", {})
 
     options = grain.ReadOptions(num_threads=workers, prefetch_buffer_size=max(ahead, workers))
     recordings = iter(grain.MapDataset.range(len(paths)).map(read).to_iter_dataset(options))

@@ -13,8 +13,8 @@ VERSION = 1
 # name, type, meaning
 COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
     ("id", pa.string(), "of the recording, unique in the job"),
-    ("path", pa.string(), "of the recording as text; bytes that are not UTF-8 are written as \\xff"),
-    ("label", pa.string(), "what the list of clips says that it is; null if it does not"),
+    ("path", pa.string(), "of the recording as text, bytes that are not UTF-8 as \\xff; of a record, name or address"),
+    ("label", pa.string(), "what the list of clips, or the record, says that it is; null if neither does"),
     ("segment", pa.int32(), "number of the segment in its recording, from 0; (id, segment) is unique"),
     ("start_seconds", pa.float64(), "start of the segment in the recording"),
     ("end_seconds", pa.float64(), "end of the segment"),

@@ -88,23 +88,30 @@ def explain_batches(
     Raises:
         ValueError: a clip that `explainer.explain` refuses; an unknown label or setting.
     """
-    found = explain_stream(
-        explainer, (Clip(*clip) for clip in clips), Settings(**settings), target, batch=batch, parallel=parallel
-    )
+    chosen = Settings(**settings)
+    mapped = on_devices(explainer, chosen, parallel)
+    found = explain_stream(explainer, mapped, (Clip(*clip) for clip in clips), chosen, target, batch=batch)
     with contextlib.closing(found):
         for explained in found:
             assert not isinstance(explained, Mark)
             yield from explained
 
 
+def on_devices(explainer: Explainer, settings: Settings, parallel: str = "auto") -> Mapped:
+    """The compiled step of an explainer on all devices of this process, for any number of streams."""
+    return map_over_devices(
+        functools.partial(_step, settings=settings, bandwidth=explainer.bandwidth), explainer.weights, parallel
+    )
+
+
 def explain_stream(
     explainer: Explainer,
+    mapped: Mapped,
     items: Iterable[Clip | Mark],
     settings: Settings,
     target: str | None = None,
     *,
     batch: int = 8,
-    parallel: str = "auto",
     meter: Meter | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Generator[list[tuple[Any, Explanation]] | Mark, None, None]:
@@ -112,17 +119,15 @@ def explain_stream(
 
     Args:
         explainer, settings, target: as in `Explainer.explain_clips`.
+        mapped: what `on_devices` made of them.
         items: clips and marks. Read on a thread, a few batches ahead.
         batch: clips a device takes at once.
-        parallel: see `map_over_devices`.
         meter: told about every step.
         check: called several times a second while waiting; may raise.
 
     Yields:
         For every batch, keys and explanations; and the marks.
     """
-    step = functools.partial(_step, settings=settings, bandwidth=explainer.bandwidth)
-    mapped = map_over_devices(step, explainer.weights, parallel)
     index, meter = explainer.target_index(target), meter or Meter()
 
     def explained(batches: Generator[Batch | Mark, None, None]) -> Generator[Batch | Mark, None, None]:

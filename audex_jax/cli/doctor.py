@@ -36,6 +36,8 @@ OPTIONAL = {
     "torch": ("read .th, .pt and .bin checkpoints in audex convert", "pip install torch"),
     "huggingface_hub": ("fetch published codecs by their hub id", "pip install 'audex-jax[hub]'"),
     "transformers": ("compare with the PyTorch reference", "pip install 'audex-jax[parity]'"),
+    "ray": ("run jobs on a cluster with audex batch --engine ray", "pip install 'audex-jax[ray]'"),
+    "tensorflow": ("write data sets with audex prepare", "pip install 'audex-jax[prepare]'"),
     "selenium": ("run the browser tests of the report", "pip install 'audex-jax[browser]'"),
 }
 
@@ -68,9 +70,11 @@ def findings() -> Iterator[Finding]:
     yield _audio_formats()
     yield from _models()
     yield from _folders()
+    packages = importlib.metadata.packages_distributions()
     for module, (use, how) in OPTIONAL.items():
         found = importlib.util.find_spec(module) is not None
-        text = f"{importlib.metadata.version(module)}: can {use}" if found else f"missing; to {use}: {how}"
+        package = packages.get(module, [module])[0]
+        text = f"{importlib.metadata.version(package)}: can {use}" if found else f"missing; to {use}: {how}"
         yield Finding(module, "ok" if found else "note", text)
 
 
