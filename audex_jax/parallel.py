@@ -77,6 +77,11 @@ def map_over_devices(
     return Mapped(mapped, jax.device_put(weights, everywhere), place, count)
 
 
+def leave_accelerators() -> None:
+    """Leave this machine's accelerators to other processes; call it before anything else touches a device."""
+    jax.config.update("jax_platforms", "cpu")
+
+
 def join_processes(
     coordinator: str | None = None, count: int | None = None, index: int | None = None
 ) -> tuple[int, int]:

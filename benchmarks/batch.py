@@ -4,9 +4,11 @@
     python -m benchmarks.batch input [--data DIR] [--model M] [--clips 64]     the readers alone against the step
     python -m benchmarks.batch memory [--clips 20000]                          memory along a job of a tiny model
     python -m benchmarks.batch arithmetic [--model M]                          FLOPs, bytes and what they would allow
+    python -m benchmarks.batch tables < LINES > benchmarks/BATCH.md            all of these for people
 
-DIR is a folder of recordings (default: the demo clips), taken again and again until there are enough. Each line of the
-output is JSON. Rates count from the first finished part of a job to its last, so that compilation is left out.
+DIR is a folder of recordings (default: the demo clips), taken again and again until there are enough. The output is
+JSON lines, but for that of `tables`. Rates count from the first finished part of a job to its last, so that compilation
+is left out.
 """
 
 import argparse
@@ -18,10 +20,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Sequence
 
 # peak FLOP/s of the matrix units at the precision that `float32` arrays get there by default, and memory bytes/s, as
 # the makers state them: TPU v5e and v5p multiply in bfloat16, the H100 (SXM) in TF32 without sparsity
 MACHINES = {"TPU v5e": (197e12, 819e9), "TPU v5p": (459e12, 2765e9), "H100": (495e12, 3350e9)}
+BOUNDS = ("at_most_clips_per_second", "device_days_for_a_million_hours")
 
 
 def listed(data: str | None, clips: int, folder: pathlib.Path) -> pathlib.Path:
@@ -58,6 +62,14 @@ def explainer_of(name: str):
     return Explainer(weights, ("down", "left", "up"), 1.0, None)
 
 
+def settings_of(arguments: argparse.Namespace):
+    """How to explain: as by default, unless asked for otherwise."""
+    from audex_jax.pipeline import Settings
+
+    asked = {name: getattr(arguments, name) for name in ("ranking", "steps")}
+    return Settings(**{name: value for name, value in asked.items() if value is not None})
+
+
 def job(arguments: argparse.Namespace) -> dict:
     """Run one job in this process, and watch it from part to part."""
     import psutil
@@ -66,7 +78,6 @@ def job(arguments: argparse.Namespace) -> dict:
     from audex_jax.batch.manifest import read_manifest
     from audex_jax.batch.store import open_store
     from audex_jax.compilation import use_compilation_cache
-    from audex_jax.pipeline import Settings
 
     use_compilation_cache()
     process, seen = psutil.Process(), []
@@ -86,7 +97,7 @@ def job(arguments: argparse.Namespace) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         manifest = read_manifest(listed(arguments.data, arguments.clips, pathlib.Path(folder)))
         how = Job(
-            Settings(steps=arguments.steps),
+            settings_of(arguments),
             shard_clips=arguments.shard_clips,
             batch=arguments.batch,
             parallel=arguments.parallel,
@@ -109,15 +120,18 @@ def apart(arguments: argparse.Namespace, devices: int, cores: int, **changed) ->
     """`job` in a process of its own with some devices on some cores."""
     options = {**vars(arguments), **changed, "question": "job"}
     words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items() if name != "question" and value]
-    environment = os.environ | {
+    variables = os.environ | {
         "JAX_NUM_CPU_DEVICES": str(devices),
         "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",  # a device is a core
     }
     pin = f"import os, runpy, sys; os.sched_setaffinity(0, range({cores})); sys.argv[0] = 'benchmarks.batch'; "
     code = pin + "runpy.run_module('benchmarks.batch', run_name='__main__')"
     command = [sys.executable, "-c", code, "job", *words]
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    return {"devices": devices, "cores": cores} | json.loads(done.stdout.splitlines()[-1])
+    done = subprocess.run(command, env=variables, stdout=subprocess.PIPE, text=True, check=True)
+    found = json.loads(done.stdout.splitlines()[-1])
+    return {"devices": devices, "cores": cores} | {
+        k: v for k, v in found.items() if k not in ("question", "environment")
+    }
 
 
 def devices(arguments: argparse.Namespace):
@@ -158,7 +172,8 @@ def readers(arguments: argparse.Namespace):
 
 def memory(arguments: argparse.Namespace):
     """Resident memory from clip 1,000 to the last, with a tiny model, whose clips are many a second."""
-    found = apart(arguments, 2, 2, model="tiny", clips=arguments.clips, steps=2, batch=32, shard_clips=250)
+    tiny = {"model": "tiny", "ranking": "weighted", "steps": 2}
+    found = apart(arguments, 2, 2, clips=arguments.clips, batch=32, shard_clips=250, **tiny)
     later = [point["megabytes"] for point in found["memory"] if point["clips"] >= 1000]
     grown = {"first": later[0], "last": later[-1], "largest": max(later), "least": min(later)}
     yield {"clips": found["clips"], "clips_per_second": found["clips_per_second"], "megabytes": grown}
@@ -171,27 +186,31 @@ def arithmetic(arguments: argparse.Namespace):
     else is taken to be fused into them. No machine reaches both its peaks, and the recurrent layers run frame by frame,
     which is counted apart.
     """
+    import dataclasses
     import functools
 
     import jax
     import numpy as np
 
-    from audex_jax.pipeline import Settings, explain_step, latent_of
+    from audex_jax.pipeline import explain_step, latent_of
 
-    explainer, settings, size = explainer_of(arguments.model), Settings(steps=arguments.steps), arguments.batch
+    explainer, size = explainer_of(arguments.model), arguments.batch
     codec, classifier, _ = explainer.weights
     audio = np.zeros((size, explainer.clip_samples, codec.config.channels), np.float32)
     lengths = np.full(size, explainer.clip_samples, np.int32)
     encode = functools.partial(latent_of, bandwidth=explainer.bandwidth)
     latent = jax.eval_shape(encode, codec, audio, lengths)
     valid = np.ones(latent.shape[:2], bool)
-    whole = functools.partial(explain_step, settings=settings, bandwidth=explainer.bandwidth)
     stages = {
         "encode": jax.make_jaxpr(encode)(codec, audio, lengths),
         "classify": jax.make_jaxpr(lambda c, z, v: jax.vmap(c)(z, v))(classifier, latent, valid),
         "decode": jax.make_jaxpr(lambda c, z: c.decode(z))(codec, latent),
-        "whole step": jax.make_jaxpr(whole)(explainer.weights, audio, lengths, lengths),
     }
+    settings = settings_of(arguments)
+    for ranking in dict.fromkeys(("weighted", settings.ranking)):
+        chosen = dataclasses.replace(settings, ranking=ranking)
+        whole = functools.partial(explain_step, settings=chosen, bandwidth=explainer.bandwidth)
+        stages[f"whole step, {ranking}"] = jax.make_jaxpr(whole)(explainer.weights, audio, lengths, lengths)
     hours = 1_000_000
     for name, program in stages.items():
         flops, moved, turns = counted(program.jaxpr)
@@ -203,11 +222,11 @@ def arithmetic(arguments: argparse.Namespace):
             "flops_per_byte": flops / moved,
             "loop_turns": turns,
         }
-        if name == "whole step":
+        if name.startswith("whole"):
             for machine, (peak, bandwidth) in MACHINES.items():
                 rate = size / max(flops / peak, moved / bandwidth)
                 days = hours * 3600 / explainer.clip_seconds / rate / 86400
-                line[machine] = {"at_most_clips_per_second": rate, "device_days_for_a_million_hours": days}
+                line[machine] = dict(zip(BOUNDS, (rate, days), strict=True))
         yield line
 
 
@@ -253,23 +272,84 @@ def size_of(shape) -> float:
     return product
 
 
+def environment() -> dict:
+    """Where a line was measured, and how busy the machine was when its question was asked."""
+    import importlib.metadata
+
+    packages = ("audex-jax", "jax", "flax", "numpy", "grain", "pyarrow")
+    versions = {package: importlib.metadata.version(package) for package in packages}
+    return {"machine": "cpu", "cores": os.cpu_count(), "load": round(os.getloadavg()[0], 1), "versions": versions}
+
+
+def tables(lines: list[dict]) -> str:
+    """The lines of all questions as Markdown."""
+    of = {question: [line for line in lines if line["question"] == question] for question in QUESTIONS}
+    text = ["# Batch\n\nWritten by `python -m benchmarks.batch tables` from its JSON lines."]
+    where = lines[0]["environment"]
+    versions = ", ".join(f"{name} {version}" for name, version in where["versions"].items())
+    loads = ", ".join(f"{question} {found[0]['environment']['load']}" for question, found in of.items() if found)
+    text.append(f"{where['cores']} cores; {versions}. Load average before each question: {loads}.")
+    if of["devices"]:
+        *single, gain = of["devices"]
+        text.append("## Devices\n")
+        rows = [(f"{r['devices']} on {r['cores']}", r["parallel"], f"{r['clips_per_second']:.3g}") for r in single]
+        text.append(markdown(("devices on cores", "way", "clips/s"), rows))
+        gains = ", ".join(f"{way} {times:.2f}" for way, times in gain["gain_of_two"].items())
+        text.append(f"Two on two against one on one, medians: {gains}.")
+    text += [
+        f"## Readers\n\n{line['read_per_second']:.0f} recordings/s read, decoded and resampled, "
+        f"{line['explained_per_second']:.2f} explained: {line['readers_faster_by']:.0f} times as fast. "
+        f"Devices waited {line['devices_waited']:.2%} of the time."
+        for line in of["input"]
+    ]
+    for line in of["memory"]:
+        sizes = ", ".join(f"{name} {size:.0f}" for name, size in line["megabytes"].items())
+        text.append(f"## Memory\n\nFrom clip 1,000 to clip {line['clips']:,} of a tiny model, in MB: {sizes}.")
+    if of["arithmetic"]:
+        text.append("## Arithmetic: a model, not a measurement")
+        text.append((arithmetic.__doc__ or "").split("\n\n")[1].replace("\n    ", "\n").strip())
+        head = ("stage", "GFLOP a clip", "MB a clip", "FLOP a byte", "loop turns a batch")
+        numbers = ("gigaflops_per_clip", "megabytes_per_clip", "flops_per_byte", "loop_turns")
+        text.append(markdown(head, [[r["stage"], *(f"{r[name]:,.4g}" for name in numbers)] for r in of["arithmetic"]]))
+        head = ("stage", "device", "clips/s at most", "device days for 1 million hours at least")
+        rows = [
+            (r["stage"], name, *(f"{r[name][bound]:,.4g}" for bound in BOUNDS))
+            for r in of["arithmetic"]
+            for name in MACHINES
+            if name in r
+        ]
+        text.append(markdown(head, rows))
+    return "\n\n".join(text) + "\n"
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows))
+
+
+QUESTIONS = {"devices": devices, "input": readers, "memory": memory, "arithmetic": arithmetic, "job": job}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    questions = {"devices": devices, "input": readers, "memory": memory, "arithmetic": arithmetic, "job": job}
-    parser.add_argument("question", choices=questions)
+    parser.add_argument("question", choices=(*QUESTIONS, "tables"))
     parser.add_argument("--data", help="folder of recordings (default: the demo clips)")
     parser.add_argument("--model", default="mini-speech-commands")
     parser.add_argument("--clips", type=int)
-    parser.add_argument("--steps", type=int, default=24)
+    parser.add_argument("--ranking", help="default: that of audex explain")
+    parser.add_argument("--steps", type=int, help="default: those of audex explain")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--shard-clips", type=int, default=16)
     parser.add_argument("--parallel", default="auto")
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
+    if arguments.question == "tables":
+        print(tables([json.loads(line) for line in sys.stdin]), end="")
+        return
     arguments.clips = arguments.clips or (20_000 if arguments.question == "memory" else 64)
-    found = questions[arguments.question](arguments)
+    where = environment()
+    found = QUESTIONS[arguments.question](arguments)
     for line in [found] if isinstance(found, dict) else found:
-        print(json.dumps(line), flush=True)
+        print(json.dumps({"question": arguments.question} | line | {"environment": where}), flush=True)
 
 
 if __name__ == "__main__":

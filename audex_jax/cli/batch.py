@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 TEXT = """
 DATA is a folder of recordings, or a file that lists them: text (a path a line), CSV or Parquet (a column `path`,
-optionally `id` and `label`). Paths in a file are relative to its folder.
+optionally `id` and `label`). Paths in a file are relative to its folder. Or it is tfds:NAME[/CONFIG][:SPLIT], a data
+set of TensorFlow Datasets that was prepared as ArrayRecord; see `audex prepare --help`.
 
 DIR then holds
   parts/*.parquet      one row for each segment of a recording: prediction, verdicts, top elements, and the explanation
@@ -24,10 +25,13 @@ The same command again goes on where it was, after a kill too. Several processes
   on Cloud TPU, SLURM, Kubernetes   --distributed in every process; JAX finds the others
   elsewhere                         --num-processes N --process-id I; add --coordinator HOST:PORT if JAX needs to know
 Without --distributed and --coordinator the processes share nothing but DIR, and none can stop another.
+On a Ray cluster (pip install 'audex-jax[ray]'): one process, --engine ray, with RAY_ADDRESS set; Ray has the work done
+by one actor an accelerator, wherever there are nodes that see recordings, model and DIR under the same names.
 
 examples:
   audex batch recordings/ --out explained
   audex batch clips.csv --model my-explainer --out explained --attribution --batch 32
+  audex batch tfds:speech_commands:test --out explained
   audex batch --status explained
   audex merge explained --out explained.parquet
 """
@@ -35,11 +39,8 @@ LOG_SECONDS = 10
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    from audex_jax.cli.explain import steps
-    from audex_jax.explanation import RANKINGS
-    from audex_jax.pipeline import FILLERS, Settings
+    from audex_jax.cli.settings import add_options
 
-    default = Settings()
     add = parser.add_argument
     parser.epilog = TEXT
     parser.usage = "audex batch DATA --out DIR [options]\n       audex batch --status DIR"
@@ -48,13 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--status", metavar="DIR", help="say how far the job in DIR is, and do nothing")
     add("--model", default="mini-speech-commands", metavar="NAME|DIR", help="explainer (default: mini-speech-commands)")
 
-    what = parser.add_argument_group("what to explain, and how")
-    what.add_argument("--target", metavar="LABEL", help="label to explain (default: the predicted one)")
-    what.add_argument("--keep", type=float, default=default.keep, metavar="SHARE", help="share of the latent to keep")
-    what.add_argument("--ranking", choices=tuple(RANKINGS), default=default.ranking, help="what is kept first")
-    what.add_argument("--filler", choices=FILLERS, default=default.filler, help="what stands where it was taken out")
-    what.add_argument("--steps", type=steps, default=default.steps, metavar="N|auto", help="points on the path")
-    what.add_argument("--seed", type=int, default=0, metavar="N", help="of the noise filler")
+    add_options(parser)
 
     write = parser.add_argument_group("what to write")
     write.add_argument("--elements", type=int, default=32, metavar="N", help="top elements in a row (default: 32)")
@@ -72,6 +67,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--parallel", choices=("auto", "pmap", "sharding"), default="auto", help="how devices share a batch"
     )
     where.add_argument("--workers", type=int, default=0, metavar="N", help="threads that read (default: one a core)")
+    where.add_argument("--engine", choices=("local", "ray"), default="local", help="who runs it (default: local)")
+    where.add_argument("--actors", type=int, default=0, metavar="N", help="of Ray (default: one an accelerator)")
     where.add_argument("--distributed", action="store_true", help="join the other processes; JAX finds them")
     where.add_argument("--coordinator", metavar="HOST:PORT", help="join the other processes through process 0 there")
     where.add_argument("--num-processes", type=int, metavar="N", help="of the job")
@@ -93,38 +90,51 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("DATA and --out are needed; `audex batch --help` has examples")
     if not 0 <= arguments.max_reject_share <= 1:
         raise UsageError(f"--max-reject-share {arguments.max_reject_share:g}: it is a share, from 0 to 1")
+    if arguments.actors < 0 or (arguments.actors and arguments.engine != "ray"):
+        raise UsageError("--actors: how many actors of --engine ray; at least 1")
+    if arguments.engine == "ray":
+        from audex_jax.integrations.ray import connected, run_on_ray
+        from audex_jax.parallel import leave_accelerators
+
+        if arguments.distributed or arguments.coordinator or arguments.num_processes is not None:
+            raise UsageError("--engine ray divides the work itself; leave out --distributed and the like")
+        leave_accelerators()  # they are the actors'
     index, count = processes(arguments)  # first of all: nothing may touch a device before
 
     import importlib.metadata
 
     from audex_jax import __version__
     from audex_jax.batch.job import Job, Progress, run_job, run_of
-    from audex_jax.batch.manifest import read_manifest
+    from audex_jax.batch.manifest import read_manifest, text
     from audex_jax.batch.store import open_store
+    from audex_jax.cli.settings import settings_from
     from audex_jax.compilation import use_compilation_cache
-    from audex_jax.explainer import load_explainer
-    from audex_jax.pipeline import Settings
+    from audex_jax.data.prepared import PREFIX
+    from audex_jax.explainer import bundle_path, load_explainer
     from audex_jax.progress import Bar
 
     use_compilation_cache()
     explainer = load_explainer(arguments.model)
     try:
-        fields = ("keep", "ranking", "filler", "steps", "seed")
-        settings = Settings(**{name: getattr(arguments, name) for name in fields})
         fields = ("target", "elements", "attribution", "shard_clips", "batch", "parallel", "workers", "retry_rejects")
-        job = Job(settings, audio=not arguments.no_audio, **{name: getattr(arguments, name) for name in fields})
+        options = {name: getattr(arguments, name) for name in fields}
+        job = Job(settings_from(arguments), audio=not arguments.no_audio, **options)
         explainer.target_index(arguments.target)
     except ValueError as error:
         raise UsageError(error) from None
     manifest = read_manifest(arguments.data)
     versions = {"audex-jax": __version__} | {name: importlib.metadata.version(name) for name in ("jax", "flax")}
-    about = {"model": arguments.model, "data": os.path.abspath(arguments.data), "versions": versions}
-    about["data"] = os.fsencode(about["data"]).decode("utf-8", "backslashreplace")
+    data = arguments.data if arguments.data.startswith(PREFIX) else os.path.abspath(arguments.data)
+    about = {"model": arguments.model, "data": text(data), "versions": versions}
     store = open_store(arguments.out, run_of(explainer, manifest, job), manifest, about)
 
     share = sum(len(manifest.shard(shard, job.shard_clips)) for shard in range(index, store.shards, count))
     logged = 0.0
-    with Bar("explaining", share, arguments.quiet or arguments.json) as bar, stop_signals() as stopped:
+    with contextlib.ExitStack() as stack:
+        if arguments.engine == "ray":
+            stack.enter_context(connected())
+        bar = stack.enter_context(Bar("explaining", share, arguments.quiet or arguments.json))
+        stopped = stack.enter_context(stop_signals())
 
         def check() -> None:
             if stopped:
@@ -138,7 +148,11 @@ def run(arguments: argparse.Namespace) -> int:
             bar.update(progress.clips_done, note(progress) if progress.clips_done < progress.clips else "")
 
         try:
-            progress = run_job(explainer, manifest, store, job, index, count, report, check)
+            if arguments.engine == "ray":
+                model = os.path.abspath(bundle_path(arguments.model))
+                progress = run_on_ray(model, manifest, store, job, arguments.actors, report, check)
+            else:
+                progress = run_job(explainer, manifest, store, job, index, count, report, check)
         except KeyboardInterrupt:
             progress = None
     if progress is None:

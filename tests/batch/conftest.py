@@ -13,7 +13,9 @@ from audex_jax.compilation import use_compilation_cache
 from audex_jax.explainer import save_explainer
 
 # The noise filler depends on the length of the batch, so there is one length, and one program to compile.
-OPTIONS = ("--steps", "4", "--filler", "noise", "--shard-clips", "6", "--batch", "1", "--quiet")
+OPTIONS = (
+    "--ranking", "weighted", "--steps", "4", "--filler", "noise", "--shard-clips", "6", "--batch", "1", "--quiet",
+)  # fmt: skip
 REJECTED = {"a/empty.wav", "b/text.wav"}
 
 
@@ -43,6 +45,20 @@ def recordings(tmp_path_factory) -> pathlib.Path:
     (root / "a" / "empty.wav").touch()
     (root / "b" / "text.wav").write_text("not audio " * 100)
     return root
+
+
+@pytest.fixture(scope="session")
+def many(recordings, tmp_path_factory):
+    """Lists of the small job's recordings, each many times over."""
+
+    def listed(clips: int) -> pathlib.Path:
+        path = tmp_path_factory.mktemp("lists") / "list.csv"
+        names = [p for p in sorted(recordings.rglob("*")) if p.is_file() and "\n" not in p.name and p.name.isascii()]
+        rows = (f'{i:05d},"{names[i % len(names)]}"\n' for i in range(clips))
+        path.write_text("id,path\n" + "".join(rows))
+        return path
+
+    return listed
 
 
 @pytest.fixture(autouse=True)

@@ -50,7 +50,7 @@ def test_a_row_says_what_explain_says(finished, recordings, model):
     explainer = load_explainer(model)
     rows = {row["id"]: row for row in rows_of(finished)}
     for name in ("a/10.wav", "b/15.wav", "b/other rate.flac"):
-        e = explainer.explain(read_audio(recordings / name, 1000), steps=4, filler="noise")
+        e = explainer.explain(read_audio(recordings / name, 1000), steps=4, filler="noise", ranking="weighted")
         row = rows[name]
         assert (row["label"], row["prediction"], row["target"]) == (name[0], e.predicted, e.label)
         assert row["audio_agrees"] == e.audio_agrees
@@ -65,6 +65,18 @@ def test_a_row_says_what_explain_says(finished, recordings, model):
             assert e.attribution[element["frame"], element["dim"]] == pytest.approx(element["attribution"], rel=1e-2)
         samples, rate = soundfile.read(io.BytesIO(row["audio"]["bytes"]))
         assert rate == 1000
+        np.testing.assert_allclose(samples, e.audio, atol=2 / 32768)
+
+
+@pytest.mark.slow
+def test_refined_explanations_are_those_of_explain(recordings, model, tmp_path):
+    data = tmp_path / "list.txt"
+    data.write_text("".join(f"{recordings}/{name}\n" for name in ("a/10.wav", "b/15.wav")))
+    assert batch(data, model, tmp_path / "out", "--ranking", "refined") == 0
+    for row in rows_of(tmp_path / "out"):
+        e = load_explainer(model).explain(read_audio(row["path"], 1000), steps=4, filler="noise", ranking="refined")
+        assert (row["prediction"], row["audio_agrees"]) == (e.predicted, e.audio_agrees)
+        samples, _ = soundfile.read(io.BytesIO(row["audio"]["bytes"]))
         np.testing.assert_allclose(samples, e.audio, atol=2 / 32768)
 
 
@@ -116,7 +128,7 @@ class Stop(BaseException):
 
 def test_what_breaks_off_leaves_whole_parts_and_the_rest_is_made_up(finished, recordings, model, tmp_path):
     explainer, manifest = load_explainer(model), read_manifest(recordings)
-    job = Job(Settings(steps=4, filler="noise"), shard_clips=6, batch=1, attribution=True)
+    job = Job(Settings(steps=4, filler="noise", ranking="weighted"), shard_clips=6, batch=1, attribution=True)
     store = open_store(tmp_path, run_of(explainer, manifest, job), manifest, {})
 
     def stop_after_two(progress):

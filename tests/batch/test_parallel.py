@@ -13,7 +13,8 @@ from audex_jax.parallel import AXIS, map_over_devices
 from audex_jax.pipeline import Settings
 
 COLLECTIVE = r" (all-reduce|all-gather|all-to-all|collective-permute|collective-broadcast|reduce-scatter)(-start)?\("
-STEP = functools.partial(_step, settings=Settings(steps=4), bandwidth=None)
+STEP = functools.partial(_step, settings=Settings(steps=4, ranking="weighted"), bandwidth=None)
+REFINED = functools.partial(_step, settings=Settings(steps=4, ranking="refined"), bandwidth=None)
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +55,22 @@ def test_eight_devices_give_what_one_gives_without_talking(tiny_explainer, batch
 
 @pytest.mark.slow
 @pytest.mark.parametrize("parallel", ["pmap", "sharding"])
+def test_refined_masks_need_no_talk_either(tiny_explainer, batch, parallel):
+    mapped = map_over_devices(REFINED, tiny_explainer.weights, parallel)
+    program = jax.jit(mapped.step).lower(mapped.weights, mapped.place(batch)).compile()
+    assert re.search(COLLECTIVE, program.as_text()) is None
+    alone = map_over_devices(REFINED, tiny_explainer.weights, "sharding", jax.local_devices()[:1])
+    eight = _on_host(program(mapped.weights, mapped.place(batch)))
+    for row in range(8):  # one clip a device is the same program as one clip on one device
+        one = _on_host(alone.step(alone.weights, alone.place(jax.tree.map(lambda a, row=row: a[row : row + 1], batch))))
+        np.testing.assert_array_equal(one.mask[0], eight.mask[row])
+        np.testing.assert_array_equal(one.kept[0], eight.kept[row])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parallel", ["pmap", "sharding"])
 def test_devices_do_not_wait_for_each_other_in_a_loop_without_fixed_end(tiny_explainer, batch, parallel):
-    step = functools.partial(_step, settings=Settings(steps="auto"), bandwidth=None)
+    step = functools.partial(_step, settings=Settings(steps="auto", ranking="weighted"), bandwidth=None)
     mapped = map_over_devices(step, tiny_explainer.weights, parallel)
     program = jax.jit(mapped.step).lower(mapped.weights, mapped.place(batch)).compile()
     assert re.search(COLLECTIVE, program.as_text()) is None
@@ -71,9 +86,9 @@ def test_a_collective_would_be_seen(parallel):
     assert re.search(COLLECTIVE, compiled.as_text())
 
 
-@pytest.mark.parametrize("parallel", ["pmap", "sharding"])
-def test_it_lowers_for_tpu_and_cuda(tiny_explainer, batch, parallel):
-    mapped = map_over_devices(STEP, tiny_explainer.weights, parallel)
+@pytest.mark.parametrize(("parallel", "step"), [("pmap", STEP), ("pmap", REFINED), ("sharding", STEP)])
+def test_it_lowers_for_tpu_and_cuda(tiny_explainer, batch, parallel, step):
+    mapped = map_over_devices(step, tiny_explainer.weights, parallel)
     exported = jax.export.export(jax.jit(mapped.step), platforms=["tpu", "cuda"])(mapped.weights, mapped.place(batch))
     assert exported.platforms == ("tpu", "cuda")
     assert exported.nr_devices == 8

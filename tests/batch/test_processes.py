@@ -35,20 +35,6 @@ def hidden(out: pathlib.Path) -> list[pathlib.Path]:
     return list(out.rglob(".*"))
 
 
-@pytest.fixture(scope="module")
-def many(recordings, tmp_path_factory):
-    """Lists of the small job's recordings, each many times over."""
-
-    def listed(clips: int) -> pathlib.Path:
-        path = tmp_path_factory.mktemp("lists") / "list.csv"
-        names = [p for p in sorted(recordings.rglob("*")) if p.is_file() and "\n" not in p.name and p.name.isascii()]
-        rows = (f'{i:05d},"{names[i % len(names)]}"\n' for i in range(clips))
-        path.write_text("id,path\n" + "".join(rows))
-        return path
-
-    return listed
-
-
 def test_one_device_writes_what_eight_write(recordings, model, tmp_path):
     jobs = {n: start(recordings, model, tmp_path / str(n), "--attribution", devices=n) for n in (1, 8)}
     for job in jobs.values():

@@ -1,9 +1,14 @@
 """The folder of results: complete or not there, whatever happens."""
 
+import dataclasses
 import errno
 import json
+import os
+import pathlib
+import shutil
 import subprocess
 import sys
+import tempfile
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -91,6 +96,36 @@ def test_what_cannot_be_a_folder_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="cannot write there"):
         open_store(tmp_path / "file" / "out", RUN, MANIFEST, {})
+
+
+@pytest.fixture
+def read_only(store):
+    """The folder of results as somebody meets it who may not write to it."""
+    (shown := pathlib.Path(tempfile.mkdtemp())).chmod(0o755)  # others may not look into pytest's folders
+    root = shown / "out"
+    store.root.rename(root)
+    for folder in (root, root / "parts", root / "rejects"):
+        folder.chmod(0o555)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    yield dataclasses.replace(store, root=root)
+    os.seteuid(user)
+    for folder in (root, root / "parts", root / "rejects"):
+        folder.chmod(0o755)
+    shutil.rmtree(shown)
+
+
+def test_results_that_may_only_be_read_are_left_as_they_are(read_only):
+    before = files(read_only.root)
+    assert status(load_store(read_only.root))["shards_done"] == 0
+    with pytest.raises(StoreError, match=r"cannot write there \(Permission denied\)"), read_only.held(0, 1):
+        pass
+    with pytest.raises(StoreError, match=r"writing shard 0 failed \(Permission denied\)"):
+        read_only.commit(0, 3, RESULTS, NONE)
+    with pytest.raises(StoreError, match=r"cannot write there \(Permission denied\)"):
+        open_store(read_only.root / "new", RUN, MANIFEST, {})
+    assert files(read_only.root) == before
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"format": "audex-batch", "version": 0}'])

@@ -1,15 +1,28 @@
 """Clips in, explanations out: the same as one by one, whatever the loader does."""
 
+import functools
 import time
 
+import jax
 import numpy as np
 import pytest
 
 import audex_jax as audex
-from audex_jax.batch.stream import Clip, Mark, Meter, ahead, buckets, explain_stream
+from audex_jax.batch.stream import (
+    Clip,
+    Mark,
+    Meter,
+    _on_host,
+    _step,
+    ahead,
+    buckets,
+    explain_stream,
+    on_devices,
+)
+from audex_jax.parallel import map_over_devices
 from audex_jax.pipeline import Settings
 
-SETTINGS = {"steps": 4, "filler": "noise"}
+SETTINGS = {"steps": 4, "filler": "noise", "ranking": "weighted"}
 
 
 @pytest.fixture
@@ -33,11 +46,30 @@ def test_batches_are_explained_as_single_clips_are(tiny_explainer, clips):
 
 
 @pytest.mark.slow
-def test_short_clips_in_short_batches_are_explained_alike(tiny_explainer, clips):
+@pytest.mark.parametrize("ranking", ["weighted", "refined"])
+def test_short_clips_in_short_batches_are_explained_alike(tiny_explainer, clips, ranking):
     assert buckets(tiny_explainer, Settings()) == [250, 500, 1000]
-    found = dict(audex.explain_batches(tiny_explainer, enumerate(clips), batch=1, steps=4))
+    settings = {"steps": 4, "ranking": ranking}
+    found = dict(audex.explain_batches(tiny_explainer, enumerate(clips), batch=1, **settings))
     for key, clip in enumerate(clips):
-        alike(found[key], tiny_explainer.explain(clip, steps=4))
+        alike(found[key], tiny_explainer.explain(clip, **settings))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ranking", ["weighted", "refined"])
+def test_what_fills_up_a_batch_changes_nothing(tiny_explainer, clips, ranking):
+    settings = Settings(**SETTINGS | {"ranking": ranking})
+    step = functools.partial(_step, settings=settings, bandwidth=None)
+    mapped = map_over_devices(step, tiny_explainer.weights, "sharding", jax.local_devices()[:1])
+    found = []
+    for rest in (clips[:1] * 2, clips[1:3], [50 * clips[3], np.zeros(500, np.float32)]):
+        audio, lengths = tiny_explainer.pad([clips[0], *rest])
+        result = mapped.step(mapped.weights, mapped.place((audio, lengths, np.full(3, -1, np.int32))))
+        found.append(tiny_explainer.explanations(_on_host(result), clips[:1], settings)[0])
+    for other in found[1:]:
+        for name in ("attribution", "mask", "audio", "residual_audio"):
+            np.testing.assert_array_equal(getattr(found[0], name), getattr(other, name), err_msg=name)
+        assert found[0].probabilities == other.probabilities
 
 
 def test_padding_that_changes_something_is_not_varied(tiny_explainer):
@@ -47,7 +79,9 @@ def test_padding_that_changes_something_is_not_varied(tiny_explainer):
 def test_marks_come_out_behind_the_clips_before_them(tiny_explainer, clips):
     items = [Clip(0, clips[0]), Mark("a"), Mark("b"), Clip(1, clips[1]), Clip(2, clips[2]), Mark("c")]
     meter = Meter()
-    found = list(explain_stream(tiny_explainer, items, Settings(**SETTINGS), batch=1, meter=meter))
+    settings = Settings(**SETTINGS)
+    mapped = on_devices(tiny_explainer, settings)
+    found = list(explain_stream(tiny_explainer, mapped, items, settings, batch=1, meter=meter))
     order = [f.value if isinstance(f, Mark) else sorted(key for key, _ in f) for f in found]
     assert order == [[0], "a", "b", [1, 2], "c"]
     assert meter.steps == 2
