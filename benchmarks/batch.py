@@ -7,11 +7,11 @@
     python -m benchmarks.batch tables < LINES > benchmarks/BATCH.md            all of these for people
 
 DIR is a folder of recordings (default: the demo clips), taken again and again until there are enough. The output is
-JSON lines, but for that of `tables`. Rates count from the first finished part of a job to its last, so that compilation
-is left out.
+JSON lines, but for that of `tables`. A rate is the median over the parts of a job but the first, which is compiled.
 """
 
 import argparse
+import itertools
 import json
 import os
 import pathlib
@@ -105,10 +105,13 @@ def job(arguments: argparse.Namespace) -> dict:
         store = open_store(pathlib.Path(folder) / "out", run_of(explainer, manifest, how), manifest, {})
         progress = run_job(explainer, manifest, store, how, report=watch)
         stored = sum(path.stat().st_size for path in store.root.rglob("*.parquet"))
-    first, last = next(s for s in seen if s["parts"] == 1), seen[-1]
+    ended, last = [s for s in seen if s["parts"]], seen[-1]
+    steps = itertools.pairwise(ended)
     return {
         "clips": last["clips"],
-        "clips_per_second": (last["clips"] - first["clips"]) / (last["seconds"] - first["seconds"]),
+        "clips_per_second": statistics.median(
+            (b["clips"] - a["clips"]) / (b["seconds"] - a["seconds"]) for a, b in steps
+        ),
         "devices_waited": progress.wait_share,
         "rejects": progress.rejects,
         "stored_bytes_per_clip": stored / last["clips"],

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import logging
 import os
+import re
 import time
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
@@ -155,6 +156,7 @@ def connected() -> Iterator[None]:
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise AudexError(f"cannot start or reach Ray ({error})") from None
     ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # its log files have it all
     try:
         yield
     finally:
@@ -192,8 +194,8 @@ def _rows(dataset: Any) -> Generator[dict, None, None]:
 
     try:
         yield from dataset.iter_rows()
-    except ray.exceptions.RayError as error:
-        cause = getattr(error, "cause", None)
-        if isinstance(cause, AudexError):
-            raise cause from None
-        raise
+    except ray.exceptions.RayError as error:  # it holds what an actor raised as text
+        found = re.findall(r"^audex_jax\.[\w.]*Error: (.+)$", str(error), re.MULTILINE)
+        if not found:
+            raise
+        raise AudexError(found[-1]) from error

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import pathlib
+import shutil
 import signal
 import time
 
@@ -114,6 +115,20 @@ def test_a_job_on_ray_writes_what_one_process_writes_though_an_actor_is_killed(m
     assert rejects[0] == rejects[1]
     assert not hidden(out)
     assert second not in actors_of(job.pid)
+
+
+@needs_ray
+@pytest.mark.slow
+def test_what_an_actor_cannot_do_is_one_line(recordings, model, local, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(local, out)
+    shutil.rmtree(out / "parts")
+    (out / "parts").touch()
+    job = start(recordings, model, out, "--engine", "ray", "--actors", "1", devices=1)
+    _, error = job.communicate(timeout=300)
+    assert job.returncode == 1
+    assert "Traceback" not in error
+    assert f"audex batch: {out}: writing shard" in error.splitlines()[-1]
 
 
 @needs_ray
