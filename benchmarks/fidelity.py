@@ -4,7 +4,8 @@
 
 DATA holds the labelled folder `speech_commands`, or is one itself; its test split is used. Writes what `audex
 evaluate` writes to --out, adds sanity and planted evidence, and puts the tables made from that JSON into --results.
-With --listener, another explainer of the same labels (`audex train ... --seed 7`), it asks that one, too.
+With --listener, another explainer of the same labels (`audex train ... --seed 7`), it asks that one, too; with
+--untaught, one trained on random labels (`audex train ... --shuffle-labels`), it compares what the two look at.
 """
 
 import argparse
@@ -30,6 +31,7 @@ METHODS = (
 SHOWN = (0.1, 0.2, 0.417)
 SANITY_CLIPS, PLANTED_CLIPS = 16, 96
 LISTENED = ("refined", "weighted", "signed", "magnitude", "random")
+FIELD = ("AI", "AD", "AD of SpeechBrain", "AG", "FF", "Fid-In")
 STATISTICS = {
     "insertion": ".3f",
     "deletion": ".3f",
@@ -39,8 +41,8 @@ STATISTICS = {
 }
 
 
-def sanity_figures(explainer: Explainer, clips: list[np.ndarray]) -> dict:
-    stages = sanity.cascade_of(explainer, clips)
+def sanity_figures(explainer: Explainer, clips: list[np.ndarray], untaught: Explainer | None) -> dict:
+    stages = sanity.cascade_of(explainer, clips, untaught)
     fine, words = sanity.verdict(stages)
     return {"stages": [dataclasses.asdict(stage) for stage in stages], "fine": fine, "verdict": words}
 
@@ -105,11 +107,11 @@ def markdown(record: dict) -> str:
     rows = [
         [m["method"], m["filler"]]
         + [format(m[name]["mean"], form) for name, form in STATISTICS.items()]
-        + [format(m[name]["0.2"], ".3g") for name in ("AI", "AD", "AG", "FF", "Fid-In")]
+        + [format(m[name]["0.2"], ".3g") for name in FIELD]
         for m in metrics
     ]
     names = [name.replace("_", " ") for name in STATISTICS]
-    lines += [markdown_table(["method", "filler", *names, "AI", "AD", "AG", "FF", "Fid-In"], rows), ""]
+    lines += [markdown_table(["method", "filler", *names, *FIELD], rows), ""]
     lines += [
         "AI to Fid-In with 20 % kept. Insertion, comprehensiveness, FF: high is good; deletion, sufficiency: low.",
         "",
@@ -121,10 +123,17 @@ def markdown(record: dict) -> str:
             f"{a['gap_above_5_percent']:.1%}",
             f"{a['SPS']:.3f}",
             f"{a['COMP']:.2f}",
+            f"{a['infidelity']:.3g}",
+            f"{a['max_sensitivity']:.3g}",
         ]
         for a in record["attribution"]
     ]
-    lines += [markdown_table(["filler", "median gap", "gap above 5 %", "SPS", "COMP"], rows), "", "## Sanity", ""]
+    lines += [
+        markdown_table(["filler", "median gap", "gap above 5 %", "SPS", "COMP", "infidelity", "max sensitivity"], rows),
+        "",
+        "## Sanity",
+        "",
+    ]
     rows = [
         [s["layer"], f"{s['spearman']:.3f}", f"{s['overlap']:.3f}", f"{s['magnitude']:.3f}"]
         for s in record["sanity"]["stages"]
@@ -173,6 +182,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=Plan().steps)
     parser.add_argument("--refinement", type=int, default=Plan().refinement)
     parser.add_argument("--listener", metavar="DIR", help="another explainer, to hear the explanations as well")
+    parser.add_argument("--untaught", metavar="DIR", help="an explainer of the same codec trained on random labels")
     parser.add_argument("--out", default="fidelity", metavar="DIR", help="for the JSON, the table and the picture")
     parser.add_argument("--results", metavar="FILE", help="document to write, for example benchmarks/RESULTS.md")
     arguments = parser.parse_args()
@@ -196,7 +206,8 @@ def main() -> None:
     clips = [
         c[: explainer.clip_samples] for c in read_clips([f.path for f in files], explainer.sample_rate, quiet=True)
     ]
-    record["sanity"] = sanity_figures(explainer, clips[:SANITY_CLIPS])
+    untaught = load_explainer(arguments.untaught) if arguments.untaught else None
+    record["sanity"] = sanity_figures(explainer, clips[:SANITY_CLIPS], untaught)
     record["planted"] = planted_figures(explainer, clips[:PLANTED_CLIPS], files[:PLANTED_CLIPS])
     if arguments.listener:
         other, few = load_explainer(arguments.listener), files[:PLANTED_CLIPS]
