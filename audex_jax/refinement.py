@@ -68,7 +68,7 @@ def refine(
         size = jnp.sqrt(jnp.square(slope).sum() / count)
         return score - rate * slope / jnp.maximum(size, 1e-12), None
 
-    return jax.lax.scan(step, start, jnp.resize(jnp.asarray(shares), steps))[0]
+    return jax.lax.scan(step, start, jnp.resize(jnp.asarray(shares), (steps,)))[0]
 
 
 def margin(logits: Float[Array, "*b k"], target: Array) -> Float[Array, "*b"]:

@@ -23,13 +23,15 @@ from audex_jax.evaluation.listener import second_opinion
 from audex_jax.evaluation.outputs import header_of, markdown_table, rows_of, write_json
 from audex_jax.evaluation.report import clips_of, evaluate_folder
 from audex_jax.explainer import Explainer, load_explainer
+from audex_jax.pipeline import Settings
+from benchmarks import listening
 
 METHODS = (
     "refined,weighted,signed,absolute,mixed,positive,frames,gradient-x-input,magnitude,random,"
     "waveform-ig,spectrum-ig,audio-frames,waveform-random"
 )
 SHOWN = (0.1, 0.2, 0.417)
-SANITY_CLIPS, PLANTED_CLIPS = 16, 96
+SANITY_CLIPS, PLANTED_CLIPS, LISTENING_CLIPS = 16, 96, 48
 LISTENED = ("refined", "weighted", "signed", "magnitude", "random")
 FIELD = ("AI", "AD", "AD of SpeechBrain", "AG", "FF", "Fid-In")
 STATISTICS = {
@@ -154,6 +156,7 @@ def markdown(record: dict) -> str:
     ]
     header = ["kind", "model", "clips", "recognised", "AUC of frames", "AUC of 0.25 s", "of recognised clips"]
     lines += [markdown_table(header, rows), ""]
+    lines += ["## Listening", "", listening.markdown(record["listening"]), ""]
     if "listener" in record:
         rows = [[r["method"], f"{r['share']:g}", f"{r['keep']:.3f}", f"{r['delete']:.3f}"] for r in record["listener"]]
         lines += [
@@ -206,6 +209,7 @@ def main() -> None:
     clips = [
         c[: explainer.clip_samples] for c in read_clips([f.path for f in files], explainer.sample_rate, quiet=True)
     ]
+    record["listening"] = listening.figures(explainer, files[:LISTENING_CLIPS], Settings())
     untaught = load_explainer(arguments.untaught) if arguments.untaught else None
     record["sanity"] = sanity_figures(explainer, clips[:SANITY_CLIPS], untaught)
     record["planted"] = planted_figures(explainer, clips[:PLANTED_CLIPS], files[:PLANTED_CLIPS])

@@ -38,8 +38,9 @@ def curves_of(scores: Scores) -> list[Curves]:
     for method, filler in dict.fromkeys((row.method, row.filler) for row in rows):
         at = [i for i, row in enumerate(rows) if (row.method, row.filler) == (method, filler)]
         spread = agrees[:, at].mean(0).std(0)
-        soft = [a[:, at].astype(float).mean(1) for a in (scores.edited_probability, scores.edited_softened)]
-        found.append(Curves(method, filler, agrees[:, at].mean(1), correct[:, at].mean(1), *soft, spread))
+        every = (agrees, correct, scores.edited_probability, scores.edited_softened)
+        own, right, probability, softened = (a[:, at].astype(float).mean(1) for a in every)
+        found.append(Curves(method, filler, own, right, probability, softened, spread))
     return found
 
 
