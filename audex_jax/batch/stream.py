@@ -181,7 +181,7 @@ def _batches(
     def place(samples: int) -> Batch:
         clips, waiting[samples] = waiting[samples], []
         audio, lengths = explainer.pad([clip.samples for clip in clips], samples)
-        missing = size - len(clips)  # filled up with the first clip again: an empty one would not be a clip
+        missing = size - len(clips)  # filled up with the first clip again, which takes no longer; its rows are left out
         audio, lengths = (np.concatenate([a, np.repeat(a[:1], missing, 0)]) for a in (audio, lengths))
         return clips, mapped.place((audio, lengths, np.full(size, target, np.int32)))
 

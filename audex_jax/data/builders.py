@@ -153,7 +153,9 @@ def prepare(kind: str, root: str | os.PathLike, data_dir: str | os.PathLike, nam
         tess_clips(root)  # complains before anything is written
         builder: Any = Tess(**options)
     else:
-        builder = AudioFolder(config=FolderConfig(name=name, description=f"{root}", root=root), **options)
+        builder = AudioFolder(
+            config=FolderConfig(name=name, description="Recordings of a folder.", root=root), **options
+        )
     if pathlib.Path(builder.data_dir).exists() and not overwrite:
         raise DataError(f"{builder.data_dir}: prepared already; --overwrite to do it again")
     modes = tfds.download.GenerateMode

@@ -98,7 +98,7 @@ def list_records(data: str) -> tuple[list[str], list[str]]:
     info, splits = _described(folder)
     title = "/".join(part for part in (info.name, info.config_name, info.version) if part)
     ids, addresses = [], []
-    for split in [named["split"]] if named["split"] else list(splits):
+    for split in [named["split"]] if named["split"] else [name for name in splits if splits[name].num_examples]:
         count = len(open_split(folder, split))
         ids += [f"{title}:{split}#{index:0{len(str(count))}}" for index in range(count)]
         addresses += [f"{PREFIX}{folder}:{split}#{index}" for index in range(count)]
