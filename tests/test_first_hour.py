@@ -133,7 +133,14 @@ def test_all_errors_that_a_user_can_mend_have_one_base():
     assert issubclass(AudexError, ValueError)
 
 
-@pytest.mark.parametrize(("code", "most"), [("import audex_jax", 1.2), ("audex --help", 0.5)])
+@pytest.mark.parametrize(
+    ("code", "most"),
+    [
+        ("import audex_jax", 1.2),
+        ("audex --help", 0.5),
+        *((f"audex {name} --help", 0.5) for name in ("explain", "evaluate", "batch", "study")),
+    ],
+)
 def test_the_start_is_quick(code, most):
     """The best of three, against the wall clock; the machine may be busy."""
     if code.startswith("audex"):

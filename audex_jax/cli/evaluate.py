@@ -31,7 +31,7 @@ example:
 def configure(parser: argparse.ArgumentParser) -> None:
     from audex_jax.evaluation.plan import FILLERS, METHODS, Plan
 
-    default = Plan()
+    default = Plan  # its class attributes; an instance would wait for JAX
     parser.epilog = EXAMPLE
     parser.add_argument("data", metavar="DATA", help="folder of labelled recordings")
     parser.add_argument(
