@@ -73,11 +73,18 @@ class Terminal:
     """An interactive zsh behind a terminal."""
 
     def __init__(self, folder: pathlib.Path):
-        self.pid, self.file = pty.fork()
-        if self.pid == 0:
-            os.chdir(folder)
-            os.environ |= {"HOME": str(folder), "PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "TERM": "dumb"}
-            os.execvp("zsh", ["zsh", "-f", "-i"])
+        self.file, other_end = pty.openpty()
+        environment = os.environ | {"HOME": str(folder), "PATH": f"{folder / 'bin'}:{os.environ['PATH']}"}
+        self.shell = subprocess.Popen(
+            ["zsh", "-f", "-i"],
+            cwd=folder,
+            env=environment | {"TERM": "dumb"},
+            stdin=other_end,
+            stdout=other_end,
+            stderr=other_end,
+            start_new_session=True,
+        )
+        os.close(other_end)
         self.said = ""
 
     def type(self, keys: str) -> None:
@@ -93,9 +100,9 @@ class Terminal:
         return found[1]
 
     def close(self) -> None:
-        self.type("exit\n")
+        self.shell.kill()
+        self.shell.wait()
         os.close(self.file)
-        os.waitpid(self.pid, 0)
 
 
 @needs("zsh")

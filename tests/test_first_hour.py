@@ -67,7 +67,10 @@ def test_every_help_has_an_example(command, capsys):
 def test_recipes_name_files_that_exist():
     named = re.findall(r"`((?:audex_jax|weights_conversion|tests)/[\w/.]+|\w+\.py)`", CONTRIBUTING.read_text("utf-8"))
     assert len(named) > 15
-    folders = [CONTRIBUTING.parent / name for name in ("", "audex_jax/attribution", "audex_jax/report")]
+    folders = [
+        CONTRIBUTING.parent / name
+        for name in ("", *(f"audex_jax/{part}" for part in ("attribution", "report", "study")))
+    ]
     assert [name for name in named if not any((folder / name).exists() for folder in folders)] == []
 
 

@@ -213,10 +213,12 @@ def mean_of_each(values: Sequence[tuple[Hashable, float]]) -> dict[Hashable, flo
 def sign_flips(differences: Sequence[float]) -> float | None:
     """Two-sided p that paired differences have mean zero, by flipping their signs; exact up to 13 of them.
 
+    None for fewer than two.
+
     >>> sign_flips([1.0] * 6)
     0.03125
     """
-    if not differences:
+    if len(differences) < 2:
         return None
     if not any(differences):
         return 1.0

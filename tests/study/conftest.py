@@ -20,8 +20,8 @@ CLIPS = 3
 
 
 def tone(pitch: float, level: float) -> np.ndarray:
-    """A quarter of a second."""
-    return (level * np.sin(2 * np.pi * pitch * np.arange(RATE // 4) / RATE)).astype(np.float32)
+    """An eighth of a second."""
+    return (level * np.sin(2 * np.pi * pitch * np.arange(RATE // 8) / RATE)).astype(np.float32)
 
 
 @pytest.fixture
