@@ -82,7 +82,7 @@ def test_a_whole_study_is_played_saved_and_scored(screen, make_study, tmp_path, 
         return key["sounds"][sound]["method"]
 
     def name_of(sound: str) -> str:
-        return key["clips"][key["sounds"][sound]["clip"]]["target"] if method(sound) == "signed" else "cannot tell"
+        return key["clips"][key["sounds"][sound]["clip"]]["target"] if method(sound) == "signed" else "Cannot tell"
 
     def prefers(first: str, second: str) -> str:
         return {method(first): "The first", method(second): "The second"}.get("signed", "No difference")

@@ -78,7 +78,7 @@ async function ask() {
   document.querySelector("input[name=track][value='0']").checked = true;
   const offered = naming ? study.labels.map((label) => [label, label]) : question.sounds.slice(0, 2).map((sound, i) => (
     [sound, ["The first", "The second"][i]]));
-  offered.push([CANNOT_TELL, naming ? "cannot tell" : "No difference"]);
+  offered.push([CANNOT_TELL, naming ? "Cannot tell" : "No difference"]);
   $("choices-legend").textContent = naming ? "Your answer" : "The better explanation";
   $("choices").querySelector(".choices").replaceChildren(...offered.map(([value, text]) => choice("answer", value, text)));
   $("sureness").hidden = !naming;
