@@ -124,6 +124,19 @@ def test_closing_the_page_loses_nothing(screen, make_study):
     trial(screen, 0)
 
 
+def test_who_stops_can_save_and_go_on(screen, make_study, tmp_path):
+    begin(screen, make_study().page)
+    trial(screen, 0)
+    listen(screen, 0)
+    answer(screen, "yes", sure=2)
+    trial(screen, 1)
+    screen.click("#stop")
+    assert "1 of 6 questions are answered" in screen.text("#end-words")
+    assert len(save(screen, tmp_path).read_text().splitlines()) == 2
+    screen.click("#resume")
+    trial(screen, 1)
+
+
 def test_it_can_be_done_by_keyboard_alone(screen, make_study):
     screen.open(make_study().page)
     screen.js("localStorage.clear()")

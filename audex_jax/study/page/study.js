@@ -134,7 +134,11 @@ function csv() {
 }
 
 function finish() {
+  const [done, all] = [state.answers.length, state.questions.length];
   show("end");
+  $("end-words").textContent = `${done === all ? "All" : `${done} of ${all}`} questions are answered. `
+    + "Save your answers and send the file to whoever invited you.";
+  $("resume").hidden = done === all;
   $("summary").textContent = "";
   $("save").href = URL.createObjectURL(new Blob([csv()], { type: "text/csv" }));
   $("save").download = `study-${study.study}-listener-${String(state.listener).padStart(2, "0")}.csv`;
@@ -189,6 +193,8 @@ $("begin").addEventListener("submit", (event) => {
 });
 $("test-sound").addEventListener("click", testSound);
 $("go-on").addEventListener("click", ask);
+$("stop").addEventListener("click", finish);
+$("resume").addEventListener("click", advance);
 $("play").addEventListener("click", togglePlay);
 $("answer").addEventListener("submit", (event) => {
   event.preventDefault();
