@@ -43,7 +43,7 @@ class BatchExplanation(NamedTuple):
     Attributes:
         logits: of the clips, `[b, k]`.
         target: class that was explained, `[b]`.
-        attribution, mask: per latent element, `[b, t, d]`.
+        attribution, score, mask: per latent element, `[b, t, d]`; the mask is the top share by score.
         value, baseline_value, gap: target logit at the clip and at the baseline, and the completeness gap, `[b]`.
         points, overlap: of the path, `[b]`; see `PathAttribution`.
         kept_logits, deleted_logits: of the edited latents, `[b, k]`.
@@ -55,6 +55,7 @@ class BatchExplanation(NamedTuple):
     logits: Logits
     target: Int[Array, " b"]
     attribution: Float[Array, "b t d"]
+    score: Float[Array, "b t d"]
     mask: Array
     value: Float[Array, " b"]
     baseline_value: Float[Array, " b"]
@@ -189,8 +190,33 @@ def explain_step(
         )
 
     path = jax.vmap(explain)(latent, valid, target)
-    listened = listen(weights, audio, lengths, latent, target, path.attribution, settings.keep, settings, bandwidth)
-    return BatchExplanation(logits=logits, target=target, valid=valid, **path._asdict(), **listened._asdict())
+    score = scores(weights, latent, path.attribution, valid, lengths, target, filler, audio.shape[1], settings)
+    listened = listen(weights, audio, lengths, latent, score, settings.keep, settings, bandwidth)
+    found = path._asdict() | listened._asdict()
+    return BatchExplanation(logits=logits, target=target, valid=valid, score=score, **found)
+
+
+def scores(
+    weights: Weights,
+    latent: Latent,
+    attribution: Float[Array, "b t d"],
+    valid: Valid,
+    lengths: Int[Array, " b"],
+    target: Int[Array, " b"],
+    filler: ClipLatent,
+    samples: int,
+    settings: Settings,
+) -> Float[Array, "b t d"]:
+    """What ranks the elements of each clip by `settings.ranking`; all shares are cut from it."""
+    start = RANKINGS[REFINED_FROM if settings.ranking == REFINED else settings.ranking]
+    score = jax.vmap(start, (0, 0, None))(attribution, latent, filler)
+    if settings.ranking != REFINED:
+        return score
+
+    def refine_one(one, begin, own, length, wanted):
+        return refined_score(weights, one, begin, own, length, wanted, filler, samples, settings.refinement)
+
+    return jax.vmap(refine_one)(latent, score, valid, lengths, target)
 
 
 class Listened(NamedTuple):
@@ -210,27 +236,16 @@ def listen(
     audio: Audio,
     lengths: Int[Array, " b"],
     latent: Latent,
-    target: Int[Array, " b"],
-    attribution: Float[Array, "b t d"],
+    score: Float[Array, "b t d"],
     keep: float | Array,
     settings: Settings,
     bandwidth: float | None,
 ) -> Listened:
-    """Keep the share `keep` of attributed latents, decode that and the rest, and classify what is heard."""
+    """Keep the share `keep` of scored latents, decode that and the rest, and classify what is heard."""
     codec, classifier, _ = weights
     samples, hop = audio.shape[1], codec.config.hop
     valid = valid_frames(lengths, latent.shape[1], hop)
     filler = filler_latent(weights, latent.shape[1], settings)
-
-    ranking = RANKINGS[REFINED_FROM if settings.ranking == REFINED else settings.ranking]
-    score = jax.vmap(ranking, (0, 0, None))(attribution, latent, filler)
-    if settings.ranking == REFINED:
-
-        def refine_one(clip):
-            one, start, own, length, wanted = clip
-            return refined_score(weights, one, start, own, length, wanted, filler, samples, settings.refinement)
-
-        score = jax.lax.map(refine_one, (latent, score, valid, lengths, target))
     edited = jax.vmap(edit, (0, 0, 0, None, None))(latent, score, valid, keep, filler)
     latents = jnp.concatenate([latent, edited.kept, edited.deleted])
     sounds = sounds_of(codec, latents, jnp.tile(lengths, 3), samples).reshape(3, *audio.shape)
@@ -253,8 +268,7 @@ def listen_step(
     weights: Weights,
     audio: Audio,
     lengths: Int[Array, " b"],
-    target: Int[Array, " b"],
-    attribution: Float[Array, "b t d"],
+    score: Float[Array, "b t d"],
     keep: float | Array,
     settings: Settings,
     bandwidth: float | None,
@@ -262,13 +276,13 @@ def listen_step(
     """Listen to clips that were explained already at another share of kept elements; compiled once for all shares.
 
     Args:
-        weights, audio, lengths, settings, bandwidth: as in `explain_step`; `settings.keep` is not used.
-        target: class that was explained, `[b]`.
-        attribution: what `explain_step` found, zero beyond the clips' own frames, `[b, t, d]`.
+        weights, audio, lengths, settings, bandwidth: as in `explain_step`; of the settings only the filler and its
+            seed are used.
+        score: what `explain_step` found, anything beyond the clips' own frames, `[b, t, d]`.
         keep: share of the elements to keep.
     """
     latent = latent_of(weights.codec, audio, lengths, bandwidth)
-    return listen(weights, audio, lengths, latent, target, attribution, keep, settings, bandwidth)
+    return listen(weights, audio, lengths, latent, score, keep, settings, bandwidth)
 
 
 def filler_latent(weights: Weights, frames: int, settings: Settings) -> Float[Array, "t d"]:

@@ -26,7 +26,7 @@ class Settings:
     """
 
     keep: float = 0.2
-    ranking: str = "weighted"
+    ranking: str = REFINED
     filler: str = "zero"
     rule: str = "graded-middle"
     steps: int | Literal["auto"] = 24

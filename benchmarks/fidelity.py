@@ -4,6 +4,7 @@
 
 DATA holds the labelled folder `speech_commands`, or is one itself; its test split is used. Writes what `audex
 evaluate` writes to --out, adds sanity and planted evidence, and puts the tables made from that JSON into --results.
+With --listener, another explainer of the same labels (`audex train ... --seed 7`), it asks that one, too.
 """
 
 import argparse
@@ -17,16 +18,18 @@ import numpy as np
 from audex_jax.compilation import use_compilation_cache
 from audex_jax.data.clips import read_clips
 from audex_jax.evaluation import Plan, planted, sanity
+from audex_jax.evaluation.listener import second_opinion
 from audex_jax.evaluation.outputs import header_of, markdown_table, rows_of, write_json
 from audex_jax.evaluation.report import clips_of, evaluate_folder
 from audex_jax.explainer import Explainer, load_explainer
 
 METHODS = (
-    "weighted,signed,absolute,mixed,positive,frames,refined,gradient-x-input,magnitude,random,"
+    "refined,weighted,signed,absolute,mixed,positive,frames,gradient-x-input,magnitude,random,"
     "waveform-ig,spectrum-ig,audio-frames,waveform-random"
 )
 SHOWN = (0.1, 0.2, 0.417)
 SANITY_CLIPS, PLANTED_CLIPS = 16, 96
+LISTENED = ("refined", "weighted", "signed", "magnitude", "random")
 STATISTICS = {
     "insertion": ".3f",
     "deletion": ".3f",
@@ -47,10 +50,11 @@ def planted_figures(explainer: Explainer, clips: list[np.ndarray], files: list) 
     for kind in planted.KINDS:
         made = planted.plant(clips, files, explainer.labels, explainer.clip_samples, kind)
         for model, seed in (("trained", None), ("shuffled", 0)):
-            areas, hits = planted.localise(explainer, made, shuffled=seed)
-            row = {"kind": kind, "model": model, "clips": len(areas), "auc": float(np.nanmean(areas))}
-            recognised = float(np.nanmean(areas[hits])) if hits.any() else float("nan")
-            rows.append(row | {"recognised": float(hits.mean()), "auc_of_recognised": recognised})
+            (frames, syllables), hits = planted.localise(explainer, made, shuffled=seed)
+            row = {"kind": kind, "model": model, "clips": len(hits), "recognised": float(hits.mean())}
+            row |= {"auc": float(np.nanmean(frames)), "auc_of_syllables": float(np.nanmean(syllables))}
+            recognised = float(np.nanmean(syllables[hits])) if hits.any() else float("nan")
+            rows.append(row | {"auc_of_recognised": recognised})
     return rows
 
 
@@ -132,14 +136,28 @@ def markdown(record: dict) -> str:
             p["kind"],
             p["model"],
             str(p["clips"]),
-            f"{p['auc']:.3f}",
             f"{p['recognised']:.3f}",
+            f"{p['auc']:.3f}",
+            f"{p['auc_of_syllables']:.3f}",
             "-" if p["auc_of_recognised"] is None else f"{p['auc_of_recognised']:.3f}",
         ]
         for p in record["planted"]
     ]
-    header = ["kind", "model", "clips", "AUC", "recognised", "AUC of recognised"]
-    return "\n".join([*lines, markdown_table(header, rows), ""])
+    header = ["kind", "model", "clips", "recognised", "AUC of frames", "AUC of 0.25 s", "of recognised clips"]
+    lines += [markdown_table(header, rows), ""]
+    if "listener" in record:
+        rows = [[r["method"], f"{r['share']:g}", f"{r['keep']:.3f}", f"{r['delete']:.3f}"] for r in record["listener"]]
+        lines += [
+            "## A second listener",
+            "",
+            f"{PLANTED_CLIPS} of the clips, zero filler: does a classifier that had no part in them, trained "
+            "separately, hear in the kept audio what it hears in the plain reconstruction, and something else in the "
+            "rest?",
+            "",
+            markdown_table(["method", "share", "keep", "delete"], rows),
+            "",
+        ]
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -154,6 +172,7 @@ def main() -> None:
     parser.add_argument("--rule", default=Plan().rule)
     parser.add_argument("--steps", type=int, default=Plan().steps)
     parser.add_argument("--refinement", type=int, default=Plan().refinement)
+    parser.add_argument("--listener", metavar="DIR", help="another explainer, to hear the explanations as well")
     parser.add_argument("--out", default="fidelity", metavar="DIR", help="for the JSON, the table and the picture")
     parser.add_argument("--results", metavar="FILE", help="document to write, for example benchmarks/RESULTS.md")
     arguments = parser.parse_args()
@@ -179,6 +198,9 @@ def main() -> None:
     ]
     record["sanity"] = sanity_figures(explainer, clips[:SANITY_CLIPS])
     record["planted"] = planted_figures(explainer, clips[:PLANTED_CLIPS], files[:PLANTED_CLIPS])
+    if arguments.listener:
+        other, few = load_explainer(arguments.listener), files[:PLANTED_CLIPS]
+        record["listener"] = second_opinion(explainer, other, few, LISTENED, SHOWN)
     record["seconds"] += time.monotonic() - started
     write_json(out / "fidelity.json", record)
     record = json.loads((out / "fidelity.json").read_text(encoding="utf-8"))

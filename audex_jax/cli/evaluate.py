@@ -14,7 +14,7 @@ is kept or deleted; what is left is classified as it is (latent), and decoded, e
 
 methods:
   signed absolute weighted magnitude positive frames mixed     rankings of Integrated Gradients; see `audex explain`
-  refined            `weighted`, corrected by a few gradient steps through decoder, encoder and classifier (slow)
+  refined            `weighted`, corrected by a few gradient steps through decoder, encoder and classifier: the default
   gradient-x-input   the gradient at the clip
   random             an order drawn by chance, `--seeds` times
   waveform-ig spectrum-ig audio-frames waveform-random spectrum-random
@@ -28,7 +28,7 @@ in DIR:
 The same command after a kill goes on where it was.
 
 example:
-  audex evaluate recordings --model my-explainer --out fidelity --limit 200 --methods weighted,signed,magnitude,random
+  audex evaluate recordings --model my-explainer --out fidelity --limit 200 --methods refined,weighted,magnitude,random
 """
 
 

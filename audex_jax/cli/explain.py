@@ -13,7 +13,7 @@ for every input, in DIR:
   NAME.explanation.wav     what mattered: the important elements of the latent, decoded
   NAME.residual.wav        what was left: the same with the important elements taken out
   NAME.reconstruction.wav  what the codec makes of the whole clip
-  NAME.attribution.npz     attribution and kept mask of every latent element
+  NAME.attribution.npz     attribution, score that ranks it, and kept mask of every latent element
   NAME.json                prediction, target, completeness gap, does the explanation still say the same?
   NAME.png                 the picture
 and with --report:

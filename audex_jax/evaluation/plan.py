@@ -40,7 +40,7 @@ class Plan:
         refinement: gradient steps of the method `refined`.
     """
 
-    methods: tuple[str, ...] = ("weighted", "signed", "magnitude", "random")
+    methods: tuple[str, ...] = ("refined", "signed", "magnitude", "random")
     fillers: tuple[str, ...] = ("zero", "mean")
     levels: tuple[float, ...] = LEVELS
     seeds: int = 5
