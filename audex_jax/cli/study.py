@@ -16,8 +16,9 @@ and named, then two explanations of each are compared. Nothing on the page tells
 clip have the same level. Answers stay in the listener's browser, also when the page is closed, until the listener saves
 them as a file and sends that to you. `audex study-score` reads these files.
 
-methods: ig (what `audex explain` does), input-ig (the same of the sound's samples: the paper's other arm), random,
-reconstruction (everything kept: the most that can be understood), and all methods of `audex evaluate`
+methods: the rankings of `audex explain` and all other methods of `audex evaluate`; ig (short for weighted: Integrated
+Gradients in the latent), input-ig (short for waveform-ig: the same of the sound's samples, the paper's other arm),
+random, and reconstruction (everything kept: the most that can be understood)
 
 examples:
   audex study demo --out study --listeners 6

@@ -4,12 +4,12 @@ import dataclasses
 
 from audex_jax.errors import AudexError
 from audex_jax.evaluation.plan import INPUT_METHODS, LATENT_METHODS
-from audex_jax.settings import Settings
+from audex_jax.settings import REFINED_FROM, Settings
 from audex_jax.study.design import round_of
 
 RECONSTRUCTION = "reconstruction"  # everything kept: a hidden reference, the most that listeners can understand
 METHODS = (*LATENT_METHODS, *INPUT_METHODS, RECONSTRUCTION)
-SHORT = {"ig": Settings().ranking, "input-ig": "waveform-ig"}  # what `audex explain` does; the paper's other arm
+SHORT = {"ig": REFINED_FROM, "input-ig": "waveform-ig"}  # Integrated Gradients in the latent, and the paper's other arm
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +25,7 @@ class StudyPlan:
         seed: of all that is random.
     """
 
-    methods: tuple[str, ...] = ("ig", "random", "input-ig")
+    methods: tuple[str, ...] = (Settings().ranking, "random", "input-ig")
     clips: int = 24
     listeners: int = 12
     keep: float = 0.2
