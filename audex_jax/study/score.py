@@ -18,6 +18,7 @@ from audex_jax.evaluation.statistics import RESAMPLES, bootstrap
 from audex_jax.study.key import StudyError
 
 COLUMNS = ("study", "listener", "position", "task", "sound", "other", "answer", "sure", "plays", "seconds")
+SURE = ("1", "2", "3", "4", "5")
 Interval = tuple[float, float, float]  # mean, and the ends of its 95 % interval
 
 
@@ -61,10 +62,14 @@ def read_answers(paths: Sequence[str | os.PathLike], key: dict[str, Any]) -> Ans
     answers = Answers([], [])
     whose: dict[int, pathlib.Path] = {}
     for path in map(pathlib.Path, paths):
-        listeners = set()
+        listeners, asked = set(), set()
         for number, row in enumerate(_rows(path), start=2):
             try:
                 listeners.add(int(row["listener"]))
+                question = (row["listener"], row["task"], row["sound"], row["other"])
+                if question in asked:
+                    raise ValueError("the same question once more")
+                asked.add(question)
                 _take(row, key, answers)
             except (KeyError, TypeError, ValueError) as error:
                 raise StudyError(f"{path}, line {number}: {error}; use the file as the page saved it") from None
@@ -94,12 +99,14 @@ def _take(row: dict[str, str], key: dict[str, Any], answers: Answers) -> None:
         raise ValueError(f"of the study {row['study']!r}, not of {key['study']!r}")
     listener, sounds = int(row["listener"]), key["sounds"]
     for name in (row["sound"], *([row["other"]] if row["task"] == "comparing" else [])):
-        if name not in sounds:
-            raise ValueError(f"no sound {name!r} in this study")
+        if name not in sounds or sounds[name]["method"] not in key["plan"]["methods"]:
+            raise ValueError(f"no sound {name!r} to judge in this study")
     sound = sounds[row["sound"]]
     if row["task"] == "naming":
         if row["answer"] not in ("", *key["labels"]):
             raise ValueError(f"no label {row['answer']!r} in this study")
+        if row["sure"] not in SURE:
+            raise ValueError(f"sure is {row['sure']!r}; it goes from 1 to 5")
         answers.naming.append(Naming(listener, sound["clip"], sound["method"], row["answer"], int(row["sure"])))
     elif row["task"] == "comparing":
         if row["answer"] not in ("", row["sound"], row["other"]):

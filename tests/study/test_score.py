@@ -22,6 +22,7 @@ def key():
         {"file": f"{i}.wav", "label": LABELS[i % 3], "target": LABELS[i % 3], "probability": 0.9} for i in range(6)
     ]
     sounds = {f"{clip}{method}": {"clip": clip, "method": method} for clip in range(6) for method in methods}
+    sounds["0recording"] = {"clip": 0, "method": "recording"}
     return {
         "study": "12345678",
         "plan": {"methods": methods},
@@ -129,7 +130,8 @@ def test_agreement_is_krippendorffs(rng):
         ({"study": "87654321"}, "line 3: of the study '87654321', not of '12345678'"),
         ({"sound": "nothing"}, "line 3: no sound 'nothing'"),
         ({"answer": "maybe"}, "line 3: no label 'maybe'"),
-        ({"sure": "very"}, "line 3: invalid literal"),
+        ({"sure": "9"}, "line 3: sure is '9'; it goes from 1 to 5"),
+        ({"sound": "0recording"}, "line 3: no sound '0recording' to judge"),
         ({"task": "guessing"}, "line 3: no task 'guessing'"),
         ({"listener": ""}, "line 3: invalid literal"),
     ],
@@ -144,6 +146,9 @@ def test_answers_that_do_not_fit_are_refused(tmp_path, key, change, says):
 def test_files_that_are_no_answers_are_refused(tmp_path, key, files, capsys):
     with pytest.raises(StudyError, match=r"both of listener 1; give one file for each"):
         read_answers([files[0], save(tmp_path / "again.csv", rows_of(1, key, always_right_on_good))], key)
+    rows = rows_of(2, key, always_right_on_good)
+    with pytest.raises(StudyError, match=r"line 14: the same question once more"):
+        read_answers([save(tmp_path / "twice.csv", [*rows, rows[3]])], key)
     (tmp_path / "text.csv").write_text("not answers\n")
     with pytest.raises(StudyError, match="no answers of listeners"):
         read_answers([tmp_path / "text.csv"], key)
