@@ -36,7 +36,7 @@ def refine(
     *,
     shares: tuple[float, ...] = SHARES,
     steps: int = 4,
-    rate: float = 0.1,
+    rate: float = 0.05,
 ) -> Float[Array, "t d"]:
     """Score of every element after `steps` gradient steps from a given one; it ranks all shares at once.
 
@@ -48,7 +48,8 @@ def refine(
         filler: what stands where nothing is kept, `[t, d]`.
         shares: at which the ranking is to hold; the steps take them in turn.
         steps: gradient steps, two edited latents each.
-        rate: root mean square of a step, where 1 is the way from the last rank to the first.
+        rate: root mean square of a step, where 1 is the way from the last rank to the first. Larger steps please the
+            classifier that is asked no more, and another one less.
 
     Returns:
         The refined score, `[t, d]`.
@@ -67,7 +68,7 @@ def refine(
         size = jnp.sqrt(jnp.square(slope).sum() / count)
         return score - rate * slope / jnp.maximum(size, 1e-12), None
 
-    return jax.lax.scan(step, start, jnp.resize(jnp.asarray(shares), steps))[0]
+    return jax.lax.scan(step, start, jnp.resize(jnp.asarray(shares), (steps,)))[0]
 
 
 def margin(logits: Float[Array, "*b k"], target: Array) -> Float[Array, "*b"]:

@@ -43,6 +43,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--companding", type=float, default=0.0, metavar="C", help="let it read asinh(C * latent) (default: the latent)"
     )
     parser.add_argument("--seed", type=int, default=0, help="of weights, order and augmentation (default: 0)")
+    parser.add_argument(
+        "--shuffle-labels", action="store_true", help="train on labels drawn by chance: a rival for sanity tests"
+    )
     parser.add_argument("--float16", action="store_true", help="store the weights in half precision")
     parser.add_argument(
         "--tensorboard", metavar="DIR", help="log losses, accuracies and the confusion matrix for TensorBoard there"
@@ -111,6 +114,9 @@ def train_logged(arguments: argparse.Namespace, log: "RunLog") -> int:
         )
 
     train, val, test = latents("train", range(recipe.variants)), latents("val", range(1)), latents("test", range(2))
+    if arguments.shuffle_labels:
+        chance = np.random.default_rng(recipe.seed)
+        train, val = ((*part[:2], chance.permutation(part[2])) for part in (train, val))
     frames = codec.config.frames(samples)
     config = ClassifierConfig(
         codec.config.dim, len(folder.labels), frames, width=arguments.width, companding=arguments.companding
@@ -150,6 +156,7 @@ def train_logged(arguments: argparse.Namespace, log: "RunLog") -> int:
         "started_from": checkpoint.read_description(bundle_path(arguments.start))["origin"]
         if arguments.start
         else None,
+        "labels_shuffled": arguments.shuffle_labels,
         "clips": {name: len(folder.split(name)) for name in ("train", "val", "test")},
         "split_by": folder.split_by,
         "test": {
