@@ -4,9 +4,8 @@ From the waveform to the re-classified explanation: encode, classify, attribute,
 classify what was decoded. Nothing in it crosses clips, so it can be mapped over devices.
 """
 
-import dataclasses
 import functools
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,13 +13,14 @@ import jax.numpy as jnp
 from audex_jax.attribution import integrated_gradients
 from audex_jax.classifier import LatentClassifier
 from audex_jax.codec import Encodec
-from audex_jax.errors import AudexError
 from audex_jax.explanation import RANKINGS, edit
 from audex_jax.refinement import margin, refine
+from audex_jax.settings import FILLERS as FILLERS
+from audex_jax.settings import REFINED as REFINED
+from audex_jax.settings import REFINED_FROM as REFINED_FROM
+from audex_jax.settings import Settings as Settings
 from audex_jax.types import Array, Audio, ClipLatent, ClipValid, Float, Int, Latent, Logits, Valid
 
-FILLERS = ("zero", "mean", "noise")
-REFINED, REFINED_FROM = "refined", "weighted"  # the ranking that `refinement` makes, and where it starts
 NOISE_RMS = 0.05  # of the noise filler, for codecs that do not bring clips to unit loudness
 
 
@@ -35,42 +35,6 @@ class Weights(NamedTuple):
     codec: Encodec
     classifier: LatentClassifier
     mean_latent: Float[Array, " d"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """How to explain. Static: each distinct value compiles its own program.
-
-    Attributes:
-        keep: share of the latent elements that the explanation keeps, 0 to 1.
-        ranking: one of `explanation.RANKINGS`, or `refined`: corrected by what the masks leave; see `refinement`.
-        filler: what stands where an element was taken out: `zero`, `mean` (of the training set) or `noise` (the
-            latent of white noise, as published).
-        rule, steps, chunk: quadrature rule, number of points ("auto": as many as the ranking needs) and points at
-            once; see `integrated_gradients`.
-        seed: of the noise.
-        refinement: gradient steps of the ranking `refined`.
-    """
-
-    keep: float = 0.2
-    ranking: str = REFINED
-    filler: str = "zero"
-    rule: str = "graded-middle"
-    steps: int | Literal["auto"] = 24
-    chunk: int = 8
-    seed: int = 0
-    refinement: int = 4
-
-    def __post_init__(self):
-        if not 0 <= self.keep <= 1:
-            raise AudexError(f"keep is {self.keep}; it is a share of the elements, from 0 to 1")
-        for name, allowed in (("ranking", (*RANKINGS, REFINED)), ("filler", FILLERS)):
-            if getattr(self, name) not in allowed:
-                raise AudexError(f"no {name} {getattr(self, name)!r}; choose one of {', '.join(allowed)}")
-        if self.chunk < 1 or (self.steps != "auto" and (isinstance(self.steps, str) or self.steps < 1)):
-            raise AudexError(f"steps is {self.steps} and chunk {self.chunk}; give at least 1, or steps 'auto'")
-        if self.refinement < 0:
-            raise AudexError(f"refinement is {self.refinement}; it needs at least 0 steps")
 
 
 class BatchExplanation(NamedTuple):

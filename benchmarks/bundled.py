@@ -167,8 +167,8 @@ def markdown(results: dict) -> str:
     return "\n".join(lines)
 
 
-def write_card(path: str, text: str) -> None:
-    """Put the figures between the two marks of a model card."""
+def write_figures(path: str, text: str) -> None:
+    """Put figures between the two marks of a document, such as a model card."""
     start, end = "<!-- figures -->\n", "<!-- end of figures -->"
     with open(path, encoding="utf-8") as file:
         before, rest = file.read().split(start)
@@ -215,7 +215,7 @@ def main() -> None:
         with open(arguments.json, "w", encoding="utf-8") as file:
             json.dump(results, file, indent=1)
     if arguments.card:
-        write_card(arguments.card, markdown(results))
+        write_figures(arguments.card, markdown(results))
 
 
 if __name__ == "__main__":

@@ -3,9 +3,11 @@
     python -m benchmarks.fidelity DATA [--model mini-speech-commands] [--limit 200] [--out DIR] [--results FILE]
 
 DATA holds the labelled folder `speech_commands`, or is one itself; its test split is used. Writes what `audex
-evaluate` writes to --out, adds sanity and planted evidence, and puts the tables made from that JSON into --results.
+evaluate` writes to --out, adds sanity, planted evidence and listening, and puts the tables made from that JSON into
+--results, between its marks: what people wrote around them stays.
 With --listener, another explainer of the same labels (`audex train ... --seed 7`), it asks that one, too; with
---untaught, one trained on random labels (`audex train ... --shuffle-labels`), it compares what the two look at.
+--untaught, one trained on random labels (`audex train ... --shuffle-labels`), it compares what the two look at. --tasks
+fsdd=DIR,tess=DIR evaluates explainers of other folders in DATA.
 """
 
 import argparse
@@ -25,6 +27,7 @@ from audex_jax.evaluation.report import clips_of, evaluate_folder
 from audex_jax.explainer import Explainer, load_explainer
 from audex_jax.pipeline import Settings
 from benchmarks import listening
+from benchmarks.bundled import write_figures
 
 METHODS = (
     "refined,weighted,signed,absolute,mixed,positive,frames,gradient-x-input,magnitude,random,"
@@ -62,12 +65,38 @@ def planted_figures(explainer: Explainer, clips: list[np.ndarray], files: list) 
     return rows
 
 
+def task_figures(data: pathlib.Path, tasks: dict[str, str], out: pathlib.Path, seeds: int, limit: int) -> list[dict]:
+    """The main figures of explainers of other tasks, each on the test split of its own folder."""
+    found, plan = [], Plan(LISTENED, ("zero",), SHOWN, seeds)
+    for name, model in tasks.items():
+        record = evaluate_folder(model, data / name, plan, out / name, limit=limit)
+        found.append({"task": name} | {key: record[key] for key in ("clips", "speakers", "ceiling", "curves")})
+    return found
+
+
+def tasks_markdown(tasks: list[dict]) -> list[str]:
+    lines = ["## Other tasks", ""]
+    for task in tasks:
+        means = {name: figure["mean"] for name, figure in task["ceiling"].items()}
+        lines += [
+            f"### {task['task']}",
+            "",
+            f"{task['clips']} clips, {task['speakers']} speakers or sources. Accuracy {means['accuracy']:.3f}, on the "
+            f"reconstruction {means['accuracy_on_reconstruction']:.3f}; the two agree in "
+            f"{means['agreement_on_reconstruction']:.3f}.",
+            "",
+            markdown_table(header_of(SHOWN), rows_of(task, SHOWN)),
+            "",
+        ]
+    return lines
+
+
 def markdown(record: dict) -> str:
-    """The results as a document."""
+    """The figures as the tables of a document."""
     ceiling, plan = record["ceiling"], record["plan"]
     agree = ceiling["agreement_on_reconstruction"]
     lines = [
-        "# Fidelity",
+        "## Speech Commands",
         "",
         "Written by `python -m benchmarks.fidelity` from its JSON. Model "
         f"`{pathlib.Path(record['model']).name}` (weights {record['weights']}), {record['clips']} clips of the "
@@ -86,7 +115,7 @@ def markdown(record: dict) -> str:
         "",
         markdown_table(header_of(SHOWN), rows_of(record, SHOWN)),
         "",
-        f"## {plan['methods'][0]} against the others, through the audio",
+        f"### {plan['methods'][0]} against the others, through the audio",
         "",
         "Advantage with its paired 95 % interval over clips, and McNemar's exact p; positive favours the first.",
         "",
@@ -104,7 +133,7 @@ def markdown(record: dict) -> str:
         for c in chosen
     ]
     lines += [markdown_table(["against", "filler", "mode", "share", "advantage", "p"], rows), ""]
-    lines += ["## Areas and the field's metrics, through the audio", ""]
+    lines += ["### Areas and the field's metrics, through the audio", ""]
     metrics = [m for m in record["metrics"] if m["way"] == "audio"]
     rows = [
         [m["method"], m["filler"]]
@@ -133,7 +162,7 @@ def markdown(record: dict) -> str:
     lines += [
         markdown_table(["filler", "median gap", "gap above 5 %", "SPS", "COMP", "infidelity", "max sensitivity"], rows),
         "",
-        "## Sanity",
+        "### Sanity",
         "",
     ]
     rows = [
@@ -141,7 +170,7 @@ def markdown(record: dict) -> str:
         for s in record["sanity"]["stages"]
     ]
     header = ["shuffled down to", "rank correlation", "top 20 % shared", "correlation with abs(z - z0)"]
-    lines += [markdown_table(header, rows), "", record["sanity"]["verdict"], "", "## Planted evidence", ""]
+    lines += [markdown_table(header, rows), "", record["sanity"]["verdict"], "", "### Planted evidence", ""]
     rows = [
         [
             p["kind"],
@@ -156,11 +185,11 @@ def markdown(record: dict) -> str:
     ]
     header = ["kind", "model", "clips", "recognised", "AUC of frames", "AUC of 0.25 s", "of recognised clips"]
     lines += [markdown_table(header, rows), ""]
-    lines += ["## Listening", "", listening.markdown(record["listening"]), ""]
+    lines += ["### Listening", "", listening.markdown(record["listening"]), ""]
     if "listener" in record:
         rows = [[r["method"], f"{r['share']:g}", f"{r['keep']:.3f}", f"{r['delete']:.3f}"] for r in record["listener"]]
         lines += [
-            "## A second listener",
+            "### A second listener",
             "",
             f"{PLANTED_CLIPS} of the clips, zero filler: does a classifier that had no part in them, trained "
             "separately, hear in the kept audio what it hears in the plain reconstruction, and something else in the "
@@ -169,6 +198,8 @@ def markdown(record: dict) -> str:
             markdown_table(["method", "share", "keep", "delete"], rows),
             "",
         ]
+    if record.get("tasks"):
+        lines += tasks_markdown(record["tasks"])
     return "\n".join(lines)
 
 
@@ -186,6 +217,7 @@ def main() -> None:
     parser.add_argument("--refinement", type=int, default=Plan().refinement)
     parser.add_argument("--listener", metavar="DIR", help="another explainer, to hear the explanations as well")
     parser.add_argument("--untaught", metavar="DIR", help="an explainer of the same codec trained on random labels")
+    parser.add_argument("--tasks", metavar="NAME=DIR,...", help="folders below DATA, each with its explainer")
     parser.add_argument("--out", default="fidelity", metavar="DIR", help="for the JSON, the table and the picture")
     parser.add_argument("--results", metavar="FILE", help="document to write, for example benchmarks/RESULTS.md")
     arguments = parser.parse_args()
@@ -216,13 +248,15 @@ def main() -> None:
     if arguments.listener:
         other, few = load_explainer(arguments.listener), files[:PLANTED_CLIPS]
         record["listener"] = second_opinion(explainer, other, few, LISTENED, SHOWN)
+    tasks = dict(task.split("=", 1) for task in arguments.tasks.split(",")) if arguments.tasks else {}
+    record["tasks"] = task_figures(pathlib.Path(arguments.data), tasks, out, arguments.seeds, arguments.limit)
     record["seconds"] += time.monotonic() - started
     write_json(out / "fidelity.json", record)
     record = json.loads((out / "fidelity.json").read_text(encoding="utf-8"))
     text = markdown(record)
     print(text)
     if arguments.results:
-        pathlib.Path(arguments.results).write_text(text, encoding="utf-8")
+        write_figures(arguments.results, text)
 
 
 if __name__ == "__main__":

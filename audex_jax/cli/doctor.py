@@ -38,6 +38,7 @@ OPTIONAL = {
     "transformers": ("compare with the PyTorch reference", "pip install 'audex-jax[parity]'"),
     "ray": ("run jobs on a cluster with audex batch --engine ray", "pip install 'audex-jax[ray]'"),
     "tensorflow": ("write data sets with audex prepare", "pip install 'audex-jax[prepare]'"),
+    "tensorboardX": ("log trainings and evaluations for TensorBoard", "pip install 'audex-jax[tensorboard]'"),
     "selenium": ("run the browser tests of the report", "pip install 'audex-jax[browser]'"),
 }
 

@@ -2,8 +2,7 @@
 
 import argparse
 
-from audex_jax.explanation import RANKINGS
-from audex_jax.pipeline import FILLERS, REFINED, Settings
+from audex_jax.settings import FILLERS, RANKING_NAMES, REFINED, Settings
 
 FIELDS = ("keep", "ranking", "filler", "steps", "seed")
 
@@ -22,7 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--ranking",
-        choices=(*RANKINGS, REFINED),
+        choices=(*RANKING_NAMES, REFINED),
         default=default.ranking,
         help=f"which elements are kept first (default: {default.ranking}; the paper's: signed; refined: corrected by "
         "gradient steps through decoder and classifier, slower)",

@@ -206,32 +206,23 @@ def in_chunks(judge: Callable[..., Judgement], variants: tuple[np.ndarray, ...],
     return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:count], found)
 
 
-@functools.partial(jax.jit, static_argnames=("method", "rule", "steps", "bandwidth", "chunk"))
-def judge_sound_edits(
-    weights: Weights,
-    clip: Clip,
-    key: Array,
-    levels: np.ndarray,
-    delete: np.ndarray,
-    method: str,
-    rule: str,
-    steps: int,
-    bandwidth: float | None,
-    chunk: int,
-) -> Judgement:
-    """Order the clip's sound by an input method, silence parts of it, and judge what is left.
+def sound_editor(
+    weights: Weights, clip: Clip, key: Array, method: str, rule: str, steps: int
+) -> Callable[[Array | float, Array | bool], Float[Array, "n c"]]:
+    """Order the parts of the clip's sound by an input method.
 
     The sound is the decoded latent, so that the codec's loss weighs on input methods as on latent ones. Gradients pass
-    the encoder without the quantiser, as published; the judgement includes it.
+    the encoder without the quantiser, as published.
 
     Args:
-        weights, bandwidth: of the model.
+        weights: of the model.
         clip: from `look`.
         key: for the random methods.
-        levels, delete: of the m edits, `[m]`.
         method: of `plan.INPUT_METHODS`.
         rule, steps: quadrature rule and points on the path.
-        chunk: edits judged at once.
+
+    Returns:
+        `edit(level, delete)`: the sound with all but its top share silenced, or with its top share silenced, `[n, c]`.
     """
     codec, lengths = weights.codec, clip.length[None]
     inside = jnp.arange(len(clip.sound)) < clip.length
@@ -258,10 +249,37 @@ def judge_sound_edits(
         score = RANKINGS[SOUND_RANKING](path.attribution, parts, jnp.zeros_like(parts))
     ranks = element_ranks(score, own)
 
+    def edit(level: Array | float, delete: Array | bool) -> Float[Array, "n c"]:
+        return synthesise(parts * (top_share(ranks, own, level) != delete)) * inside[:, None]
+
+    return edit
+
+
+@functools.partial(jax.jit, static_argnames=("method", "rule", "steps", "bandwidth", "chunk"))
+def judge_sound_edits(
+    weights: Weights,
+    clip: Clip,
+    key: Array,
+    levels: np.ndarray,
+    delete: np.ndarray,
+    method: str,
+    rule: str,
+    steps: int,
+    bandwidth: float | None,
+    chunk: int,
+) -> Judgement:
+    """Silence parts of the clip's sound in the order of an input method, and judge what is left, quantiser included.
+
+    Args:
+        weights, bandwidth: of the model.
+        levels, delete: of the m edits, `[m]`.
+        clip, key, method, rule, steps: as in `sound_editor`.
+        chunk: edits judged at once.
+    """
+    edit = sound_editor(weights, clip, key, method, rule, steps)
+
     def judge(level: Array, removed: Array) -> Judgement:
-        masks = jax.vmap(top_share, (None, None, 0))(ranks, own, level) != removed[:, None, None]
-        sounds = jax.vmap(synthesise)(parts * masks) * inside[:, None]
-        logits = logits_of_audio(weights, sounds, jnp.full(len(level), clip.length), bandwidth)
+        logits = logits_of_audio(weights, jax.vmap(edit)(level, removed), jnp.full(len(level), clip.length), bandwidth)
         heard = judged(logits, clip.target)
         nothing = judged(jnp.full_like(logits, jnp.nan), clip.target)._replace(label=jnp.full_like(heard.label, -1))
         return jax.tree.map(lambda *ways: jnp.stack(ways, 1), nothing, heard)
