@@ -284,17 +284,17 @@ def environment() -> dict:
     return {"machine": "cpu", "cores": os.cpu_count(), "load": round(os.getloadavg()[0], 1), "versions": versions}
 
 
-def tables(lines: list[dict]) -> str:
+def tables(lines: list[dict], note: str) -> str:
     """The lines of all questions as Markdown."""
     of = {question: [line for line in lines if line["question"] == question] for question in QUESTIONS}
     text = ["# Batch\n\nWritten by `python -m benchmarks.batch tables` from its JSON lines."]
     where = lines[0]["environment"]
     versions = ", ".join(f"{name} {version}" for name, version in where["versions"].items())
     loads = ", ".join(f"{question} {found[0]['environment']['load']}" for question, found in of.items() if found)
-    text.append(f"{where['cores']} cores; {versions}. Load average before each question: {loads}.")
+    text.append(f"{where['cores']} cores; {versions}. Load average before each question: {loads}. {note}".strip())
     if of["devices"]:
         *single, gain = of["devices"]
-        text.append("## Devices\n")
+        text.append("## Devices")
         rows = [(f"{r['devices']} on {r['cores']}", r["parallel"], f"{r['clips_per_second']:.3g}") for r in single]
         text.append(markdown(("devices on cores", "way", "clips/s"), rows))
         gains = ", ".join(f"{way} {times:.2f}" for way, times in gain["gain_of_two"].items())
@@ -313,16 +313,25 @@ def tables(lines: list[dict]) -> str:
         text.append((arithmetic.__doc__ or "").split("\n\n")[1].replace("\n    ", "\n").strip())
         head = ("stage", "GFLOP a clip", "MB a clip", "FLOP a byte", "loop turns a batch")
         numbers = ("gigaflops_per_clip", "megabytes_per_clip", "flops_per_byte", "loop_turns")
-        text.append(markdown(head, [[r["stage"], *(f"{r[name]:,.4g}" for name in numbers)] for r in of["arithmetic"]]))
+        text.append(markdown(head, [[r["stage"], *(rounded(r[name]) for name in numbers)] for r in of["arithmetic"]]))
         head = ("stage", "device", "clips/s at most", "device days for 1 million hours at least")
         rows = [
-            (r["stage"], name, *(f"{r[name][bound]:,.4g}" for bound in BOUNDS))
+            (r["stage"], name, *(rounded(r[name][bound]) for bound in BOUNDS))
             for r in of["arithmetic"]
             for name in MACHINES
             if name in r
         ]
         text.append(markdown(head, rows))
     return "\n\n".join(text) + "\n"
+
+
+def rounded(number: float) -> str:
+    """Three figures.
+
+    >>> rounded(11662.4), rounded(3.5727)
+    ('11,700', '3.57')
+    """
+    return f"{float(f'{number:.3g}'):,g}"
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -344,9 +353,10 @@ def main() -> None:
     parser.add_argument("--shard-clips", type=int, default=16)
     parser.add_argument("--parallel", default="auto")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--note", default="", help="what else there is to know, for `tables`")
     arguments = parser.parse_args()
     if arguments.question == "tables":
-        print(tables([json.loads(line) for line in sys.stdin]), end="")
+        print(tables([json.loads(line) for line in sys.stdin], arguments.note), end="")
         return
     arguments.clips = arguments.clips or (20_000 if arguments.question == "memory" else 64)
     where = environment()
