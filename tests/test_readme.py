@@ -29,7 +29,7 @@ def blocks(language: str) -> list[str]:
 
 def commands() -> list[list[str]]:
     """The words of each `audex` command, in the order of the README."""
-    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    lines = [part.strip() for block in blocks("sh") for line in block.splitlines() for part in line.split("&&")]
     return [shlex.split(line) for line in lines if line.startswith("audex ")]
 
 

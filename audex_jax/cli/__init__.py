@@ -83,6 +83,15 @@ def command_module(name: str) -> ModuleType:
     return importlib.import_module(f"audex_jax.cli.{name.replace('-', '_')}")
 
 
+def in_words(error: BaseException) -> str:
+    """One line that names what is wrong and, where the system refused, the file and what to do."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror.lower()}; name another place, or make this one writable"
+    return str(error)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the process's exit code.
 
@@ -101,6 +110,5 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (UsageError, AudexError, OSError, KeyboardInterrupt) as error:
         if arguments.debug:
             traceback.print_exc()
-        said = "interrupted" if isinstance(error, KeyboardInterrupt) else error
-        print(f"audex {arguments.command}: {said}", file=sys.stderr)
+        print(f"audex {arguments.command}: {in_words(error)}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
