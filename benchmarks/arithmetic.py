@@ -16,15 +16,15 @@ def counted(jaxpr) -> tuple[float, float, int]:
             flops, moved, turns = flops + times * found[0], moved + times * found[1], turns + times * found[2]
         if equation.primitive.name == "scan":
             turns += times
-        out = equation.outvars[0].aval
         if equation.primitive.name == "dot_general":
             (contracted, _), _ = equation.params["dimension_numbers"]
-            shape = equation.invars[0].aval.shape
-            flops += 2.0 * size_of(out.shape) * size_of([shape[axis] for axis in contracted])
+            shape, out = equation.invars[0].aval.shape, equation.outvars[0].aval.shape
+            flops += 2.0 * size_of(out) * size_of([shape[axis] for axis in contracted])
         elif equation.primitive.name == "conv_general_dilated":
             kernel = equation.invars[1].aval.shape
             channels_out = kernel[equation.params["dimension_numbers"].rhs_spec[0]]
-            flops += 2.0 * size_of(out.shape) * size_of(kernel) / channels_out / stretch(equation)
+            out = equation.outvars[0].aval.shape
+            flops += 2.0 * size_of(out) * size_of(kernel) / channels_out / stretch(equation)
         else:
             continue
         moved += sum(size_of(v.aval.shape) * v.aval.dtype.itemsize for v in (*equation.invars, *equation.outvars))

@@ -85,31 +85,34 @@ class GroupNorm(nnx.Module):
         return (x - mean) * jax.lax.rsqrt(variance + 1e-5) * self.scale[...] + self.bias[...]  # torch's epsilon
 
 
+def _primitive(x: Float[Array, "b n c"], kernel: Float[Array, "k c o"], stride: int, pad: int) -> Float[Array, "b m o"]:
+    labels = ("NWC", "WIO", "NWC")
+    return jax.lax.conv_general_dilated(x, kernel, (stride,), [(pad, pad)], dimension_numbers=labels)
+
+
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _convolve(
     x: Float[Array, "b n c"], kernel: Float[Array, "k c o"], stride: int = 1, pad: int = 0
 ) -> Float[Array, "b m o"]:
-    """Convolution of `x`, with `pad` zeros on either side.
+    """Convolution of `x` with `pad` zeros on either side.
 
-    Its gradient is that of the primitive, but for one detail: at stride 1 the kernel is turned round in memory, where
-    JAX would only relabel its axes. XLA:CPU has no fast convolution for such labels within a loop.
+    Its gradient is the primitive's, but for one detail: at stride 1 the kernel is turned round in memory, where JAX
+    only relabels its axes. Within a loop XLA:CPU runs a convolution so labelled some twenty times slower.
     """
-    padding = [(pad, pad)]
-    return jax.lax.conv_general_dilated(x, kernel, (stride,), padding, dimension_numbers=("NWC", "WIO", "NWC"))
+    return _primitive(x, kernel, stride, pad)
 
 
 def _convolve_forward(x: Array, kernel: Array, stride: int, pad: int) -> tuple[Array, tuple[Array, Array]]:
-    return _convolve(x, kernel, stride, pad), (x, kernel)
+    return _primitive(x, kernel, stride, pad), (x, kernel)
 
 
 def _convolve_backward(stride: int, pad: int, saved: tuple[Array, Array], slope: Array) -> tuple[Array, Array]:
     x, kernel = saved
-    plain = functools.partial(_convolve.fun, stride=stride, pad=pad)
-    for_kernel = jax.vjp(lambda kernel: plain(x, kernel), kernel)[1](slope)[0]
-    if stride > 1:
-        return jax.vjp(lambda x: plain(x, kernel), x)[1](slope)[0], for_kernel
-    turned = kernel[::-1].transpose(0, 2, 1)
-    return _convolve(slope, turned, 1, len(kernel) - 1 - pad), for_kernel
+    _, plain = jax.vjp(lambda x, kernel: _primitive(x, kernel, stride, pad), x, kernel)
+    for_x, for_kernel = plain(slope)  # XLA drops what is not used
+    if stride == 1:
+        for_x = _primitive(slope, kernel[::-1].transpose(0, 2, 1), 1, len(kernel) - 1 - pad)
+    return for_x, for_kernel
 
 
 _convolve.defvjp(_convolve_forward, _convolve_backward)

@@ -1,4 +1,8 @@
-"""Every benchmark against PyTorch runs; and a guard: we are not slower than PyTorch, whatever the machine."""
+"""Benchmarks against PyTorch run; and a guard: figures that fell so far that someone must have broken something.
+
+Ratios, not times: both sides are timed in turns on the same machine, whatever it is and whatever else it does. They
+are far below what `benchmarks/README.md` reports, so that noise alone does not fail them.
+"""
 
 import json
 import os
@@ -24,8 +28,19 @@ def figures(tmp_path, module, *words):
 
 
 def test_the_whole_job_agrees_with_the_reference(tmp_path):
-    found = figures(tmp_path, "pipeline", "--small", "--repeats", "2")
+    found = figures(tmp_path, "pipeline", "--small", "--repeats", "2", "--parts", "same")
     assert found["same"]["errors"]["logits"] <= 1e-3
     assert found["same"]["x faster"] > 0
-    assert [row["scored"] for row in found["levels"]] == 2 * ["on the latent", "through the audio"]
-    assert all(row["peak"] >= row["before"] > 0 for row in found["memory"])
+
+
+def test_codec_is_not_slower_than_transformers(tmp_path):
+    found = figures(tmp_path, "codec", "--cases", "2x0.5", "--repeats", "5")
+    assert {row["direction"]: row["times faster than its best"] > 1.0 for row in found["rows"]} == {
+        "encode": True,
+        "decode": True,
+    }
+
+
+def test_gradients_are_not_slower_than_captum(tmp_path):
+    (row,) = figures(tmp_path, "attribution_speed", "--cases", "2x1", "--points", "16", "--repeats", "5")["rows"]
+    assert row["times faster"] > 0.8
