@@ -1,5 +1,7 @@
 """Arithmetic of a program: what its products and convolutions multiply and move, counted from its trace."""
 
+import jax
+
 
 def counted(jaxpr) -> tuple[float, float, int]:
     """FLOPs and bytes of all products and convolutions of a program, and turns of its loops."""
@@ -33,8 +35,6 @@ def counted(jaxpr) -> tuple[float, float, int]:
 
 def flops_of(function, *inputs) -> float:
     """FLOPs of `function(*inputs)`."""
-    import jax
-
     return counted(jax.make_jaxpr(function)(*inputs).jaxpr)[0]
 
 

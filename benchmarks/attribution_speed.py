@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from audex_jax.attribution import integrated_gradients
@@ -49,7 +50,7 @@ def attribute(classifier: LatentClassifier, latent: jax.Array, points: int, chun
     """Attributions `[b, t, d]` of the predicted class, from zero."""
 
     def one(z: jax.Array) -> jax.Array:
-        valid = np.ones(len(z), bool)
+        valid = jnp.ones(len(z), bool)
         target = classifier(z, valid).argmax()
         f = lambda x: classifier(x, valid)[target]  # noqa: E731
         return integrated_gradients(f, z, 0.0, rule=RULE, steps=points, chunk=chunk).attribution

@@ -59,7 +59,8 @@ from benchmarks.measure import (
 from benchmarks.subject import SUBJECTS, clips_of, weights_of
 
 PARTS = ("same", "equal", "levels", "memory", "refined")
-SAME = Settings(ranking="weighted", rule="gauss-legendre", steps=50)
+POINTS = 50  # Captum's default
+SAME = Settings(ranking="weighted", rule="gauss-legendre", steps=POINTS)
 FEWER, FEWER_RULE, EXACT = (4, 8, 12, 16, 24, 32), "riemann-middle", 500
 LEVELS = (0.05, 0.1, 0.2, 0.3, 0.417, 0.5, 0.7)
 ROWS = (100, 200)  # at a time, for Captum
@@ -171,9 +172,9 @@ def same(weights: Weights, audio: np.ndarray, arguments: argparse.Namespace, set
 
     job = reference.Job(weights)
     own = own_ways(explain(settings), weights, audio, arguments.batches)
-    captum = captum_ways(job, audio, arguments.batches, SAME.steps)
+    captum = captum_ways(job, audio, arguments.batches, POINTS)
     (best, cold), (rival, _) = fastest(own), fastest(captum)
-    errors = check(own[best](), captum[rival]()) if settings.steps == SAME.steps else {}
+    errors = check(own[best](), captum[rival]()) if settings.steps == POINTS else {}
     runs = {"ours": own[best], "theirs": captum[rival], "product": product(), "copy": copy()}
     found = in_turns(runs, arguments.repeats)
     batch = (audio[:1], np.full(1, audio.shape[1], np.int32), np.full(1, -1, np.int32))
@@ -214,12 +215,12 @@ def enough_points(weights: Weights, audio: np.ndarray) -> dict:
     def overlap(rule: str, points: int) -> float:
         return float(overlaps(np.asarray(attributions(weights, latent, rule, points)), exact).mean())
 
-    captum = overlap(SAME.rule, SAME.steps)
+    captum = overlap(SAME.rule, POINTS)
     for points in FEWER:
         reached = overlap(FEWER_RULE, points)
         if reached >= 0.99:
             return {"rule": FEWER_RULE, "points": points, "overlap": reached, "Captum's overlap": captum}
-    return {"rule": SAME.rule, "points": SAME.steps, "overlap": captum, "Captum's overlap": captum}
+    return {"rule": SAME.rule, "points": POINTS, "overlap": captum, "Captum's overlap": captum}
 
 
 def levels(weights: Weights, audio: np.ndarray, arguments: argparse.Namespace, settings: Settings) -> list[dict]:
@@ -231,7 +232,7 @@ def levels(weights: Weights, audio: np.ndarray, arguments: argparse.Namespace, s
     for through_audio in (False, True):
         own = own_ways(explain_levels(settings, through_audio), weights, audio, arguments.batches)
         best, _ = fastest(own)
-        published = functools.partial(job.published_levels, few, LEVELS, SAME.steps, through_audio)
+        published = functools.partial(job.published_levels, few, LEVELS, POINTS, through_audio)
         found = in_turns({"ours": own[best], "theirs": published}, min(arguments.repeats, 5))
         scale = len(audio) / len(few)
         rows.append(
@@ -275,7 +276,7 @@ def memory_of(side: str, weights: Weights, audio: np.ndarray, arguments: argpars
     from benchmarks import reference
 
     job = reference.Job(weights)
-    return peak_memory(functools.partial(job.in_batches, audio, batch, points=SAME.steps, rows=number))
+    return peak_memory(functools.partial(job.in_batches, audio, batch, points=POINTS, rows=number))
 
 
 def memory(same_row: dict, arguments: argparse.Namespace) -> list[dict]:

@@ -14,6 +14,7 @@ from captum.attr import IntegratedGradients
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from transformers import EncodecModel
+from transformers.utils.logging import disable_progress_bar
 
 from audex_jax.classifier import LatentClassifier
 from audex_jax.codec import Encodec
@@ -33,7 +34,7 @@ class Classifier(nn.Module):
         layer = nn.TransformerEncoderLayer(config.width, config.heads, config.feed_forward, 0.0, batch_first=True)
         self.transformer_encoder = nn.TransformerEncoder(layer, config.layers)
         self.output_layer = nn.Linear(config.width, config.classes)
-        self.load_state_dict({name: torch.from_numpy(a) for name, a in classifier_tensors(source).items()})
+        self.load_state_dict({name: torch.tensor(a) for name, a in classifier_tensors(source).items()})
 
     def forward(self, latent: Tensor) -> Tensor:
         if self.companding:
@@ -49,6 +50,7 @@ def classifier_of(source: LatentClassifier) -> Classifier:
 
 def codec_of(source: Encodec, folded: bool = True) -> EncodecModel:
     """EnCodec through our export; `folded` with weight norm multiplied out once, else as `transformers` leaves it."""
+    disable_progress_bar()
     with tempfile.TemporaryDirectory() as folder:
         export_codec(source, f"{folder}/codec")
         model = EncodecModel.from_pretrained(f"{folder}/codec").eval().requires_grad_(False)

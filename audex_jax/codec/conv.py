@@ -11,7 +11,6 @@ likewise. Both are exact rewrites into dense products. They go through XLA's con
 gradients run three times as fast as those of the same products written with `@`.
 """
 
-import functools
 from typing import Literal
 
 import jax
@@ -86,20 +85,14 @@ class GroupNorm(nnx.Module):
 
 
 def _primitive(x: Float[Array, "b n c"], kernel: Float[Array, "k c o"], stride: int, pad: int) -> Float[Array, "b m o"]:
+    """Convolution of `x` with `pad` zeros on either side."""
     labels = ("NWC", "WIO", "NWC")
     return jax.lax.conv_general_dilated(x, kernel, (stride,), [(pad, pad)], dimension_numbers=labels)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _convolve(
-    x: Float[Array, "b n c"], kernel: Float[Array, "k c o"], stride: int = 1, pad: int = 0
-) -> Float[Array, "b m o"]:
-    """Convolution of `x` with `pad` zeros on either side.
-
-    Its gradient is the primitive's, but for one detail: at stride 1 the kernel is turned round in memory, where JAX
-    only relabels its axes. Within a loop XLA:CPU runs a convolution so labelled some twenty times slower.
-    """
-    return _primitive(x, kernel, stride, pad)
+# Its gradient is the primitive's, but for one detail: at stride 1 the kernel is turned round in memory, where JAX only
+# relabels its axes. Within a loop XLA:CPU runs a convolution so labelled some twenty times slower.
+_convolve = jax.custom_vjp(_primitive, nondiff_argnums=(2, 3))
 
 
 def _convolve_forward(x: Array, kernel: Array, stride: int, pad: int) -> tuple[Array, tuple[Array, Array]]:
@@ -148,9 +141,9 @@ class Conv1d(nnx.Module):
         if taps == 2 * self.stride:
             x = x.reshape(x.shape[0], -1, self.stride * inputs)
             kernel = kernel.reshape(2, self.stride * inputs, outputs)
-            y = _convolve(x, kernel)
+            y = _convolve(x, kernel, 1, 0)
         else:
-            y = _convolve(x, kernel, self.stride)
+            y = _convolve(x, kernel, self.stride, 0)
         y = y + bias
         return y if self.norm is None else self.norm(y)
 
