@@ -193,3 +193,59 @@ demo = str(audex.demo_clips()[0])
 main(["explain", demo, "--out", str(out / "explained"), "--levels", "5,20", "--quiet"])
 written = write_report(out / "explained", out / "report.html", title="What the classifier listened to")
 print(f"{written.clips} recording in {out / 'report.html'}")
+
+# %% [markdown]
+# ## 6. Thousands of recordings, in tables
+#
+# `audex batch recordings/ --out DIR` explains any number of recordings on every device, goes on after a kill where it
+# was, and writes Parquet: one row for each segment of a recording. It takes a folder or a list; here of the demo clips.
+
+# %%
+recordings = out / "recordings.txt"
+recordings.write_text("\n".join(str(path) for path in audex.demo_clips()))
+main(["batch", str(recordings), "--out", str(out / "job"), "--batch", "1", "--quiet"])
+main(["merge", str(out / "job"), "--out", str(out / "explained.parquet")])
+
+# %% [markdown]
+# Any data tool reads the table: DuckDB, Polars, pandas, `datasets.load_dataset`; here pyarrow, which is there already.
+# Columns say what they mean.
+
+# %%
+import io  # noqa: E402
+
+import pyarrow.parquet as pq  # noqa: E402
+import soundfile  # noqa: E402
+
+table = pq.read_table(out / "explained.parquet", columns=["id", "prediction", "audio_agrees", "top_elements", "audio"])
+print("audio_agrees:", table.schema.field("audio_agrees").metadata[b"description"].decode())
+for row in table.to_pylist():
+    first = row["top_elements"][0]
+    sound, sample_rate = soundfile.read(io.BytesIO(row["audio"]["bytes"]))
+    print(
+        f"{row['id']}: {row['prediction']!r}, still so in its explanation? {row['audio_agrees']}; "
+        f"most depends on frame {first['frame']}, dimension {first['dim']}; {len(sound) / sample_rate:.2f} s of sound"
+    )
+
+# %% [markdown]
+# ## 7. Do people understand it?
+#
+# `audex study recordings/ --out study` makes a page on which people name what they hear and compare methods, without
+# knowing which is which; `audex study-score` tells how often they were right, whether they agreed, what they preferred.
+
+# %%
+main(
+    [
+        "study",
+        "demo",
+        "--methods",
+        "ig,random",
+        "--clips",
+        "2",
+        "--listeners",
+        "2",
+        "--out",
+        str(out / "study"),
+        "--quiet",
+    ]
+)
+print("open", out / "study" / "study.html")

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from audex_jax.explainer import Explanation as Explanation
     from audex_jax.explainer import load_explainer as load_explainer
     from audex_jax.explainer import save_explainer as save_explainer
-    from audex_jax.pipeline import Settings as Settings
     from audex_jax.pipeline import Weights as Weights
+    from audex_jax.settings import Settings as Settings
 
 _HOME = {
     "AudexError": "errors",
@@ -42,7 +42,7 @@ _HOME = {
     "Explanation": "explainer",
     "LatentClassifier": "classifier",
     "PathAttribution": "attribution",
-    "Settings": "pipeline",
+    "Settings": "settings",
     "Weights": "pipeline",
     "demo_clips": "explain_files",
     "explain_batches": "batch.stream",

@@ -193,6 +193,7 @@ def write_explanation(
         np.savez_compressed(
             file,
             attribution=np.concatenate([e.attribution for e in explanations]),
+            score=np.concatenate([e.score for e in explanations]),
             mask=np.concatenate([e.mask for e in explanations]),
             frame_rate=explainer.weights.codec.config.frame_rate,
         )

@@ -32,7 +32,8 @@ class Explanation:
         predicted: label that the classifier gives the clip.
         probabilities: of all labels, `{label: share}`, most probable first.
         attribution: of every latent element for the target logit, `[t, d]`.
-        mask: elements that the explanation keeps, `[t, d]`.
+        score: what ranks the elements, `[t, d]`; see `Settings.ranking`.
+        mask: elements that the explanation keeps, the top share by score, `[t, d]`.
         audio: the explanation, only what was kept, `[n]` or `[n, c]`.
         residual_audio: the rest, with the important elements taken out.
         reconstruction: what the codec makes of the whole clip.
@@ -54,6 +55,7 @@ class Explanation:
     predicted: str
     probabilities: dict[str, float]
     attribution: np.ndarray
+    score: np.ndarray
     mask: np.ndarray
     audio: np.ndarray
     residual_audio: np.ndarray
@@ -149,7 +151,7 @@ class Explainer:
     def listen_at(
         self, keep: float, clips: Sequence[np.ndarray], explanations: Sequence[Explanation]
     ) -> list[Explanation]:
-        """The same attributions at another share of kept elements: other masks, other sounds, judged anew.
+        """The same scores at another share of kept elements: other masks, other sounds, judged anew.
 
         Far cheaper than to explain again, and compiled once for all shares.
 
@@ -166,12 +168,11 @@ class Explainer:
             raise AudexError(f"{len(clips)} clips, but {len(explanations)} explanations; give one for each")
         audio, lengths = self.pad(clips)
         config = self.weights.codec.config
-        attribution = np.zeros((len(clips), config.frames(self.clip_samples), config.dim), np.float32)
+        score = np.zeros((len(clips), config.frames(self.clip_samples), config.dim), np.float32)
         for row, explanation in enumerate(explanations):
-            attribution[row, : len(explanation.attribution)] = explanation.attribution
+            score[row, : len(explanation.score)] = explanation.score
         any_keep = dataclasses.replace(settings, keep=0.0)
-        targets = np.array([self.target_index(e.label) for e in explanations], np.int32)
-        batch = listen_step(self.weights, audio, lengths, targets, attribution, keep, any_keep, self.bandwidth)
+        batch = listen_step(self.weights, audio, lengths, score, keep, any_keep, self.bandwidth)
         host: Any = jax.tree.map(np.asarray, batch)
         return [
             dataclasses.replace(e, settings=settings, **self._listened(host, row, clip, e.predicted, e.label))
@@ -221,6 +222,7 @@ class Explainer:
             predicted=predicted,
             probabilities=probabilities,
             attribution=batch.attribution[row, : int(batch.valid[row].sum())],
+            score=batch.score[row, : int(batch.valid[row].sum())],
             sample_rate=self.sample_rate,
             completeness_gap=gap / difference if difference > FLOOR else float("nan"),
             verdict=verdict(path, tolerance=GAP_TOLERANCE),

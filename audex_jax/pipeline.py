@@ -4,9 +4,8 @@ From the waveform to the re-classified explanation: encode, classify, attribute,
 classify what was decoded. Nothing in it crosses clips, so it can be mapped over devices.
 """
 
-import dataclasses
 import functools
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,13 +13,14 @@ import jax.numpy as jnp
 from audex_jax.attribution import integrated_gradients
 from audex_jax.classifier import LatentClassifier
 from audex_jax.codec import Encodec
-from audex_jax.errors import AudexError
 from audex_jax.explanation import RANKINGS, edit
 from audex_jax.refinement import margin, refine
+from audex_jax.settings import FILLERS as FILLERS
+from audex_jax.settings import REFINED as REFINED
+from audex_jax.settings import REFINED_FROM as REFINED_FROM
+from audex_jax.settings import Settings as Settings
 from audex_jax.types import Array, Audio, ClipLatent, ClipValid, Float, Int, Latent, Logits, Valid
 
-FILLERS = ("zero", "mean", "noise")
-REFINED, REFINED_FROM = "refined", "weighted"  # the ranking that `refinement` makes, and where it starts
 NOISE_RMS = 0.05  # of the noise filler, for codecs that do not bring clips to unit loudness
 
 
@@ -37,49 +37,13 @@ class Weights(NamedTuple):
     mean_latent: Float[Array, " d"]
 
 
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """How to explain. Static: each distinct value compiles its own program.
-
-    Attributes:
-        keep: share of the latent elements that the explanation keeps, 0 to 1.
-        ranking: one of `explanation.RANKINGS`, or `refined`: corrected by what the masks leave; see `refinement`.
-        filler: what stands where an element was taken out: `zero`, `mean` (of the training set) or `noise` (the
-            latent of white noise, as published).
-        rule, steps, chunk: quadrature rule, number of points ("auto": as many as the ranking needs) and points at
-            once; see `integrated_gradients`.
-        seed: of the noise.
-        refinement: gradient steps of the ranking `refined`.
-    """
-
-    keep: float = 0.2
-    ranking: str = "weighted"
-    filler: str = "zero"
-    rule: str = "graded-middle"
-    steps: int | Literal["auto"] = 24
-    chunk: int = 8
-    seed: int = 0
-    refinement: int = 4
-
-    def __post_init__(self):
-        if not 0 <= self.keep <= 1:
-            raise AudexError(f"keep is {self.keep}; it is a share of the elements, from 0 to 1")
-        for name, allowed in (("ranking", (*RANKINGS, REFINED)), ("filler", FILLERS)):
-            if getattr(self, name) not in allowed:
-                raise AudexError(f"no {name} {getattr(self, name)!r}; choose one of {', '.join(allowed)}")
-        if self.chunk < 1 or (self.steps != "auto" and (isinstance(self.steps, str) or self.steps < 1)):
-            raise AudexError(f"steps is {self.steps} and chunk {self.chunk}; give at least 1, or steps 'auto'")
-        if self.refinement < 0:
-            raise AudexError(f"refinement is {self.refinement}; it needs at least 0 steps")
-
-
 class BatchExplanation(NamedTuple):
     """What the compiled step returns for a batch; `reconstruction`, `kept` and `deleted` are audio `[b, n, c]`.
 
     Attributes:
         logits: of the clips, `[b, k]`.
         target: class that was explained, `[b]`.
-        attribution, mask: per latent element, `[b, t, d]`.
+        attribution, score, mask: per latent element, `[b, t, d]`; the mask is the top share by score.
         value, baseline_value, gap: target logit at the clip and at the baseline, and the completeness gap, `[b]`.
         points, overlap: of the path, `[b]`; see `PathAttribution`.
         kept_logits, deleted_logits: of the edited latents, `[b, k]`.
@@ -91,6 +55,7 @@ class BatchExplanation(NamedTuple):
     logits: Logits
     target: Int[Array, " b"]
     attribution: Float[Array, "b t d"]
+    score: Float[Array, "b t d"]
     mask: Array
     value: Float[Array, " b"]
     baseline_value: Float[Array, " b"]
@@ -225,8 +190,33 @@ def explain_step(
         )
 
     path = jax.vmap(explain)(latent, valid, target)
-    listened = listen(weights, audio, lengths, latent, target, path.attribution, settings.keep, settings, bandwidth)
-    return BatchExplanation(logits=logits, target=target, valid=valid, **path._asdict(), **listened._asdict())
+    score = scores(weights, latent, path.attribution, valid, lengths, target, filler, audio.shape[1], settings)
+    listened = listen(weights, audio, lengths, latent, score, settings.keep, settings, bandwidth)
+    found = path._asdict() | listened._asdict()
+    return BatchExplanation(logits=logits, target=target, valid=valid, score=score, **found)
+
+
+def scores(
+    weights: Weights,
+    latent: Latent,
+    attribution: Float[Array, "b t d"],
+    valid: Valid,
+    lengths: Int[Array, " b"],
+    target: Int[Array, " b"],
+    filler: ClipLatent,
+    samples: int,
+    settings: Settings,
+) -> Float[Array, "b t d"]:
+    """What ranks the elements of each clip by `settings.ranking`; all shares are cut from it."""
+    start = RANKINGS[REFINED_FROM if settings.ranking == REFINED else settings.ranking]
+    score = jax.vmap(start, (0, 0, None))(attribution, latent, filler)
+    if settings.ranking != REFINED:
+        return score
+
+    def refine_one(one, begin, own, length, wanted):
+        return refined_score(weights, one, begin, own, length, wanted, filler, samples, settings.refinement)
+
+    return jax.vmap(refine_one)(latent, score, valid, lengths, target)
 
 
 class Listened(NamedTuple):
@@ -246,27 +236,16 @@ def listen(
     audio: Audio,
     lengths: Int[Array, " b"],
     latent: Latent,
-    target: Int[Array, " b"],
-    attribution: Float[Array, "b t d"],
+    score: Float[Array, "b t d"],
     keep: float | Array,
     settings: Settings,
     bandwidth: float | None,
 ) -> Listened:
-    """Keep the share `keep` of attributed latents, decode that and the rest, and classify what is heard."""
+    """Keep the share `keep` of scored latents, decode that and the rest, and classify what is heard."""
     codec, classifier, _ = weights
     samples, hop = audio.shape[1], codec.config.hop
     valid = valid_frames(lengths, latent.shape[1], hop)
     filler = filler_latent(weights, latent.shape[1], settings)
-
-    ranking = RANKINGS[REFINED_FROM if settings.ranking == REFINED else settings.ranking]
-    score = jax.vmap(ranking, (0, 0, None))(attribution, latent, filler)
-    if settings.ranking == REFINED:
-
-        def refine_one(clip):
-            one, start, own, length, wanted = clip
-            return refined_score(weights, one, start, own, length, wanted, filler, samples, settings.refinement)
-
-        score = jax.lax.map(refine_one, (latent, score, valid, lengths, target))
     edited = jax.vmap(edit, (0, 0, 0, None, None))(latent, score, valid, keep, filler)
     latents = jnp.concatenate([latent, edited.kept, edited.deleted])
     sounds = sounds_of(codec, latents, jnp.tile(lengths, 3), samples).reshape(3, *audio.shape)
@@ -289,8 +268,7 @@ def listen_step(
     weights: Weights,
     audio: Audio,
     lengths: Int[Array, " b"],
-    target: Int[Array, " b"],
-    attribution: Float[Array, "b t d"],
+    score: Float[Array, "b t d"],
     keep: float | Array,
     settings: Settings,
     bandwidth: float | None,
@@ -298,13 +276,13 @@ def listen_step(
     """Listen to clips that were explained already at another share of kept elements; compiled once for all shares.
 
     Args:
-        weights, audio, lengths, settings, bandwidth: as in `explain_step`; `settings.keep` is not used.
-        target: class that was explained, `[b]`.
-        attribution: what `explain_step` found, zero beyond the clips' own frames, `[b, t, d]`.
+        weights, audio, lengths, settings, bandwidth: as in `explain_step`; of the settings only the filler and its
+            seed are used.
+        score: what `explain_step` found, anything beyond the clips' own frames, `[b, t, d]`.
         keep: share of the elements to keep.
     """
     latent = latent_of(weights.codec, audio, lengths, bandwidth)
-    return listen(weights, audio, lengths, latent, target, attribution, keep, settings, bandwidth)
+    return listen(weights, audio, lengths, latent, score, keep, settings, bandwidth)
 
 
 def filler_latent(weights: Weights, frames: int, settings: Settings) -> Float[Array, "t d"]:

@@ -14,27 +14,22 @@ import time
 import warnings
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from audex_jax.attribution import integrated_gradients
 from audex_jax.audio import level_db
 from audex_jax.compilation import use_compilation_cache
 from audex_jax.data.clips import read_clips
+from audex_jax.data.folder import Clip as File
 from audex_jax.data.folder import read_folder
+from audex_jax.evaluation import Plan, evaluate
+from audex_jax.evaluation.run import choose
+from audex_jax.evaluation.summary import curves_of
 from audex_jax.explainer import Explainer, load_explainer
-from audex_jax.explanation import RANKINGS, edit
-from audex_jax.pipeline import (
-    Settings,
-    filler_latent,
-    latent_of,
-    logits_of_audio,
-    output_gain,
-    sounds_of,
-    valid_frames,
-)
+from audex_jax.pipeline import Settings, filler_latent, latent_of, output_gain, sounds_of, valid_frames
 
-SHARES = (0.05, 0.1, 0.2, 0.3, 0.417, 0.5, 0.7, 0.9)
+RANKINGS = ("refined", "weighted", "absolute", "signed", "magnitude", "random")
+SHARES = (0.1, 0.2, 0.417)
 STEPS = (16, 64, 256, 1024)
 GAP_CLIPS = 32  # a thousand points for each clip take long
 BATCH = 16
@@ -62,20 +57,6 @@ def attribute(weights, latent, valid, target, settings):
         return integrated_gradients(f, z, filler, rule=settings.rule, steps=settings.steps, chunk=settings.chunk)
 
     return jax.vmap(one)(latent, valid, target)
-
-
-@functools.partial(jax.jit, static_argnames=("settings", "bandwidth"))
-def judge(weights, audio, lengths, latent, valid, attribution, share, settings, bandwidth):
-    """Classes of kept and deleted, as latents and through the audio: `[4, b]`."""
-    codec, samples = weights.codec, audio.shape[1]
-    filler = filler_latent(weights, latent.shape[1], settings)
-    rank = RANKINGS[settings.ranking]
-    edited = jax.vmap(lambda z, a, v: edit(z, rank(a, z, filler), v, share, filler))(latent, attribution, valid)
-    both = jnp.concatenate([edited.kept, edited.deleted])
-    twice = jnp.tile(lengths, 2)
-    as_latent = jax.vmap(weights.classifier)(both, jnp.tile(valid, (2, 1)))
-    as_sound = logits_of_audio(weights, sounds_of(codec, both, twice, samples), twice, bandwidth)
-    return jnp.concatenate([as_latent, as_sound]).argmax(-1).reshape(4, -1)
 
 
 def batches(explainer: Explainer, clips: list[np.ndarray]):
@@ -140,31 +121,17 @@ def gap_figures(explainer: Explainer, clips: list[np.ndarray], default: Settings
     return rows
 
 
-def fidelity_figures(explainer: Explainer, clips: list[np.ndarray], filler: str, rankings: list[str], shares) -> list:
-    """Agreement when kept and change when deleted, as latent and through the audio, per ranking and share."""
-    counts = {(r, s): np.zeros(4) for r in rankings for s in shares}
-    base = Settings(filler=filler)
-    for audio, lengths, real in batches(explainer, clips):
-        latent, valid, logits = classify_audio(explainer.weights, audio, lengths, explainer.bandwidth)
-        predicted = logits.argmax(-1)
-        path = attribute(explainer.weights, latent, valid, predicted, base)
-        for ranking, share in counts:
-            settings = Settings(filler=filler, ranking=ranking)
-            classes = judge(
-                explainer.weights, audio, lengths, latent, valid, path.attribution, share, settings, explainer.bandwidth
-            )
-            same = np.asarray(classes == predicted)[:, :real].sum(1)
-            counts[ranking, share] += [same[0], same[2], real - same[1], real - same[3]]
-    names = ("keep_latent", "keep_audio", "delete_latent", "delete_audio")
-    return [
-        {
-            "filler": filler,
-            "ranking": ranking,
-            "share": share,
-            **dict(zip(names, (c / len(clips)).tolist(), strict=True)),
-        }
-        for (ranking, share), c in counts.items()
-    ]
+def fidelity_figures(explainer: Explainer, files: list[File], plan: Plan) -> list[dict]:
+    """Agreement when kept and change when deleted, as latent and through the audio, per method, filler and share."""
+    found = []
+    for curves in curves_of(evaluate(explainer, files, plan, quiet=False)):
+        agreement = curves.agrees.mean(0)
+        for share, (kept, deleted) in zip(plan.grid, agreement, strict=True):
+            if 0 < share < 1:
+                row = {"filler": curves.filler, "ranking": curves.method, "share": share}
+                row |= {"keep_latent": kept[0], "keep_audio": kept[1]}
+                found.append(row | {"delete_latent": 1 - deleted[0], "delete_audio": 1 - deleted[1]})
+    return found
 
 
 def markdown(results: dict) -> str:
@@ -200,8 +167,8 @@ def markdown(results: dict) -> str:
     return "\n".join(lines)
 
 
-def write_card(path: str, text: str) -> None:
-    """Put the figures between the two marks of a model card."""
+def write_figures(path: str, text: str) -> None:
+    """Put figures between the two marks of a document, such as a model card."""
     start, end = "<!-- figures -->\n", "<!-- end of figures -->"
     with open(path, encoding="utf-8") as file:
         before, rest = file.read().split(start)
@@ -215,7 +182,7 @@ def main() -> None:
     parser.add_argument("data", metavar="DATA")
     parser.add_argument("--model", default="mini-speech-commands")
     parser.add_argument("--limit", type=int, default=300, help="clips for the explanations' figures (default: 300)")
-    parser.add_argument("--fillers", default="zero,mean,noise")
+    parser.add_argument("--fillers", default="zero,noise")
     parser.add_argument("--rankings", default=",".join(RANKINGS))
     parser.add_argument("--shares", default=",".join(map(str, SHARES)))
     parser.add_argument("--json", metavar="FILE")
@@ -226,7 +193,7 @@ def main() -> None:
     test = read_folder(arguments.data, explainer.labels).split("test")
     clips = read_clips([c.path for c in test], explainer.sample_rate, quiet=True)
     labels = np.array([explainer.labels.index(c.label) for c in test])
-    some = [clips[i] for i in np.random.default_rng(0).permutation(len(clips))[: arguments.limit]]
+    some = choose(test, arguments.limit)
     config, results, started = explainer.weights.codec.config, {}, time.monotonic()
 
     for name, bandwidth in (("continuous", None), (f"{config.bandwidths[-1]:g} kbps", config.bandwidths[-1])):
@@ -234,23 +201,21 @@ def main() -> None:
         print(name, results[f"codec, {name}"], flush=True)
     results["classifier"] = classifier_figures(explainer, clips, labels)
     print(results["classifier"], flush=True)
-    results["gap"] = gap_figures(explainer, some[:GAP_CLIPS], Settings())
+    results["gap"] = gap_figures(explainer, [clips[test.index(c)] for c in some[:GAP_CLIPS]], Settings())
     for row in results["gap"]:
         print(row, flush=True)
-    results["fidelity"] = []
-    shares = [float(s) for s in arguments.shares.split(",")]
-    for filler in arguments.fillers.split(","):
-        rows = fidelity_figures(explainer, some, filler, arguments.rankings.split(","), shares)
-        results["fidelity"] += rows
-        for row in rows:
-            print("  ".join(f"{v:.3f}" if isinstance(v, float) else f"{v:<9}" for v in row.values()), flush=True)
+    shares = tuple(float(s) for s in arguments.shares.split(","))
+    plan = Plan(tuple(arguments.rankings.split(",")), tuple(arguments.fillers.split(",")), shares, seeds=1)
+    results["fidelity"] = fidelity_figures(explainer, some, plan)
+    for row in results["fidelity"]:
+        print("  ".join(f"{v:.3f}" if isinstance(v, float) else f"{v:<9}" for v in row.values()), flush=True)
     results["clips"] = len(some)
     results["seconds"] = time.monotonic() - started
     if arguments.json:
         with open(arguments.json, "w", encoding="utf-8") as file:
             json.dump(results, file, indent=1)
     if arguments.card:
-        write_card(arguments.card, markdown(results))
+        write_figures(arguments.card, markdown(results))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,11 @@
     python -m benchmarks.fidelity DATA [--model mini-speech-commands] [--limit 200] [--out DIR] [--results FILE]
 
 DATA holds the labelled folder `speech_commands`, or is one itself; its test split is used. Writes what `audex
-evaluate` writes to --out, adds sanity and planted evidence, and puts the tables made from that JSON into --results.
+evaluate` writes to --out, adds sanity, planted evidence and listening, and puts the tables made from that JSON into
+--results, between its marks: what people wrote around them stays.
+With --listener, another explainer of the same labels (`audex train ... --seed 7`), it asks that one, too; with
+--untaught, one trained on random labels (`audex train ... --shuffle-labels`), it compares what the two look at. --tasks
+fsdd=DIR,tess=DIR evaluates explainers of other folders in DATA.
 """
 
 import argparse
@@ -17,16 +21,22 @@ import numpy as np
 from audex_jax.compilation import use_compilation_cache
 from audex_jax.data.clips import read_clips
 from audex_jax.evaluation import Plan, planted, sanity
+from audex_jax.evaluation.listener import second_opinion
 from audex_jax.evaluation.outputs import header_of, markdown_table, rows_of, write_json
 from audex_jax.evaluation.report import clips_of, evaluate_folder
 from audex_jax.explainer import Explainer, load_explainer
+from audex_jax.pipeline import Settings
+from benchmarks import listening
+from benchmarks.bundled import write_figures
 
 METHODS = (
-    "weighted,signed,absolute,mixed,positive,frames,refined,gradient-x-input,magnitude,random,"
+    "refined,weighted,signed,absolute,mixed,positive,frames,gradient-x-input,magnitude,random,"
     "waveform-ig,spectrum-ig,audio-frames,waveform-random"
 )
 SHOWN = (0.1, 0.2, 0.417)
-SANITY_CLIPS, PLANTED_CLIPS = 16, 96
+SANITY_CLIPS, PLANTED_CLIPS, LISTENING_CLIPS = 16, 96, 48
+LISTENED = ("refined", "weighted", "signed", "magnitude", "random")
+FIELD = ("AI", "AD", "AD of SpeechBrain", "AG", "FF", "Fid-In")
 STATISTICS = {
     "insertion": ".3f",
     "deletion": ".3f",
@@ -36,8 +46,8 @@ STATISTICS = {
 }
 
 
-def sanity_figures(explainer: Explainer, clips: list[np.ndarray]) -> dict:
-    stages = sanity.cascade_of(explainer, clips)
+def sanity_figures(explainer: Explainer, clips: list[np.ndarray], untaught: Explainer | None) -> dict:
+    stages = sanity.cascade_of(explainer, clips, untaught)
     fine, words = sanity.verdict(stages)
     return {"stages": [dataclasses.asdict(stage) for stage in stages], "fine": fine, "verdict": words}
 
@@ -47,19 +57,46 @@ def planted_figures(explainer: Explainer, clips: list[np.ndarray], files: list) 
     for kind in planted.KINDS:
         made = planted.plant(clips, files, explainer.labels, explainer.clip_samples, kind)
         for model, seed in (("trained", None), ("shuffled", 0)):
-            areas, hits = planted.localise(explainer, made, shuffled=seed)
-            row = {"kind": kind, "model": model, "clips": len(areas), "auc": float(np.nanmean(areas))}
-            recognised = float(np.nanmean(areas[hits])) if hits.any() else float("nan")
-            rows.append(row | {"recognised": float(hits.mean()), "auc_of_recognised": recognised})
+            (frames, syllables), hits = planted.localise(explainer, made, shuffled=seed)
+            row = {"kind": kind, "model": model, "clips": len(hits), "recognised": float(hits.mean())}
+            row |= {"auc": float(np.nanmean(frames)), "auc_of_syllables": float(np.nanmean(syllables))}
+            recognised = float(np.nanmean(syllables[hits])) if hits.any() else float("nan")
+            rows.append(row | {"auc_of_recognised": recognised})
     return rows
 
 
+def task_figures(data: pathlib.Path, tasks: dict[str, str], out: pathlib.Path, seeds: int, limit: int) -> list[dict]:
+    """The main figures of explainers of other tasks, each on the test split of its own folder."""
+    found, plan = [], Plan(LISTENED, ("zero",), SHOWN, seeds)
+    for name, model in tasks.items():
+        record = evaluate_folder(model, data / name, plan, out / name, limit=limit)
+        found.append({"task": name} | {key: record[key] for key in ("clips", "speakers", "ceiling", "curves")})
+    return found
+
+
+def tasks_markdown(tasks: list[dict]) -> list[str]:
+    lines = ["## Other tasks", ""]
+    for task in tasks:
+        means = {name: figure["mean"] for name, figure in task["ceiling"].items()}
+        lines += [
+            f"### {task['task']}",
+            "",
+            f"{task['clips']} clips, {task['speakers']} speakers or sources. Accuracy {means['accuracy']:.3f}, on the "
+            f"reconstruction {means['accuracy_on_reconstruction']:.3f}; the two agree in "
+            f"{means['agreement_on_reconstruction']:.3f}.",
+            "",
+            markdown_table(header_of(SHOWN), rows_of(task, SHOWN)),
+            "",
+        ]
+    return lines
+
+
 def markdown(record: dict) -> str:
-    """The results as a document."""
+    """The figures as the tables of a document."""
     ceiling, plan = record["ceiling"], record["plan"]
     agree = ceiling["agreement_on_reconstruction"]
     lines = [
-        "# Fidelity",
+        "## Speech Commands",
         "",
         "Written by `python -m benchmarks.fidelity` from its JSON. Model "
         f"`{pathlib.Path(record['model']).name}` (weights {record['weights']}), {record['clips']} clips of the "
@@ -78,7 +115,7 @@ def markdown(record: dict) -> str:
         "",
         markdown_table(header_of(SHOWN), rows_of(record, SHOWN)),
         "",
-        f"## {plan['methods'][0]} against the others, through the audio",
+        f"### {plan['methods'][0]} against the others, through the audio",
         "",
         "Advantage with its paired 95 % interval over clips, and McNemar's exact p; positive favours the first.",
         "",
@@ -96,16 +133,16 @@ def markdown(record: dict) -> str:
         for c in chosen
     ]
     lines += [markdown_table(["against", "filler", "mode", "share", "advantage", "p"], rows), ""]
-    lines += ["## Areas and the field's metrics, through the audio", ""]
+    lines += ["### Areas and the field's metrics, through the audio", ""]
     metrics = [m for m in record["metrics"] if m["way"] == "audio"]
     rows = [
         [m["method"], m["filler"]]
         + [format(m[name]["mean"], form) for name, form in STATISTICS.items()]
-        + [format(m[name]["0.2"], ".3g") for name in ("AI", "AD", "AG", "FF", "Fid-In")]
+        + [format(m[name]["0.2"], ".3g") for name in FIELD]
         for m in metrics
     ]
     names = [name.replace("_", " ") for name in STATISTICS]
-    lines += [markdown_table(["method", "filler", *names, "AI", "AD", "AG", "FF", "Fid-In"], rows), ""]
+    lines += [markdown_table(["method", "filler", *names, *FIELD], rows), ""]
     lines += [
         "AI to Fid-In with 20 % kept. Insertion, comprehensiveness, FF: high is good; deletion, sufficiency: low.",
         "",
@@ -117,29 +154,53 @@ def markdown(record: dict) -> str:
             f"{a['gap_above_5_percent']:.1%}",
             f"{a['SPS']:.3f}",
             f"{a['COMP']:.2f}",
+            f"{a['infidelity']:.3g}",
+            f"{a['max_sensitivity']:.3g}",
         ]
         for a in record["attribution"]
     ]
-    lines += [markdown_table(["filler", "median gap", "gap above 5 %", "SPS", "COMP"], rows), "", "## Sanity", ""]
+    lines += [
+        markdown_table(["filler", "median gap", "gap above 5 %", "SPS", "COMP", "infidelity", "max sensitivity"], rows),
+        "",
+        "### Sanity",
+        "",
+    ]
     rows = [
         [s["layer"], f"{s['spearman']:.3f}", f"{s['overlap']:.3f}", f"{s['magnitude']:.3f}"]
         for s in record["sanity"]["stages"]
     ]
     header = ["shuffled down to", "rank correlation", "top 20 % shared", "correlation with abs(z - z0)"]
-    lines += [markdown_table(header, rows), "", record["sanity"]["verdict"], "", "## Planted evidence", ""]
+    lines += [markdown_table(header, rows), "", record["sanity"]["verdict"], "", "### Planted evidence", ""]
     rows = [
         [
             p["kind"],
             p["model"],
             str(p["clips"]),
-            f"{p['auc']:.3f}",
             f"{p['recognised']:.3f}",
+            f"{p['auc']:.3f}",
+            f"{p['auc_of_syllables']:.3f}",
             "-" if p["auc_of_recognised"] is None else f"{p['auc_of_recognised']:.3f}",
         ]
         for p in record["planted"]
     ]
-    header = ["kind", "model", "clips", "AUC", "recognised", "AUC of recognised"]
-    return "\n".join([*lines, markdown_table(header, rows), ""])
+    header = ["kind", "model", "clips", "recognised", "AUC of frames", "AUC of 0.25 s", "of recognised clips"]
+    lines += [markdown_table(header, rows), ""]
+    lines += ["### Listening", "", listening.markdown(record["listening"]), ""]
+    if "listener" in record:
+        rows = [[r["method"], f"{r['share']:g}", f"{r['keep']:.3f}", f"{r['delete']:.3f}"] for r in record["listener"]]
+        lines += [
+            "### A second listener",
+            "",
+            f"{PLANTED_CLIPS} of the clips, zero filler: does a classifier that had no part in them, trained "
+            "separately, hear in the kept audio what it hears in the plain reconstruction, and something else in the "
+            "rest?",
+            "",
+            markdown_table(["method", "share", "keep", "delete"], rows),
+            "",
+        ]
+    if record.get("tasks"):
+        lines += tasks_markdown(record["tasks"])
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -154,6 +215,9 @@ def main() -> None:
     parser.add_argument("--rule", default=Plan().rule)
     parser.add_argument("--steps", type=int, default=Plan().steps)
     parser.add_argument("--refinement", type=int, default=Plan().refinement)
+    parser.add_argument("--listener", metavar="DIR", help="another explainer, to hear the explanations as well")
+    parser.add_argument("--untaught", metavar="DIR", help="an explainer of the same codec trained on random labels")
+    parser.add_argument("--tasks", metavar="NAME=DIR,...", help="folders below DATA, each with its explainer")
     parser.add_argument("--out", default="fidelity", metavar="DIR", help="for the JSON, the table and the picture")
     parser.add_argument("--results", metavar="FILE", help="document to write, for example benchmarks/RESULTS.md")
     arguments = parser.parse_args()
@@ -177,15 +241,22 @@ def main() -> None:
     clips = [
         c[: explainer.clip_samples] for c in read_clips([f.path for f in files], explainer.sample_rate, quiet=True)
     ]
-    record["sanity"] = sanity_figures(explainer, clips[:SANITY_CLIPS])
+    record["listening"] = listening.figures(explainer, files[:LISTENING_CLIPS], Settings())
+    untaught = load_explainer(arguments.untaught) if arguments.untaught else None
+    record["sanity"] = sanity_figures(explainer, clips[:SANITY_CLIPS], untaught)
     record["planted"] = planted_figures(explainer, clips[:PLANTED_CLIPS], files[:PLANTED_CLIPS])
+    if arguments.listener:
+        other, few = load_explainer(arguments.listener), files[:PLANTED_CLIPS]
+        record["listener"] = second_opinion(explainer, other, few, LISTENED, SHOWN)
+    tasks = dict(task.split("=", 1) for task in arguments.tasks.split(",")) if arguments.tasks else {}
+    record["tasks"] = task_figures(pathlib.Path(arguments.data), tasks, out, arguments.seeds, arguments.limit)
     record["seconds"] += time.monotonic() - started
     write_json(out / "fidelity.json", record)
     record = json.loads((out / "fidelity.json").read_text(encoding="utf-8"))
     text = markdown(record)
     print(text)
     if arguments.results:
-        pathlib.Path(arguments.results).write_text(text, encoding="utf-8")
+        write_figures(arguments.results, text)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,15 @@ import os
 
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
 
+import contextlib
 import functools
-from collections.abc import Callable
+import importlib.util
+import json
+import pathlib
+import shutil
+import struct
+import time
+from collections.abc import Callable, Iterator
 
 import jax
 import jax.numpy as jnp
@@ -40,17 +47,14 @@ def strict_dtypes():
         yield
 
 
-@pytest.fixture
-def no_compilation_cache():
-    """Commands turn JAX's persistent cache on for the process; writing a whole training step to it late in a process
-    that ran all other tests has crashed jaxlib."""
-    from jax.experimental.compilation_cache import compilation_cache
-
-    jax.config.update("jax_enable_compilation_cache", False)
-    compilation_cache.reset_cache()
+@pytest.fixture(autouse=True, scope="module")
+def bounded_mappings():
+    """Every compiled program keeps a handful of memory mappings. Those of all tests together pass the kernel's limit
+    for one process (65,530), where the compiler dies; so they are let go when a third of it is reached."""
     yield
-    jax.config.update("jax_enable_compilation_cache", True)
-    compilation_cache.reset_cache()
+    mappings = pathlib.Path("/proc/self/maps")
+    if mappings.exists() and mappings.read_bytes().count(b"\n") > 20_000:
+        jax.clear_caches()
 
 
 @pytest.fixture(scope="session")
@@ -86,3 +90,119 @@ def tiny_explainer(codec_of):
     classifier = LatentClassifier(config, rngs=nnx.Rngs(1))
     codec = codec_of(dataclasses.replace(TINY, normalize=True))
     return Explainer(Weights(codec, classifier, jnp.full(TINY.dim, 0.1)), ("down", "left", "up"), 1.0, None)
+
+
+@pytest.fixture
+def logged() -> Callable:
+    """Reads what was logged for TensorBoard into a folder; the test skips where that cannot be logged."""
+    pytest.importorskip("tensorboardX", reason="needs the extra `tensorboard`")
+    return logged_values
+
+
+def logged_values(folder: pathlib.Path) -> dict:
+    """Values by name and step; the files hold records of a length, a checksum, an event and a checksum."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    found = {}
+    for path in sorted(folder.glob("events.out.tfevents.*")):
+        content, at = path.read_bytes(), 0
+        while at < len(content):
+            (length,) = struct.unpack("<Q", content[at : at + 8])
+            event = Event.FromString(content[at + 12 : at + 12 + length])
+            found |= {(value.tag, event.step): value for value in event.summary.value}
+            at += 16 + length
+    return found
+
+
+class Screen:
+    """A headless Chromium, and what tests of pages ask of it."""
+
+    def __init__(self, browser):
+        self.browser = browser
+
+    def open(self, path: pathlib.Path, address: str = "") -> "Screen":
+        """Open a page from disk and wait until its script says that it is ready."""
+        self.browser.get("about:blank")
+        self.browser.get_log("browser")
+        self.browser.get_log("performance")
+        self.browser.get(f"{path.as_uri()}{address}")
+        self.wait("document.body.dataset.ready === 'yes'")
+        return self
+
+    def js(self, expression: str):
+        return self.browser.execute_script(f"return {expression}")
+
+    def wait(self, condition: str, seconds: float = 10) -> None:
+        end = time.monotonic() + seconds
+        while not self.js(condition):
+            assert time.monotonic() < end, f"never became true: {condition}"
+            time.sleep(0.02)
+
+    def click(self, selector: str) -> None:
+        self.browser.find_element("css selector", selector).click()
+
+    def text(self, selector: str) -> str:
+        return self.browser.find_element("css selector", selector).text
+
+    def keys(self, selector: str, *keys: str) -> None:
+        self.browser.find_element("css selector", selector).send_keys(*keys)
+
+    def type(self, *keys: str) -> None:
+        """To whatever has the focus, as a keyboard does."""
+        self.browser.switch_to.active_element.send_keys(*keys)
+
+    def set(self, identifier: str, value: str, event: str = "change") -> None:
+        self.browser.execute_script(
+            "const e = document.getElementById(arguments[0]); e.value = arguments[1];"
+            "e.dispatchEvent(new Event(arguments[2], {bubbles: true}))",
+            identifier,
+            value,
+            event,
+        )
+
+    def complaints(self) -> list[str]:
+        return [entry["message"] for entry in self.browser.get_log("browser")]
+
+    def requested(self) -> list[str]:
+        messages = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]
+        sent = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+        return [url for url in sent if not url.startswith(("data:", "blob:"))]
+
+    def faults_found_by_axe(self) -> list[str]:
+        """Accessibility faults, by axe-core; skips the test where that is not installed."""
+        axe = pathlib.Path(__file__).parents[1] / "node_modules" / "axe-core" / "axe.min.js"
+        if not axe.exists():
+            pytest.skip("needs `npm install --no-save axe-core` in the source tree")
+        self.browser.execute_script(axe.read_text(encoding="utf-8"))
+        found = self.browser.execute_async_script("axe.run().then(arguments[0])")["violations"]
+        return [f"{fault['id']}: {fault['nodes'][0]['html']}" for fault in found]
+
+    @contextlib.contextmanager
+    def phone(self) -> Iterator[None]:
+        """A phone's screen, 390 pixels wide."""
+        size = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        try:
+            yield
+        finally:
+            self.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.fixture(scope="session")
+def screen() -> Iterator[Screen]:
+    """One Chromium for all tests of pages; they skip where it is not installed."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    driver = shutil.which("chromedriver")
+    if not (chromium and driver and importlib.util.find_spec("selenium")):
+        pytest.skip("needs chromium, chromedriver and selenium; see CONTRIBUTING.md")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "disable-gpu", "window-size=1280,1000"):
+        options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    browser.set_script_timeout(20)
+    yield Screen(browser)
+    browser.quit()

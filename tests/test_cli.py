@@ -1,5 +1,6 @@
 """The commands as a user meets them: what they write, what they say, and what they leave behind when they fail."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -173,13 +174,17 @@ def test_no_command_and_unknown_options_are_wrong_usage(capsys):
 
 
 def test_help_does_not_wait_for_jax():
-    code = "import sys; import audex_jax, audex_jax.cli as cli; cli.parser_for(['-h']); print('jax' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+    code = (
+        "import sys; import audex_jax.cli as cli\n"
+        "for name in cli.COMMANDS:\n"
+        "    cli.parser_for([name, '-h'])\n"
+        "    assert 'jax' not in sys.modules, name"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.slow
-def test_train_codec_train_and_explain_a_folder(tmp_path, cache, capsys):
+def test_train_codec_train_and_explain_a_folder(tmp_path, cache, capsys, request):
     rng = np.random.default_rng(0)
     for label, pitch in (("high", 230), ("low", 60)):
         (tmp_path / "data" / label).mkdir(parents=True)
@@ -188,12 +193,22 @@ def test_train_codec_train_and_explain_a_folder(tmp_path, cache, capsys):
             tone = 0.3 * np.sin(2 * np.pi * pitch * t + i) + 0.01 * rng.normal(size=1000)
             soundfile.write(tmp_path / "data" / label / f"{i}.wav", tone, 1000)
     data, codec, out = (str(tmp_path / name) for name in ("data", "codec", "explainer"))
-    tiny = ["--preset", "tiny", "--steps", "20", "--batch", "4", "--quiet"]
+    can_log = importlib.util.find_spec("tensorboardX") is not None
+    log_codec, log = (["--tensorboard", str(tmp_path / name)] if can_log else [] for name in ("log-codec", "log"))
+    tiny = ["--preset", "tiny", "--steps", "20", "--batch", "4", "--quiet", *log_codec]
     assert main(["train-codec", data, "--out", codec, *tiny]) == 0
-    assert main(["train", data, "--codec", codec, "--out", out, "--epochs", "12", "--batch", "8", "--quiet"]) == 0
+    short = ["--epochs", "12", "--batch", "8", "--quiet", *log]
+    assert main(["train", data, "--codec", codec, "--out", out, *short]) == 0
     said = capsys.readouterr().out
     assert "accuracy on the original audio" in said
     assert "file (the names tell no speaker)" in said
     origin = json.loads((tmp_path / "explainer" / "bundle.json").read_text())["origin"]
     assert np.sum(origin["test"]["confusion"]) == origin["test"]["clips"]
+    if can_log:
+        logged = request.getfixturevalue("logged")
+        of_codec, of_classifier = logged(tmp_path / "log-codec"), logged(tmp_path / "log")
+        assert {("train/mel", 20), ("train/waveform", 10)} <= set(of_codec)
+        assert of_codec["reconstruction/0", 20].audio.sample_rate == 1000
+        expected = {("train/loss", 1), ("validation/accuracy", 1), ("test/accuracy", 0), ("test/confusion", 0)}
+        assert expected <= set(of_classifier)
     assert explain(out, tmp_path / "explained", str(tmp_path / "data" / "high" / "0.wav")) == 0

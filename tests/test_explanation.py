@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from audex_jax.explanation import RANKINGS, edit, element_ranks, keep_mask
+from audex_jax.settings import RANKING_NAMES
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.2, 0.417, 0.5, 0.99, 1.0])
@@ -55,6 +56,10 @@ def test_everything_kept_is_the_clip_and_nothing_kept_is_the_filler(normal):
     valid = jnp.ones(10, bool)
     np.testing.assert_array_equal(edit(latent, score, valid, 1.0, filler).kept, latent)
     np.testing.assert_array_equal(edit(latent, score, valid, 0.0, filler).kept, filler)
+
+
+def test_every_ranking_can_be_asked_for_by_its_name():
+    assert tuple(RANKINGS) == RANKING_NAMES
 
 
 def test_rankings_put_planted_evidence_first(normal):

@@ -4,7 +4,6 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -13,7 +12,6 @@ import pytest
 
 import audex_jax
 from audex_jax.cli import COMMANDS, doctor, main
-from audex_jax.cli.completion import bash
 from audex_jax.errors import AudexError
 
 CONTRIBUTING = pathlib.Path(__file__).parents[1] / "CONTRIBUTING.md"
@@ -58,38 +56,6 @@ def test_models_lists_bundles_and_shows_cards(tmp_path, monkeypatch, capsys, tin
     assert "other: not a bundle" in capsys.readouterr().err
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
-@pytest.mark.parametrize(
-    ("words", "offered"),
-    [
-        (["expl"], ["explain"]),
-        (["explain", "--ra"], ["--ranking"]),
-        (["explain", "--ranking", "s"], ["signed"]),
-        (["explain", "--model", "mini"], ["mini-speech-commands"]),
-        (["explain", "--quiet", "so"], ["some.wav"]),
-        (["explain", "some.wav", "--rep"], ["--report"]),
-        (["completion", "--"], ["--help"]),
-    ],
-)
-def test_completion_in_bash(words, offered, tmp_path):
-    (tmp_path / "some.wav").touch()
-    (tmp_path / "audex.sh").write_text(bash(for_zsh=False))
-    quoted = " ".join(f"'{word}'" for word in ["audex", *words])
-    script = (
-        f'source ./audex.sh; COMP_WORDS=({quoted}); COMP_CWORD={len(words)}; _audex; printf "%s\\n" "${{COMPREPLY[@]}}"'
-    )
-    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == offered
-    assert done.stderr == ""
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_knows_every_command(shell, capsys):
-    assert main(["completion", shell]) == 0
-    script = capsys.readouterr().out
-    assert all(command in script for command in COMMANDS)
-
-
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_help_has_an_example(command, capsys):
     with pytest.raises(SystemExit):
@@ -101,7 +67,10 @@ def test_every_help_has_an_example(command, capsys):
 def test_recipes_name_files_that_exist():
     named = re.findall(r"`((?:audex_jax|weights_conversion|tests)/[\w/.]+|\w+\.py)`", CONTRIBUTING.read_text("utf-8"))
     assert len(named) > 15
-    folders = [CONTRIBUTING.parent / name for name in ("", "audex_jax/attribution", "audex_jax/report")]
+    folders = [
+        CONTRIBUTING.parent / name
+        for name in ("", *(f"audex_jax/{part}" for part in ("attribution", "report", "study")))
+    ]
     assert [name for name in named if not any((folder / name).exists() for folder in folders)] == []
 
 
@@ -133,7 +102,14 @@ def test_all_errors_that_a_user_can_mend_have_one_base():
     assert issubclass(AudexError, ValueError)
 
 
-@pytest.mark.parametrize(("code", "most"), [("import audex_jax", 1.2), ("audex --help", 0.5)])
+@pytest.mark.parametrize(
+    ("code", "most"),
+    [
+        ("import audex_jax", 1.2),
+        ("audex --help", 0.5),
+        *((f"audex {name} --help", 0.5) for name in ("explain", "evaluate", "batch", "study")),
+    ],
+)
 def test_the_start_is_quick(code, most):
     """The best of three, against the wall clock; the machine may be busy."""
     if code.startswith("audex"):

@@ -37,12 +37,23 @@ ALLOWED = {
     "audex_jax.batch.merge": ("audex_jax.batch.store",),
     "audex_jax.pipeline": (
         "audex_jax.types", "audex_jax.errors", "audex_jax.codec", "audex_jax.classifier", "audex_jax.attribution",
-        "audex_jax.explanation", "audex_jax.refinement",
+        "audex_jax.explanation", "audex_jax.refinement", "audex_jax.settings",
     ),
+    "audex_jax.settings": ("audex_jax.errors",),
+    "audex_jax.tensorboard": ("audex_jax.errors",),
+    "audex_jax.study.design": (),
+    "audex_jax.study.key": ("audex_jax.errors",),
+    "audex_jax.study.plan": (
+        "audex_jax.errors", "audex_jax.settings", "audex_jax.evaluation.plan", "audex_jax.study.design",
+    ),
+    "audex_jax.study.score": ("audex_jax.evaluation.statistics", "audex_jax.study.key"),
+    "audex_jax.report.document": (),
 }  # fmt: skip
 NO_JAX = (
     "audex_jax.audio", "audex_jax.data", "audex_jax.progress", "audex_jax.batch.manifest", "audex_jax.batch.read",
-    "audex_jax.batch.schema", "audex_jax.batch.store", "audex_jax.batch.merge",
+    "audex_jax.batch.schema", "audex_jax.batch.store", "audex_jax.batch.merge", "audex_jax.settings",
+    "audex_jax.tensorboard", "audex_jax.study.design", "audex_jax.study.key", "audex_jax.study.plan",
+    "audex_jax.study.score", "audex_jax.evaluation.plan", "audex_jax.evaluation.statistics",
 )  # fmt: skip
 FOREIGN = {"torch", "transformers", "captum", "tensorflow", "weights_conversion"}
 

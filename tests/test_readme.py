@@ -3,13 +3,20 @@
 import os
 import pathlib
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import soundfile
+
+from audex_jax.explain_files import demo_clips
 
 README = pathlib.Path(__file__).parent.parent / "README.md"
 pytestmark = pytest.mark.skipif(not README.exists(), reason="the README is only in the source tree")
+AUDEX = "import sys; from audex_jax.cli import main; sys.exit(main())"
 
 
 def blocks(language: str) -> list[str]:
@@ -20,6 +27,22 @@ def blocks(language: str) -> list[str]:
     )
 
 
+def commands() -> list[list[str]]:
+    """The words of each `audex` command, in the order of the README."""
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    return [shlex.split(line) for line in lines if line.startswith("audex ")]
+
+
+def run(command: list[str], folder: pathlib.Path, cache: pathlib.Path) -> str:
+    words = [str(found) for word in command[1:] for found in (sorted(folder.glob(word)) if "*" in word else [word])]
+    environment = os.environ | {"AUDEX_CACHE": str(cache)}
+    done = subprocess.run(
+        [sys.executable, "-c", AUDEX, *words], cwd=folder, capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, f"{shlex.join(command)}\n{done.stderr}"
+    return done.stdout
+
+
 @pytest.mark.parametrize("code", blocks("python"))
 def test_python_snippets_run(code, tmp_path):
     environment = os.environ | {"AUDEX_CACHE": str(tmp_path / "cache")}
@@ -28,16 +51,49 @@ def test_python_snippets_run(code, tmp_path):
 
 
 def test_the_main_command_explains_the_demo_clips(tmp_path):
-    (line,) = [line for block in blocks("sh") for line in block.splitlines() if "audex explain demo" in line]
-    command = line.split("&&")[1].split()
-    assert command[0] == "audex"
-    code = "import sys; from audex_jax.cli import main; sys.exit(main())"
-    environment = os.environ | {"AUDEX_CACHE": str(tmp_path / "cache")}
-    done = subprocess.run(
-        [sys.executable, "-c", code, *command[1:]], cwd=tmp_path, capture_output=True, text=True, env=environment
-    )
-    assert done.returncode == 0, done.stderr
-    assert len(list((tmp_path / "explained").glob("*.explanation.wav"))) == len(done.stdout.splitlines()) > 0
+    first = commands()[0]
+    assert first[:3] == ["audex", "explain", "demo"]
+    said = run(first, tmp_path, tmp_path / "cache")
+    assert len(list((tmp_path / "explained").glob("*.explanation.wav"))) == len(demo_clips())
+    assert "report.html: 4 recordings" in said
+
+
+@pytest.mark.slow
+def test_all_other_commands_run_one_after_the_other(tmp_path):
+    """On recordings made of the demo clips, and answers of one listener to the study that the README makes."""
+    recordings, rng = tmp_path / "recordings", np.random.default_rng(0)
+    for path in demo_clips():
+        samples, rate = soundfile.read(path)
+        (recordings / path.stem).mkdir(parents=True)
+        for number in range(6):
+            noise = 0.003 * rng.normal(size=samples.shape)
+            soundfile.write(recordings / path.stem / f"{number}.wav", samples + noise, rate)
+    shutil.copy(recordings / "yes" / "0.wav", tmp_path / "yes.wav")
+    (tmp_path / "answers").mkdir()
+    for command in commands()[1:]:
+        if command[1] == "study-score":
+            answer_everything(tmp_path / "study" / "study.html", tmp_path / "answers" / "1.csv")
+        run(command, tmp_path, tmp_path / "cache")
+    made = ("my-explainer", "explained-by-mine", "job", "explained.parquet", "study")
+    assert [name for name in made if not (tmp_path / name).exists()] == []
+
+
+def answer_everything(page: pathlib.Path, file: pathlib.Path) -> None:
+    """The file of listener 1, who always hears the same and never sees a difference."""
+    import csv
+    import json
+
+    from audex_jax.study.score import COLUMNS
+
+    study = json.loads(re.search(r'id="study">(.*?)</script>', page.read_text(encoding="utf-8"))[1])
+    sheet = study["sheets"][0]
+    asked = [("naming", sound, "", study["labels"][0], 1) for sound in sheet["naming"]]
+    asked += [("comparing", first, second, "", "") for first, second, *_ in sheet["comparing"]]
+    with file.open("w", newline="") as opened:
+        writer = csv.writer(opened)
+        writer.writerow(COLUMNS)
+        for position, (task, sound, other, answer, sure) in enumerate(asked, start=1):
+            writer.writerow([study["study"], 1, position, task, sound, other, answer, sure, 1, 2.0])
 
 
 def test_the_pictures_and_files_it_names_exist():
@@ -46,3 +102,10 @@ def test_the_pictures_and_files_it_names_exist():
         assert (README.parent / target).exists(), target
     for module in re.findall(r"`(audex_jax/[\w/.]+)`", text):
         assert (README.parent / module).exists(), module
+
+
+def test_every_command_is_in_the_table():
+    from audex_jax.cli import COMMANDS
+
+    table = README.read_text(encoding="utf-8").split("## Commands")[1].split("## Models")[0]
+    assert [name for name in COMMANDS if not re.search(rf"`audex {name}[` ]", table)] == []

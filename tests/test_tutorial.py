@@ -18,7 +18,17 @@ def test_the_tutorial_runs(tmp_path):
     assert done.returncode == 0, done.stderr
     (out,) = tmp_path.glob("audex-tutorial-*")
     written = {path.name for path in out.iterdir()}
-    assert written >= {"explanation.wav", "residual.wav", "bright.wav", "report.html", "whistles"}
+    assert written >= {
+        "explanation.wav",
+        "residual.wav",
+        "bright.wav",
+        "report.html",
+        "whistles",
+        "explained.parquet",
+        "study",
+    }
     accuracy = float(done.stdout.split("accuracy on clips it never saw ")[1].split()[0])
     assert accuracy > 0.8
     assert "heard as 'whistle'" in done.stdout
+    assert done.stdout.count("still so in its explanation?") == 4  # a row for each demo clip
+    assert (out / "study" / "study.html").exists()

@@ -20,6 +20,8 @@ COMMANDS = {
     "evaluate": "measure how faithful explanations are, over a labelled folder",
     "check": "find out whether explanations of a model on your recordings can be trusted",
     "report": "one HTML page to hear and see explanations: no network, for one recording or thousands",
+    "study": "ask people: a page on which they name and compare explanations, blind",
+    "study-score": "score what people answered on the page of `audex study`",
     "batch": "explain millions of recordings: every device, any number of processes, resumable",
     "merge": "join the results of `audex batch` into one Parquet file",
     "train": "train a classifier on the latents of a codec",

@@ -36,8 +36,7 @@ LOG_SECONDS = 10
 
 def configure(parser: argparse.ArgumentParser) -> None:
     from audex_jax.cli.explain import steps
-    from audex_jax.explanation import RANKINGS
-    from audex_jax.pipeline import FILLERS, Settings
+    from audex_jax.settings import FILLERS, RANKING_NAMES, REFINED, Settings
 
     default = Settings()
     add = parser.add_argument
@@ -51,7 +50,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     what = parser.add_argument_group("what to explain, and how")
     what.add_argument("--target", metavar="LABEL", help="label to explain (default: the predicted one)")
     what.add_argument("--keep", type=float, default=default.keep, metavar="SHARE", help="share of the latent to keep")
-    what.add_argument("--ranking", choices=tuple(RANKINGS), default=default.ranking, help="what is kept first")
+    what.add_argument(
+        "--ranking", choices=(*RANKING_NAMES, REFINED), default=default.ranking, help="what is kept first"
+    )
     what.add_argument("--filler", choices=FILLERS, default=default.filler, help="what stands where it was taken out")
     what.add_argument("--steps", type=steps, default=default.steps, metavar="N|auto", help="points on the path")
     what.add_argument("--seed", type=int, default=0, metavar="N", help="of the noise filler")
@@ -103,8 +104,8 @@ def run(arguments: argparse.Namespace) -> int:
     from audex_jax.batch.store import open_store
     from audex_jax.compilation import use_compilation_cache
     from audex_jax.explainer import load_explainer
-    from audex_jax.pipeline import Settings
     from audex_jax.progress import Bar
+    from audex_jax.settings import Settings
 
     use_compilation_cache()
     explainer = load_explainer(arguments.model)

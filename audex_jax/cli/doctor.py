@@ -36,6 +36,7 @@ OPTIONAL = {
     "torch": ("read .th, .pt and .bin checkpoints in audex convert", "pip install torch"),
     "huggingface_hub": ("fetch published codecs by their hub id", "pip install 'audex-jax[hub]'"),
     "transformers": ("compare with the PyTorch reference", "pip install 'audex-jax[parity]'"),
+    "tensorboardX": ("log trainings and evaluations for TensorBoard", "pip install 'audex-jax[tensorboard]'"),
     "selenium": ("run the browser tests of the report", "pip install 'audex-jax[browser]'"),
 }
 

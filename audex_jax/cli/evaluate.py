@@ -2,6 +2,10 @@
 
 import argparse
 import pathlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from audex_jax.tensorboard import RunLog
 
 EXAMPLE = """
 DATA is a folder with one sub-folder of recordings for each label, and an optional splits.csv; see `audex train --help`.
@@ -10,7 +14,7 @@ is kept or deleted; what is left is classified as it is (latent), and decoded, e
 
 methods:
   signed absolute weighted magnitude positive frames mixed     rankings of Integrated Gradients; see `audex explain`
-  refined            `weighted`, corrected by a few gradient steps through decoder, encoder and classifier (slow)
+  refined            `weighted`, corrected by a few gradient steps through decoder, encoder and classifier: the default
   gradient-x-input   the gradient at the clip
   random             an order drawn by chance, `--seeds` times
   waveform-ig spectrum-ig audio-frames waveform-random spectrum-random
@@ -24,14 +28,14 @@ in DIR:
 The same command after a kill goes on where it was.
 
 example:
-  audex evaluate recordings --model my-explainer --out fidelity --limit 200 --methods weighted,signed,magnitude,random
+  audex evaluate recordings --model my-explainer --out fidelity --limit 200 --methods refined,weighted,magnitude,random
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     from audex_jax.evaluation.plan import FILLERS, METHODS, Plan
 
-    default = Plan()
+    default = Plan  # its class attributes; an instance would wait for JAX
     parser.epilog = EXAMPLE
     parser.add_argument("data", metavar="DATA", help="folder of labelled recordings")
     parser.add_argument(
@@ -66,6 +70,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--refinement", type=int, default=default.refinement, help=f"steps of `refined` ({default.refinement})"
     )
     parser.add_argument("--chunk", type=int, default=16, help="edits judged at once: memory against speed (16)")
+    parser.add_argument("--tensorboard", metavar="DIR", help="log figures and curves for TensorBoard there")
     parser.add_argument("--quiet", action="store_true", help="no progress")
 
 
@@ -75,6 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
     from audex_jax.evaluation.outputs import header_of, rows_of, text_table
     from audex_jax.evaluation.plan import Plan
     from audex_jax.evaluation.report import evaluate_folder
+    from audex_jax.tensorboard import RunLog
 
     def words(text: str) -> tuple[str, ...]:
         return tuple(word.strip() for word in text.split(",") if word.strip())
@@ -96,16 +102,18 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(error) from None
     use_compilation_cache()
     out = pathlib.Path(arguments.out)
-    record = evaluate_folder(
-        arguments.model,
-        arguments.data,
-        plan,
-        out,
-        split=arguments.split,
-        limit=arguments.limit,
-        chunk=arguments.chunk,
-        quiet=arguments.quiet,
-    )
+    with RunLog(arguments.tensorboard) as log:
+        record = evaluate_folder(
+            arguments.model,
+            arguments.data,
+            plan,
+            out,
+            split=arguments.split,
+            limit=arguments.limit,
+            chunk=arguments.chunk,
+            quiet=arguments.quiet,
+        )
+        log_evaluation(log, record)
     ceiling = record["ceiling"]
     shown = tuple(v for v in (0.1, 0.2, 0.417) if v in plan.levels) or plan.levels[:3]
     print(
@@ -117,3 +125,15 @@ def run(arguments: argparse.Namespace) -> int:
     print("each cell: latent / audio; keep: prediction stays, delete: prediction changes (shares of clips)")
     print(f"{out}: fidelity.json, fidelity.parquet, curves.png ({record['seconds']:.0f} s)")
     return 0
+
+
+def log_evaluation(log: "RunLog", record: dict[str, Any]) -> None:
+    """Curves as scalars, whose step is the share in percent; the ceiling; and the picture."""
+    from audex_jax.evaluation.outputs import curves_figure
+
+    for curve in record["curves"]:
+        name = f"{curve['mode']}-{curve['way']}/{curve['method']}-{curve['filler']}"
+        for level, agreement in zip(curve["level"], curve["agreement"], strict=True):
+            log.scalars(round(100 * level), {name: agreement})
+    log.scalars(0, {f"ceiling/{name}": figure["mean"] for name, figure in record["ceiling"].items()})
+    log.figure("curves", 0, curves_figure(record))

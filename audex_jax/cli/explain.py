@@ -13,7 +13,7 @@ for every input, in DIR:
   NAME.explanation.wav     what mattered: the important elements of the latent, decoded
   NAME.residual.wav        what was left: the same with the important elements taken out
   NAME.reconstruction.wav  what the codec makes of the whole clip
-  NAME.attribution.npz     attribution and kept mask of every latent element
+  NAME.attribution.npz     attribution, score that ranks it, and kept mask of every latent element
   NAME.json                prediction, target, completeness gap, does the explanation still say the same?
   NAME.png                 the picture
 and with --report:
@@ -31,8 +31,7 @@ LEVELS = (0.05, 0.1, 0.2, 0.4)  # of the report's slider
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    from audex_jax.explanation import RANKINGS
-    from audex_jax.pipeline import FILLERS, REFINED, Settings
+    from audex_jax.settings import FILLERS, RANKING_NAMES, REFINED, Settings
 
     default = Settings()
     parser.epilog = EXAMPLE
@@ -51,7 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--ranking",
-        choices=(*RANKINGS, REFINED),
+        choices=(*RANKING_NAMES, REFINED),
         default=default.ranking,
         help=f"which elements are kept first (default: {default.ranking}; the paper's: signed; refined: corrected by "
         "gradient steps through decoder and classifier, slower)",
@@ -93,8 +92,8 @@ def run(arguments: argparse.Namespace) -> int:
     from audex_jax.errors import AudexError
     from audex_jax.explain_files import explain_files, list_inputs
     from audex_jax.explainer import load_explainer
-    from audex_jax.pipeline import Settings
     from audex_jax.progress import track
+    from audex_jax.settings import Settings
 
     use_compilation_cache()
     try:

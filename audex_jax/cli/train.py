@@ -3,6 +3,10 @@
 import argparse
 import dataclasses
 import pathlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from audex_jax.tensorboard import RunLog
 
 EXAMPLE = """
 DATA is a folder with one sub-folder of recordings for each label, and an optional splits.csv with the columns
@@ -12,6 +16,8 @@ Latents are computed once and kept in OUT.training; the same command after a kil
 example:
   audex train recordings --codec mini-speech-commands --out my-explainer
 """
+
+TEST_FIGURES = ("accuracy", "accuracy_on_reconstruction", "agreement_on_reconstruction")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -37,11 +43,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--companding", type=float, default=0.0, metavar="C", help="let it read asinh(C * latent) (default: the latent)"
     )
     parser.add_argument("--seed", type=int, default=0, help="of weights, order and augmentation (default: 0)")
+    parser.add_argument(
+        "--shuffle-labels", action="store_true", help="train on labels drawn by chance: a rival for sanity tests"
+    )
     parser.add_argument("--float16", action="store_true", help="store the weights in half precision")
+    parser.add_argument(
+        "--tensorboard", metavar="DIR", help="log losses, accuracies and the confusion matrix for TensorBoard there"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress")
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from audex_jax.tensorboard import RunLog
+
+    with RunLog(arguments.tensorboard) as log:
+        return train_logged(arguments, log)
+
+
+def train_logged(arguments: argparse.Namespace, log: "RunLog") -> int:
     import jax
     import jax.numpy as jnp
     import numpy as np
@@ -54,6 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     from audex_jax.explainer import Explainer, bundle_path, load_explainer, save_explainer
     from audex_jax.pipeline import Weights
     from audex_jax.progress import Bar
+    from audex_jax.report.figure import confusion_figure
     from audex_jax.training.classifier import ClassifierRecipe, predict, train_classifier
     from audex_jax.training.latents import cached_latents
 
@@ -94,6 +114,9 @@ def run(arguments: argparse.Namespace) -> int:
         )
 
     train, val, test = latents("train", range(recipe.variants)), latents("val", range(1)), latents("test", range(2))
+    if arguments.shuffle_labels:
+        chance = np.random.default_rng(recipe.seed)
+        train, val = ((*part[:2], chance.permutation(part[2])) for part in (train, val))
     frames = codec.config.frames(samples)
     config = ClassifierConfig(
         codec.config.dim, len(folder.labels), frames, width=arguments.width, companding=arguments.companding
@@ -102,13 +125,18 @@ def run(arguments: argparse.Namespace) -> int:
     if start is not None and (start.weights.classifier.config != config or start.labels != folder.labels):
         raise UsageError(f"--start: {arguments.start} has other labels or another shape than asked for here")
     with Bar("training the classifier", recipe.epochs, arguments.quiet) as bar:
+
+        def report(epoch: int, loss: float, accuracy: float) -> None:
+            bar.update(epoch, f"loss {loss:.3f}  validation accuracy {accuracy:.3f}")
+            log.scalars(epoch, {"train/loss": loss, "validation/accuracy": accuracy})
+
         classifier = train_classifier(
             config,
             recipe,
             train,
             (val[0][:, 0], val[1][:, 0], val[2]),
             scratch,
-            lambda epoch, loss, accuracy: bar.update(epoch, f"loss {loss:.3f}  validation accuracy {accuracy:.3f}"),
+            report,
             start=None if start is None else start.weights.classifier,
         )
     clean, valid, _ = train
@@ -128,6 +156,7 @@ def run(arguments: argparse.Namespace) -> int:
         "started_from": checkpoint.read_description(bundle_path(arguments.start))["origin"]
         if arguments.start
         else None,
+        "labels_shuffled": arguments.shuffle_labels,
         "clips": {name: len(folder.split(name)) for name in ("train", "val", "test")},
         "split_by": folder.split_by,
         "test": {
@@ -139,6 +168,8 @@ def run(arguments: argparse.Namespace) -> int:
         },
     }
     save_explainer(out, explainer, origin, dtype)
+    log.scalars(0, {f"test/{name}": origin["test"][name] for name in TEST_FIGURES})
+    log.figure("test/confusion", 0, confusion_figure(confusion, folder.labels))
     print_report(folder.labels, origin["test"], folder.split_by)
     print(f"{out}: explainer with {len(folder.labels)} labels, clips of {seconds:g} s")
     return 0

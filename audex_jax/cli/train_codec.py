@@ -3,6 +3,14 @@
 import argparse
 import dataclasses
 import pathlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from audex_jax.codec import Encodec
+    from audex_jax.tensorboard import RunLog
 
 EXAMPLE = """
 DATA is a folder with one sub-folder of recordings for each label (labels are not used here), and an optional
@@ -11,6 +19,8 @@ splits.csv; the recordings of the training split are used. The same command afte
 example:
   audex train-codec recordings --out my-codec --steps 3000
 """
+
+LISTENED, LISTENED_SECONDS = 3, 2.0  # recordings of the validation split that the log lets hear
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -28,10 +38,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="of weights and order of clips (default: 0)")
     parser.add_argument("--float16", action="store_true", help="store the weights in half precision")
+    parser.add_argument("--tensorboard", metavar="DIR", help="log losses and sounds for TensorBoard there")
     parser.add_argument("--quiet", action="store_true", help="no progress")
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from audex_jax.tensorboard import RunLog
+
+    with RunLog(arguments.tensorboard) as log:
+        return train_logged(arguments, log)
+
+
+def train_logged(arguments: argparse.Namespace, log: "RunLog") -> int:
     import numpy as np
 
     from audex_jax import checkpoint
@@ -54,13 +72,22 @@ def run(arguments: argparse.Namespace) -> int:
     train = folder.split("train")
     clips = read_clips([clip.path for clip in train], config.sample_rate, quiet=arguments.quiet)
     out = pathlib.Path(arguments.out)
+    heard = []
+    if arguments.tensorboard is not None:
+        heard = read_clips([clip.path for clip in (folder.split("val") or train)[:LISTENED]], config.sample_rate, True)
     with Bar("training the codec", recipe.steps, arguments.quiet) as bar:
+
+        def report(step: int, parts: dict[str, float]) -> None:
+            bar.update(step, "  ".join(f"{k} {v:.3f}" for k, v in parts.items()))
+            log.scalars(step, {f"train/{name}": value for name, value in parts.items()})
+
         codec = train_codec(
             clips,
             config,
             recipe,
             out.with_name(out.name + ".training"),
-            lambda step, parts: bar.update(step, "  ".join(f"{k} {v:.3f}" for k, v in parts.items())),
+            report,
+            saved=lambda step, codec: log_sounds(log, step, codec, heard),
             start=start,
         )
     origin = {
@@ -73,3 +100,19 @@ def run(arguments: argparse.Namespace) -> int:
     checkpoint.save_codec(out, codec, origin, np.float16 if arguments.float16 else np.float32)
     print(f"{out}: codec {config.name}, trained on {len(clips)} clips (split by {folder.split_by})")
     return 0
+
+
+def log_sounds(log: "RunLog", step: int, codec: "Encodec", clips: Sequence["np.ndarray"]) -> None:
+    """The first seconds of recordings `[n]`, and what the codec makes of them."""
+    import jax.numpy as jnp
+    import numpy as np
+
+    from audex_jax.audio import fit_length
+    from audex_jax.codec.segments import reconstruct
+
+    rate, channels = codec.config.sample_rate, codec.config.channels
+    for number, clip in enumerate(clips):
+        own = fit_length(clip, round(LISTENED_SECONDS * rate))  # of one length: compiled once
+        kept = reconstruct(codec, jnp.tile(own[None, :, None], (1, 1, channels)))
+        log.sound(f"recording/{number}", step, own, rate)
+        log.sound(f"reconstruction/{number}", step, np.asarray(kept[0]), rate)

@@ -1,7 +1,23 @@
-"""Evaluation: do explanations hold what they promise, judged as latents and by what they sound like?"""
+"""Evaluation: do explanations hold what they promise, judged as latents and by what they sound like?
 
-from audex_jax.evaluation.plan import METHODS as METHODS
-from audex_jax.evaluation.plan import Plan as Plan
-from audex_jax.evaluation.run import Scores as Scores
-from audex_jax.evaluation.run import evaluate as evaluate
-from audex_jax.evaluation.summary import summarise as summarise
+The public names, imported on first use: `plan` alone, which the command line reads, does not wait for JAX.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from audex_jax.evaluation.plan import METHODS as METHODS
+    from audex_jax.evaluation.plan import Plan as Plan
+    from audex_jax.evaluation.run import Scores as Scores
+    from audex_jax.evaluation.run import evaluate as evaluate
+    from audex_jax.evaluation.summary import summarise as summarise
+
+_HOME = {"METHODS": "plan", "Plan": "plan", "Scores": "run", "evaluate": "run", "summarise": "summary"}
+__all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str):
+    if name in _HOME:
+        return getattr(importlib.import_module(f"audex_jax.evaluation.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'audex_jax.evaluation' has no attribute {name!r}")

@@ -14,6 +14,7 @@ import numpy as np
 
 from audex_jax.attribution import gradient_x_input, integrated_gradients, occlusion, spectrum, unit_map
 from audex_jax.attribution.chunks import chunk_index
+from audex_jax.evaluation.local_metrics import infidelity, max_sensitivity
 from audex_jax.explanation import RANKINGS, element_ranks, fill, top_share
 from audex_jax.pipeline import (
     REFINED,
@@ -29,6 +30,8 @@ from audex_jax.pipeline import (
 )
 from audex_jax.types import Array, Attribution, ClipLatent, ClipValid, Float, Int
 
+INFIDELITY_NOISE, INFIDELITY_DRAWS = 0.2, 32
+SENSITIVITY_NOISE, SENSITIVITY_DRAWS = 0.02, 4
 SOUND_RANKING = "weighted"  # of the input methods' attributions
 PATH_CHUNK = 8  # fixed: the sum over the path, and with it the order of near ties, must not depend on a memory setting
 
@@ -53,13 +56,21 @@ class Clip(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """What the classifier makes of `m` edits, as latents and through the audio: class and target's probability.
+    """What the classifier makes of `m` edits, as latents and through the audio: class, target's probability, and that
+    probability after a second softmax (see `average_drop_speechbrain`).
 
-    Edits of the audio itself have no latent; there the class is -1 and the probability NaN.
+    Edits of the audio itself have no latent; there the class is -1 and the probabilities NaN.
     """
 
     label: Int[Array, "m w"]
     probability: Float[Array, "m w"]
+    softened: Float[Array, "m w"]
+
+
+def judged(logits: Float[Array, "*m k"], target: Array) -> Judgement:
+    """Class and both probabilities of the target that logits give."""
+    shares = jax.nn.softmax(logits)
+    return Judgement(logits.argmax(-1), shares[..., target], jax.nn.softmax(shares)[..., target])
 
 
 @functools.partial(jax.jit, static_argnames="bandwidth")
@@ -120,6 +131,33 @@ def order_elements(
     return Orders(jnp.stack(ranks) if ranks else empty, path.attribution, path.gap, path.value - path.baseline_value)
 
 
+@functools.partial(jax.jit, static_argnames=("rule", "steps"))
+def local_scores(
+    weights: Weights, clip: Clip, baseline: ClipLatent, attribution: Attribution, key: Array, rule: str, steps: int
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Infidelity of a clip's Integrated Gradients under noise, and their largest change under much weaker noise.
+
+    Noise is measured in standard deviations of the clip's latent: `INFIDELITY_NOISE` and `SENSITIVITY_NOISE`.
+    """
+    f = lambda z: weights.classifier(z, clip.valid)[clip.target]  # noqa: E731
+    own = clip.valid[:, None]
+    count = own.sum() * clip.latent.shape[1]
+    mean = (clip.latent * own).sum() / count
+    spread = jnp.sqrt((jnp.square(clip.latent - mean) * own).sum() / count)
+    first, second = jax.random.split(key)
+    strong = INFIDELITY_NOISE * spread * jax.random.normal(first, (INFIDELITY_DRAWS, *clip.latent.shape)) * own
+    weak = SENSITIVITY_NOISE * spread * jax.random.normal(second, (SENSITIVITY_DRAWS, *clip.latent.shape)) * own
+
+    def attribute(z: ClipLatent) -> Attribution:
+        return integrated_gradients(f, z, baseline, rule=rule, steps=steps, chunk=PATH_CHUNK).attribution
+
+    factor = clip.latent - baseline
+    return (
+        infidelity(f, clip.latent, attribution, strong, factor=factor, scaled=True),
+        max_sensitivity(attribute, clip.latent, weak),
+    )
+
+
 @jax.jit
 def random_order(key: Array, clip: Clip) -> Int[Array, "t d"]:
     """Ranks of a clip's elements in random order."""
@@ -155,8 +193,7 @@ def judge_latent_edits(
         masks = jax.vmap(top_share, (0, None, 0))(ranks[order], clip.valid, level)
         edits = jax.vmap(fill, (None, 0, 0))(clip.latent, masks != delete[:, None, None], fillers[filler])
         logits = logits_both_ways(weights, edits, clip.valid, clip.length, len(clip.sound), bandwidth)
-        logits = jnp.moveaxis(logits, 0, 1)
-        return Judgement(logits.argmax(-1), jax.nn.softmax(logits)[..., clip.target])
+        return judged(jnp.moveaxis(logits, 0, 1), clip.target)
 
     return in_chunks(judge, variants, chunk)
 
@@ -169,32 +206,23 @@ def in_chunks(judge: Callable[..., Judgement], variants: tuple[np.ndarray, ...],
     return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:count], found)
 
 
-@functools.partial(jax.jit, static_argnames=("method", "rule", "steps", "bandwidth", "chunk"))
-def judge_sound_edits(
-    weights: Weights,
-    clip: Clip,
-    key: Array,
-    levels: np.ndarray,
-    delete: np.ndarray,
-    method: str,
-    rule: str,
-    steps: int,
-    bandwidth: float | None,
-    chunk: int,
-) -> Judgement:
-    """Order the clip's sound by an input method, silence parts of it, and judge what is left.
+def sound_editor(
+    weights: Weights, clip: Clip, key: Array, method: str, rule: str, steps: int
+) -> Callable[[Array | float, Array | bool], Float[Array, "n c"]]:
+    """Order the parts of the clip's sound by an input method.
 
     The sound is the decoded latent, so that the codec's loss weighs on input methods as on latent ones. Gradients pass
-    the encoder without the quantiser, as published; the judgement includes it.
+    the encoder without the quantiser, as published.
 
     Args:
-        weights, bandwidth: of the model.
+        weights: of the model.
         clip: from `look`.
         key: for the random methods.
-        levels, delete: of the m edits, `[m]`.
         method: of `plan.INPUT_METHODS`.
         rule, steps: quadrature rule and points on the path.
-        chunk: edits judged at once.
+
+    Returns:
+        `edit(level, delete)`: the sound with all but its top share silenced, or with its top share silenced, `[n, c]`.
     """
     codec, lengths = weights.codec, clip.length[None]
     inside = jnp.arange(len(clip.sound)) < clip.length
@@ -221,12 +249,39 @@ def judge_sound_edits(
         score = RANKINGS[SOUND_RANKING](path.attribution, parts, jnp.zeros_like(parts))
     ranks = element_ranks(score, own)
 
+    def edit(level: Array | float, delete: Array | bool) -> Float[Array, "n c"]:
+        return synthesise(parts * (top_share(ranks, own, level) != delete)) * inside[:, None]
+
+    return edit
+
+
+@functools.partial(jax.jit, static_argnames=("method", "rule", "steps", "bandwidth", "chunk"))
+def judge_sound_edits(
+    weights: Weights,
+    clip: Clip,
+    key: Array,
+    levels: np.ndarray,
+    delete: np.ndarray,
+    method: str,
+    rule: str,
+    steps: int,
+    bandwidth: float | None,
+    chunk: int,
+) -> Judgement:
+    """Silence parts of the clip's sound in the order of an input method, and judge what is left, quantiser included.
+
+    Args:
+        weights, bandwidth: of the model.
+        levels, delete: of the m edits, `[m]`.
+        clip, key, method, rule, steps: as in `sound_editor`.
+        chunk: edits judged at once.
+    """
+    edit = sound_editor(weights, clip, key, method, rule, steps)
+
     def judge(level: Array, removed: Array) -> Judgement:
-        masks = jax.vmap(top_share, (None, None, 0))(ranks, own, level) != removed[:, None, None]
-        sounds = jax.vmap(synthesise)(parts * masks) * inside[:, None]
-        logits = logits_of_audio(weights, sounds, jnp.full(len(level), clip.length), bandwidth)
-        label, probability = logits.argmax(-1), jax.nn.softmax(logits)[:, clip.target]
-        nothing = jnp.full_like(probability, jnp.nan)
-        return Judgement(jnp.stack([jnp.full_like(label, -1), label], 1), jnp.stack([nothing, probability], 1))
+        logits = logits_of_audio(weights, jax.vmap(edit)(level, removed), jnp.full(len(level), clip.length), bandwidth)
+        heard = judged(logits, clip.target)
+        nothing = judged(jnp.full_like(logits, jnp.nan), clip.target)._replace(label=jnp.full_like(heard.label, -1))
+        return jax.tree.map(lambda *ways: jnp.stack(ways, 1), nothing, heard)
 
     return in_chunks(judge, (levels, delete), chunk)

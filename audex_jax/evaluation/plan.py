@@ -4,13 +4,12 @@ import dataclasses
 
 import numpy as np
 
-from audex_jax.attribution.quadrature import RULES
 from audex_jax.errors import AudexError
-from audex_jax.explanation import RANKINGS
+from audex_jax.settings import RANKING_NAMES
 
 MODES = ("keep", "delete")
 WAYS = ("latent", "audio")
-LATENT_METHODS = (*RANKINGS, "gradient-x-input", "refined", "random")
+LATENT_METHODS = (*RANKING_NAMES, "gradient-x-input", "refined", "random")
 INPUT_METHODS = ("waveform-ig", "spectrum-ig", "audio-frames", "waveform-random", "spectrum-random")
 METHODS = LATENT_METHODS + INPUT_METHODS
 FILLERS = ("zero", "mean", "noise", "other")
@@ -41,7 +40,7 @@ class Plan:
         refinement: gradient steps of the method `refined`.
     """
 
-    methods: tuple[str, ...] = ("weighted", "signed", "magnitude", "random")
+    methods: tuple[str, ...] = ("refined", "signed", "magnitude", "random")
     fillers: tuple[str, ...] = ("zero", "mean")
     levels: tuple[float, ...] = LEVELS
     seeds: int = 5
@@ -50,6 +49,8 @@ class Plan:
     refinement: int = 4
 
     def __post_init__(self):
+        from audex_jax.attribution.quadrature import RULES  # its package imports JAX
+
         for name, known in (("methods", METHODS), ("fillers", FILLERS)):
             given = getattr(self, name)
             wrong = [one for one in given if one not in known]

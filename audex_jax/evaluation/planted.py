@@ -4,7 +4,8 @@ A word's loudest stretch is cut out of its recording and laid into the first or 
 noise (`noise`), or with another label's word in the other half (`two words`). In the latter it is explained why the
 clip is this word *rather than* the other one, so that which half is right depends on the question and loudness alone
 finds nothing. A frame scores the sum of its attributions, with sign: the positive ones alone are found wherever there
-is sound, by a model of shuffled weights as well.
+is sound, by a model of shuffled weights as well. Single frames are noisy, and evidence for a word is not in each of
+them; so the score is judged frame by frame, and as a moving mean over about a syllable.
 """
 
 import functools
@@ -23,8 +24,10 @@ from audex_jax.pipeline import Settings, Weights, filler_latent, latent_of, vali
 
 WORD = 0.45  # length of a planted word as a share of the clip
 NOISE_DB = -30.0  # level of the noise below the word
+RULE, STEPS = Settings().rule, 24  # of the path
 MARGIN = 2  # frames around the word's ends that count neither way: encoders look around
 KINDS = ("noise", "two words")
+SYLLABLE = 0.25  # seconds that scores are averaged over, for the second of the two judgements
 
 
 class Planted(NamedTuple):
@@ -98,7 +101,7 @@ def _evidence(weights: Weights, audio, target, against, baseline, bandwidth: flo
             logits = weights.classifier(x, v)
             return logits[own] - jnp.where(other < 0, 0, logits[other])
 
-        return integrated_gradients(rather, z, baseline, steps=steps).attribution.sum(1)
+        return integrated_gradients(rather, z, baseline, rule=RULE, steps=steps).attribution.sum(1)
 
     predicted = jax.vmap(weights.classifier)(latent, valid).argmax(-1)
     return predicted, jax.lax.map(one, (latent, valid, target, against))
@@ -117,7 +120,19 @@ def localisation(score: np.ndarray, inside: np.ndarray, counted: np.ndarray) -> 
     return float((ours[:, None] > rest).mean() + (ours[:, None] == rest).mean() / 2)
 
 
-def localise(explainer: Explainer, planted: Planted, *, shuffled: int | None = None, steps: int = 16, batch: int = 8):
+def moving_mean(score: np.ndarray, frames: int) -> np.ndarray:
+    """Mean of the scores in a window of `frames` frames around each; outside the clip there is nothing.
+
+    >>> import numpy as np
+    >>> moving_mean(np.array([3.0, 0.0, 0.0, 6.0]), 3)
+    array([1., 1., 2., 2.])
+    """
+    return np.convolve(score, np.full(frames, 1 / frames), "full")[(frames - 1) // 2 :][: len(score)]
+
+
+def localise(
+    explainer: Explainer, planted: Planted, *, shuffled: int | None = None, steps: int = STEPS, batch: int = 8
+):
     """How well the attribution over time finds the planted words.
 
     Args:
@@ -128,13 +143,15 @@ def localise(explainer: Explainer, planted: Planted, *, shuffled: int | None = N
         batch: clips at once; changes nothing else.
 
     Returns:
-        Area under the ROC curve of each clip, and whether the classifier hears the planted class, `[b]` each.
+        Area under the ROC curve of each clip, frame by frame and as a moving mean, `[2, b]`, and whether the classifier
+        hears the planted class, `[b]`.
     """
     weights, codec = explainer.weights, explainer.weights.codec
     if shuffled is not None:
         weights = weights._replace(classifier=shuffled_weights(weights.classifier, jax.random.key(shuffled)))
     frames, hop = codec.config.frames(planted.audio.shape[1]), codec.config.hop
     baseline = filler_latent(weights, frames, Settings(filler="zero"))
+    window = max(1, round(SYLLABLE * codec.config.frame_rate))
     areas, hits = [], []
     for first in range(0, len(planted.audio), batch):
         at = np.minimum(np.arange(first, first + batch), len(planted.audio) - 1)
@@ -146,6 +163,7 @@ def localise(explainer: Explainer, planted: Planted, *, shuffled: int | None = N
             begin, end = planted.start[i] / hop, planted.stop[i] / hop
             inside = (frame >= begin) & (frame < end)
             counted = np.minimum(np.abs(frame - begin), np.abs(frame - end)) > MARGIN
-            areas.append(localisation(np.asarray(evidence[row]), inside, counted))
+            score = np.asarray(evidence[row])
+            areas.append([localisation(moving_mean(score, n), inside, counted) for n in (1, window)])
             hits.append(int(label[row]) == planted.target[i])
-    return np.array(areas), np.array(hits)
+    return np.array(areas).T, np.array(hits)

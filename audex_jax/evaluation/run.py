@@ -17,7 +17,7 @@ from audex_jax.audio import SILENCE_PEAK, replacing
 from audex_jax.data.clips import read_clips
 from audex_jax.data.folder import Clip as File
 from audex_jax.errors import AudexError
-from audex_jax.evaluation.judge import judge_latent_edits, judge_sound_edits, look, order_elements
+from audex_jax.evaluation.judge import judge_latent_edits, judge_sound_edits, judged, local_scores, look, order_elements
 from audex_jax.evaluation.judge import random_order as draw_order
 from audex_jax.evaluation.plan import Plan, Variants
 from audex_jax.evaluation.shape import complexity, sparseness
@@ -42,8 +42,9 @@ class Scores:
         edited_label, edited_probability: class, and probability of the predicted one, of every edit:
             `[c, r, v, mode, way]` with modes keep and delete, ways latent and audio. Where a method edits the audio
             itself the latent's class is -1 and its probability NaN.
+        softened, edited_softened: the probabilities after a second softmax, as SpeechBrain's AD takes them.
         gap: completeness gap of Integrated Gradients as a share of the difference, for each filler, `[c, f]`.
-        sparseness, complexity: of its attribution, `[c, f]`.
+        sparseness, complexity, infidelity, sensitivity: of its attribution, `[c, f]`.
         silent: clips left out since they hold no sound.
     """
 
@@ -57,9 +58,13 @@ class Scores:
     probability: np.ndarray
     edited_label: np.ndarray
     edited_probability: np.ndarray
+    softened: np.ndarray
+    edited_softened: np.ndarray
     gap: np.ndarray
     sparseness: np.ndarray
     complexity: np.ndarray
+    infidelity: np.ndarray
+    sensitivity: np.ndarray
     silent: int
 
     @property
@@ -81,9 +86,13 @@ PER_CLIP = (
     "probability",
     "edited_label",
     "edited_probability",
+    "softened",
+    "edited_softened",
     "gap",
     "sparseness",
     "complexity",
+    "infidelity",
+    "sensitivity",
 )
 
 
@@ -139,27 +148,28 @@ class Evaluator:
             look(weights, *others[seed], bandwidth).latent if name == "other" else self.fixed[name, seed]
             for name, seed in plan.draws
         ]
+        baselines = [self.mean if filler == "other" else self.fixed[filler, 0] for filler in plan.fillers]
         orders = [
             order_elements(
                 weights,
                 clip,
-                self.mean if filler == "other" else self.fixed[filler, 0],
+                baseline,
                 self.fixed_methods,
                 plan.rule,
                 plan.steps,
                 plan.refinement if "refined" in plan.methods else 0,
             )
-            for filler in plan.fillers
+            for baseline in baselines
         ]
         keys = [jax.random.fold_in(jax.random.key(seed), number) for seed in range(plan.seeds)]
-        ranks = [found.ranks for found in orders]
+        ranks = [order.ranks for order in orders]
         if "random" in plan.methods:
             ranks += [draw_order(key, clip)[None] for key in keys]
         every = jnp.concatenate(ranks)
         if not len(every):  # nothing but input methods; the whole clip is judged all the same
             every = jnp.zeros((1, *clip.latent.shape), jnp.int32)
-        judged = judge_latent_edits(weights, clip, every, jnp.stack(fillers), self.variants, bandwidth, self.chunk)
-        curves = [jax.tree.map(lambda a, at=at: np.asarray(a)[at], judged) for at in self.curves]
+        found = judge_latent_edits(weights, clip, every, jnp.stack(fillers), self.variants, bandwidth, self.chunk)
+        curves = [jax.tree.map(lambda a, at=at: np.asarray(a)[at], found) for at in self.curves]
         for row in plan.rows[len(curves) :]:
             edits = judge_sound_edits(
                 weights,
@@ -174,17 +184,25 @@ class Evaluator:
                 self.chunk,
             )
             curves.append(jax.tree.map(lambda a: np.asarray(a)[self.sound_curve], edits))
-        probability = jax.nn.softmax(clip.logits)[clip.target]
+        whole = judged(clip.logits, clip.target)
+        local = [
+            local_scores(weights, clip, baseline, o.attribution, keys[0], plan.rule, plan.steps)
+            for baseline, o in zip(baselines, orders, strict=True)
+        ]
         shapes = np.array([shape_of(o.attribution, clip.valid) for o in orders], np.float32)
         return {
             "predicted": np.int16(clip.target),
-            "heard": np.int16(judged.label[self.whole, 1]),
-            "probability": np.array([probability, judged.probability[self.whole, 1]], np.float32),
+            "heard": np.int16(found.label[self.whole, 1]),
+            "probability": np.array([whole.probability, found.probability[self.whole, 1]], np.float32),
+            "softened": np.array([whole.softened, found.softened[self.whole, 1]], np.float32),
             "edited_label": np.stack([c.label for c in curves]).astype(np.int16),
             "edited_probability": np.stack([c.probability for c in curves]).astype(np.float32),
+            "edited_softened": np.stack([c.softened for c in curves]).astype(np.float32),
             "gap": np.array([abs(o.gap) / max(abs(float(o.difference)), 1e-3) for o in orders], np.float32),
             "sparseness": shapes[:, 0],
             "complexity": shapes[:, 1],
+            "infidelity": np.array([one for one, _ in local], np.float32),
+            "sensitivity": np.array([one for _, one in local], np.float32),
         }
 
 

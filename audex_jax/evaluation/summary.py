@@ -17,7 +17,7 @@ class Curves:
 
     Attributes:
         method, filler: which.
-        agrees, correct, probability: one value a clip, `[c, v, mode, way]`.
+        agrees, correct, probability, softened: one value a clip, `[c, v, mode, way]`.
         seed_spread: standard deviation over the seeds of the mean agreement, `[v, mode, way]`; 0 for one seed.
     """
 
@@ -26,6 +26,7 @@ class Curves:
     agrees: np.ndarray
     correct: np.ndarray
     probability: np.ndarray
+    softened: np.ndarray
     seed_spread: np.ndarray
 
 
@@ -37,8 +38,9 @@ def curves_of(scores: Scores) -> list[Curves]:
     for method, filler in dict.fromkeys((row.method, row.filler) for row in rows):
         at = [i for i, row in enumerate(rows) if (row.method, row.filler) == (method, filler)]
         spread = agrees[:, at].mean(0).std(0)
-        probability = scores.edited_probability[:, at].astype(float).mean(1)
-        found.append(Curves(method, filler, agrees[:, at].mean(1), correct[:, at].mean(1), probability, spread))
+        every = (agrees, correct, scores.edited_probability, scores.edited_softened)
+        own, right, probability, softened = (a[:, at].astype(float).mean(1) for a in every)
+        found.append(Curves(method, filler, own, right, probability, softened, spread))
     return found
 
 
@@ -164,6 +166,9 @@ def _metrics(c: Curves, scores: Scores, grid: tuple[float, ...]) -> list[dict]:
         by_level = {
             "AI": input_metrics.average_increase(whole, kept),
             "AD": input_metrics.average_drop(whole, kept),
+            "AD of SpeechBrain": input_metrics.average_drop(
+                scores.softened[:, w].astype(float)[:, None], c.softened[:, :, 0, w]
+            ),
             "AG": input_metrics.average_gain(whole, kept),
             "FF": input_metrics.faithfulness(whole, rest),
             "Fid-In": c.agrees[:, :, 0, w],
@@ -187,6 +192,8 @@ def _attribution(scores: Scores, number: int, filler: str) -> dict:
         "gap_above_5_percent": float((gap > 0.05).mean()),
         "SPS": float(scores.sparseness[:, number].mean()),
         "COMP": float(scores.complexity[:, number].mean()),
+        "infidelity": float(scores.infidelity[:, number].mean()),
+        "max_sensitivity": float(scores.sensitivity[:, number].mean()),
     }
 
 

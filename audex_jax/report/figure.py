@@ -1,6 +1,7 @@
 """The picture of one explanation: waveform, spectrogram, attribution over time and dimension, and what was kept."""
 
 import os
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -73,6 +74,24 @@ def explanation_figure(
         axis.tick_params(labelsize=7)
         axis.yaxis.label.set_size(8)
         axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def confusion_figure(confusion: np.ndarray, labels: Sequence[str]) -> Figure:
+    """Counts of clips, rows: label, columns: prediction, `[k, k]`, coloured by the share of their label."""
+    size = 2.5 + 0.35 * len(labels)
+    figure = Figure(figsize=(size, size), layout="constrained")
+    FigureCanvasAgg(figure)
+    axis = figure.subplots()
+    axis.imshow(confusion / np.maximum(confusion.sum(1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(confusion):
+        if count:
+            axis.text(column, row, str(count), ha="center", va="center", fontsize=7, color=FOR)
+    places = range(len(labels))
+    axis.set_xticks(places, labels, rotation=90, fontsize=8, parse_math=False)
+    axis.set_yticks(places, labels, fontsize=8, parse_math=False)
+    axis.set_xlabel("prediction")
+    axis.set_ylabel("label")
     return figure
 
 

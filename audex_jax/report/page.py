@@ -1,12 +1,10 @@
 """The HTML report: one page for one recording or thousands, without network, with the sounds inside or beside it.
 
 The page is put together from the files in `page/`. Everything that comes from outside (file names, labels, settings)
-travels as JSON, and the page's script only ever shows it as text. A content security policy forbids the page to load
-anything from the network or to run any script but its own.
+travels as JSON, and the page's script only ever shows it as text.
 """
 
 import base64
-import hashlib
 import html
 import itertools
 import json
@@ -23,11 +21,14 @@ import numpy as np
 from audex_jax.audio import replacing
 from audex_jax.report import table
 from audex_jax.report.clips import ReportClip, ReportError, explained, read_clip
+from audex_jax.report.document import data_element, embed, fill
 from audex_jax.report.words import KINDS, verdict
 
 INSIDE_BYTES = 64 * 2**20  # sounds beyond this, as base64, go beside the page: a browser would not open it in 2 s
 TOGETHER = 64  # records read at a time
-SCRIPTS = ("audio.js", "pictures.js", "clip.js", "list.js")
+PAGE = pathlib.Path(__file__).parent / "page"
+STYLES = ("base.css", "page.css")
+SCRIPTS = ("dom.js", "audio.js", "pictures.js", "clip.js", "list.js")
 
 
 class Written(NamedTuple):
@@ -166,35 +167,11 @@ class Index:
 
 def document(title: str, index: dict, inside: list[str]) -> str:
     """The page's text."""
-    files = pathlib.Path(__file__).parent / "page"
-    style = (files / "page.css").read_text(encoding="utf-8")
-    script = "\n".join((files / name).read_text(encoding="utf-8") for name in SCRIPTS)
-    policy = (
-        f"default-src 'none'; script-src {_hash(script)} 'self' file:; style-src {_hash(style)}; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
-    data = [f'<script type="application/json" id="index">{embed(index)}</script>']
-    data += [f'<script type="application/json" id="clip-{n}">{text}</script>' for n, text in enumerate(inside)]
-    parts = {
-        "POLICY": html.escape(policy),
-        "TITLE": html.escape(title),
-        "STYLE": style,
-        "INDEX": data[0],
-        "SCRIPT": script,
-        "CLIPS": "\n".join(data[1:]),
-    }
-    head, *rest = (files / "page.html").read_text(encoding="utf-8").split("{{")
-    return head + "".join(parts[name] + text for name, text in (piece.split("}}", 1) for piece in rest))
-
-
-def embed(content: dict | list) -> str:
-    """JSON that cannot end the script element it stands in, nor be read as markup.
-
-    >>> embed(["</script>"])
-    '["\\\\u003c/script\\\\u003e"]'
-    """
-    text = json.dumps(content, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    styles, scripts = [PAGE / name for name in STYLES], [PAGE / name for name in SCRIPTS]
+    data = [data_element("index", embed(index))]
+    data += [data_element(f"clip-{n}", text) for n, text in enumerate(inside)]
+    parts = {"TITLE": html.escape(title), "INDEX": data[0], "CLIPS": "\n".join(data[1:])}
+    return fill(PAGE / "page.html", styles, scripts, parts, beside=True)
 
 
 def count(source: pathlib.Path) -> int:
@@ -237,10 +214,6 @@ def _replace_folder(assets: pathlib.Path, files: pathlib.Path) -> None:
 def _told(judged: dict) -> tuple:
     """What a recording takes from the most certain of its segments."""
     return judged["prediction"], judged["prediction_probability"], judged["completeness_gap"]
-
-
-def _hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def _thousandths(share: float) -> int:

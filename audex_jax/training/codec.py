@@ -280,6 +280,7 @@ def train_codec(
     directory: pathlib.Path,
     report: Callable[[int, dict[str, float]], None] = lambda step, parts: None,
     checkpoint_every: int = 250,
+    saved: Callable[[int, Encodec], None] = lambda step, codec: None,
     start: Encodec | None = None,
 ) -> Encodec:
     """Train a codec, saving its state so that the same call after a kill goes on where it was.
@@ -291,6 +292,7 @@ def train_codec(
         directory: where training state is kept.
         report: called every 10 steps with the step and the averaged parts of the loss.
         checkpoint_every: steps between two saves.
+        saved: called after each save with the step and the codec as it is then, not to be kept.
         start: codec of the same shape to start from, instead of from nothing.
 
     Returns:
@@ -317,6 +319,7 @@ def train_codec(
                 history = []
             if (step + 1) % checkpoint_every == 0 or step + 1 == recipe.steps:
                 checkpoints.save(step + 1, state)
+                saved(step + 1, codec_of(config, state))
     codec = codec_of(config, state)
     fit_codebooks(codec, clips, recipe)
     scale_latent(codec, jnp.asarray(sample_batch(clips, recipe, config.sample_rate, recipe.steps)))

@@ -116,7 +116,7 @@ class Stop(BaseException):
 
 def test_what_breaks_off_leaves_whole_parts_and_the_rest_is_made_up(finished, recordings, model, tmp_path):
     explainer, manifest = load_explainer(model), read_manifest(recordings)
-    job = Job(Settings(steps=4, filler="noise"), shard_clips=6, batch=1, attribution=True)
+    job = Job(Settings(steps=4, filler="noise", ranking="weighted"), shard_clips=6, batch=1, attribution=True)
     store = open_store(tmp_path, run_of(explainer, manifest, job), manifest, {})
 
     def stop_after_two(progress):

@@ -13,7 +13,7 @@ from audex_jax.parallel import AXIS, map_over_devices
 from audex_jax.pipeline import Settings
 
 COLLECTIVE = r" (all-reduce|all-gather|all-to-all|collective-permute|collective-broadcast|reduce-scatter)(-start)?\("
-STEP = functools.partial(_step, settings=Settings(steps=4), bandwidth=None)
+STEP = functools.partial(_step, settings=Settings(steps=4, ranking="weighted"), bandwidth=None)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_eight_devices_give_what_one_gives_without_talking(tiny_explainer, batch
 @pytest.mark.slow
 @pytest.mark.parametrize("parallel", ["pmap", "sharding"])
 def test_devices_do_not_wait_for_each_other_in_a_loop_without_fixed_end(tiny_explainer, batch, parallel):
-    step = functools.partial(_step, settings=Settings(steps="auto"), bandwidth=None)
+    step = functools.partial(_step, settings=Settings(steps="auto", ranking="weighted"), bandwidth=None)
     mapped = map_over_devices(step, tiny_explainer.weights, parallel)
     program = jax.jit(mapped.step).lower(mapped.weights, mapped.place(batch)).compile()
     assert re.search(COLLECTIVE, program.as_text()) is None

@@ -9,12 +9,14 @@ import pytest
 import soundfile
 
 from audex_jax.cli import main
+from audex_jax.cli.evaluate import log_evaluation
 from audex_jax.data.folder import read_folder
 from audex_jax.evaluation import Plan, evaluate, summarise
 from audex_jax.evaluation.plan import INPUT_METHODS, LATENT_METHODS, Row
 from audex_jax.evaluation.run import choose, other_clip
 from audex_jax.explainer import save_explainer
 from audex_jax.pipeline import Settings, explain_step
+from audex_jax.tensorboard import RunLog
 
 PLAN = Plan(
     methods=("weighted", "random", "waveform-ig"),
@@ -207,6 +209,21 @@ def test_the_command_writes_what_it_says(data, model, tmp_path, monkeypatch, cap
     assert record["comparisons"][0]["against"] == "random"
     said = capsys.readouterr().out
     assert f"{curve['agreement'][1]:.3f}" in said
+
+
+def test_curves_are_logged_with_the_share_as_step(scores, tmp_path, logged):
+    record = summarise(scores)
+    with RunLog(str(tmp_path)) as log:
+        log_evaluation(log, record)
+    found = logged(tmp_path)
+    (curve,) = [
+        c for c in record["curves"] if [c[k] for k in ("method", "filler", "mode", "way")] == [
+            "weighted", "zero", "keep", "audio"]
+    ]  # fmt: skip
+    assert curve["level"][1] == 0.2
+    assert found["keep-audio/weighted-zero", 20].simple_value == pytest.approx(curve["agreement"][1])
+    assert found["ceiling/accuracy", 0].simple_value == pytest.approx(record["ceiling"]["accuracy"]["mean"])
+    assert found["curves", 0].image.encoded_image_string.startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(

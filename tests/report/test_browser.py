@@ -1,24 +1,15 @@
 """The report in a real, headless Chromium: it plays, switches, filters, stays fast, and loads nothing."""
 
-import importlib.util
 import json
 import pathlib
-import shutil
 import time
 
 import pytest
 
 from audex_jax.report.page import write_report
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-AXE = pathlib.Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.skipif(
-        not (CHROMIUM and DRIVER and importlib.util.find_spec("selenium")),
-        reason="needs chromium, chromedriver and selenium; see CONTRIBUTING.md",
-    ),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),  # of selenium's own sockets
 ]
 
@@ -27,73 +18,21 @@ EVIL = "<svg onload=window.hurt=1>.wav"
 EVIL_LABEL = "</script><img src=x onerror=window.hurt=1>"
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "disable-gpu", "window-size=1280,1000"):
-        options.add_argument(f"--{flag}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    browser.set_script_timeout(20)
-    yield browser
-    browser.quit()
-
-
 class Page:
     """A report on the screen."""
 
-    def __init__(self, browser, path: pathlib.Path, address: str = ""):
-        self.browser = browser
-        browser.get("about:blank")
-        browser.get_log("browser")
-        browser.get_log("performance")
+    def __init__(self, screen, path: pathlib.Path, address: str = ""):
         started = time.monotonic()
-        browser.get(f"{path.as_uri()}{address}")
-        self.wait("document.body.dataset.ready === 'yes'")
+        self.screen = screen.open(path, address)
         self.seconds_to_list = time.monotonic() - started
-        self.wait("document.getElementById('clip').dataset.ready !== undefined")
+        screen.wait("document.getElementById('clip').dataset.ready !== undefined")
         self.seconds_to_clip = time.monotonic() - started
 
-    def js(self, expression: str):
-        return self.browser.execute_script(f"return {expression}")
-
-    def wait(self, condition: str, seconds: float = 10):
-        end = time.monotonic() + seconds
-        while not self.js(condition):
-            assert time.monotonic() < end, f"never became true: {condition}"
-            time.sleep(0.02)
-
-    def click(self, selector: str):
-        self.browser.find_element("css selector", selector).click()
-
-    def text(self, selector: str) -> str:
-        return self.browser.find_element("css selector", selector).text
-
-    def keys(self, selector: str, *keys: str):
-        self.browser.find_element("css selector", selector).send_keys(*keys)
-
-    def set(self, identifier: str, value: str, event: str = "change"):
-        self.browser.execute_script(
-            "const e = document.getElementById(arguments[0]); e.value = arguments[1];"
-            "e.dispatchEvent(new Event(arguments[2], {bubbles: true}))",
-            identifier,
-            value,
-            event,
-        )
+    def __getattr__(self, name: str):
+        return getattr(self.screen, name)
 
     def rows(self) -> list[str]:
         return self.js("[...document.querySelectorAll('#rows a')].map((a) => a.textContent)")
-
-    def complaints(self) -> list[str]:
-        return [entry["message"] for entry in self.browser.get_log("browser")]
-
-    def requested(self) -> list[str]:
-        messages = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]
-        sent = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
-        return [url for url in sent if not url.startswith(("data:", "blob:"))]
 
 
 @pytest.fixture(scope="module")
@@ -118,8 +57,8 @@ def many(tmp_path_factory, explained_folder) -> pathlib.Path:
     return folder / "report.html"
 
 
-def test_it_opens_from_disk_loads_nothing_and_complains_about_nothing(chromium, report):
-    page = Page(chromium, report)
+def test_it_opens_from_disk_loads_nothing_and_complains_about_nothing(screen, report):
+    page = Page(screen, report)
     assert page.seconds_to_clip < 2
     for key in ("2", "3", "4", "]", "[", "j", "k", "m", "l"):
         page.keys("body", key)
@@ -129,8 +68,8 @@ def test_it_opens_from_disk_loads_nothing_and_complains_about_nothing(chromium, 
     assert page.complaints() == []
 
 
-def test_markup_in_names_and_labels_stays_text(chromium, report):
-    page = Page(chromium, report)
+def test_markup_in_names_and_labels_stays_text(screen, report):
+    page = Page(screen, report)
     assert page.text("#name") == EVIL
     assert EVIL_LABEL in page.text("#heard")
     assert EVIL in page.rows()
@@ -138,8 +77,8 @@ def test_markup_in_names_and_labels_stays_text(chromium, report):
     assert page.js("window.hurt === undefined")
 
 
-def test_even_markup_that_got_in_could_not_run(chromium, report):
-    page = Page(chromium, report)
+def test_even_markup_that_got_in_could_not_run(screen, report):
+    page = Page(screen, report)
     page.browser.execute_script(
         "document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.hurt=1\">')"
     )
@@ -148,8 +87,8 @@ def test_even_markup_that_got_in_could_not_run(chromium, report):
     assert any("Content Security Policy" in message for message in page.complaints())
 
 
-def test_players_switch_in_place_at_the_same_position(chromium, report):
-    page = Page(chromium, report)
+def test_players_switch_in_place_at_the_same_position(screen, report):
+    page = Page(screen, report)
     page.click("#loop")
     page.click("#play")
     page.wait("player.playing && player.position > 0.05")
@@ -168,8 +107,8 @@ def test_players_switch_in_place_at_the_same_position(chromium, report):
     assert not page.js("player.playing")
 
 
-def test_playing_ends_and_seeking_moves_the_playhead(chromium, report):
-    page = Page(chromium, report)
+def test_playing_ends_and_seeking_moves_the_playhead(screen, report):
+    page = Page(screen, report)
     page.click("#play")
     page.wait("!player.playing", 5)
     assert page.js("player.position") == pytest.approx(0.5, abs=0.01)
@@ -180,8 +119,8 @@ def test_playing_ends_and_seeking_moves_the_playhead(chromium, report):
     assert page.js("player.position") == pytest.approx(0.15)
 
 
-def test_levels_are_matched_when_asked_for(chromium, report):
-    page = Page(chromium, report)
+def test_levels_are_matched_when_asked_for(screen, report):
+    page = Page(screen, report)
     quiet = page.js("rms(view.buffer('residual')) / rms(view.buffer('original'))")
     assert quiet < 0.2
     page.click("#matched")
@@ -189,8 +128,8 @@ def test_levels_are_matched_when_asked_for(chromium, report):
     assert gain * quiet == pytest.approx(1, rel=1e-3)
 
 
-def test_the_slider_changes_sound_and_verdict(chromium, report):
-    page = Page(chromium, report, "#clip=0")
+def test_the_slider_changes_sound_and_verdict(screen, report):
+    page = Page(screen, report, "#clip=0")
     page.keys("body", "3")
     heard, said = set(), set()
     for level, keep in enumerate((0.05, 0.1, 0.2, 0.4)):
@@ -202,7 +141,7 @@ def test_the_slider_changes_sound_and_verdict(chromium, report):
     assert "(0.80)" in page.text("#headline")
 
 
-def test_a_recording_of_several_segments_says_which_one_the_verdict_is_about(chromium, tmp_path, explained_folder):
+def test_a_recording_of_several_segments_says_which_one_the_verdict_is_about(screen, tmp_path, explained_folder):
     folder = explained_folder(tmp_path / "long", ["long.wav"])
     path = folder / "clip-0000.json"
     record = json.loads(path.read_text())
@@ -210,7 +149,7 @@ def test_a_recording_of_several_segments_says_which_one_the_verdict_is_about(chr
     other = chief | {"start_seconds": 0.5, "end_seconds": 0.9, "prediction_probability": 0.4, "target": "stop"}
     path.write_text(json.dumps(record | {"segments": [chief, other]}))
     write_report(folder, folder / "report.html")
-    page = Page(chromium, folder / "report.html")
+    page = Page(screen, folder / "report.html")
     assert "the most certain segment, 0.0 to 0.5 s" in page.text("#reasons")
     assert page.text("#evidence-caption") == "Evidence for and against each segment's label"
     assert page.js("document.querySelectorAll('#segments tr').length") == 2
@@ -218,8 +157,8 @@ def test_a_recording_of_several_segments_says_which_one_the_verdict_is_about(chr
     assert page.complaints() == []
 
 
-def test_search_filters_and_sorting(chromium, report):
-    page = Page(chromium, report)
+def test_search_filters_and_sorting(screen, report):
+    page = Page(screen, report)
     assert len(page.rows()) == 12
     page.set("search", "WORD 1", "input")
     assert page.rows() == ["word 1.wav", "word 10.wav", "word 11.wav"]
@@ -240,8 +179,8 @@ def test_search_filters_and_sorting(chromium, report):
     assert "no longer says" in page.text("#headline")
 
 
-def test_two_thousand_recordings_stay_responsive(chromium, many):
-    page = Page(chromium, many)
+def test_two_thousand_recordings_stay_responsive(screen, many):
+    page = Page(screen, many)
     assert page.seconds_to_clip < 2
     assert len(page.rows()) == 50
     assert page.text("#count") == "2000 recordings"
@@ -258,11 +197,9 @@ def test_two_thousand_recordings_stay_responsive(chromium, many):
     assert all(url.startswith("file:") for url in page.requested())
 
 
-def test_phone_shows_list_or_recording_and_never_scrolls_sideways(chromium, report):
-    size = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
-    chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    try:
-        page = Page(chromium, report)
+def test_phone_shows_list_or_recording_and_never_scrolls_sideways(screen, report):
+    with screen.phone():
+        page = Page(screen, report)
         assert page.browser.find_element("id", "list").is_displayed()
         assert not page.browser.find_element("id", "main").is_displayed()
         assert page.js("document.documentElement.scrollWidth") <= 390
@@ -273,19 +210,14 @@ def test_phone_shows_list_or_recording_and_never_scrolls_sideways(chromium, repo
         assert page.js("document.documentElement.scrollWidth") <= 390
         page.click("#back")
         assert page.browser.find_element("id", "list").is_displayed()
-    finally:
-        chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
-@pytest.mark.skipif(not AXE.exists(), reason="needs `npm install --no-save axe-core` in the source tree")
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_no_serious_fault(chromium, report, theme):
-    page = Page(chromium, report, "#clip=0")
+def test_axe_finds_no_serious_fault(screen, report, theme):
+    page = Page(screen, report, "#clip=0")
     if theme == "dark":
         page.click("#theme")
     for summary in page.browser.find_elements("css selector", "details summary"):
         summary.click()
-    page.browser.execute_script(AXE.read_text(encoding="utf-8"))
-    found = page.browser.execute_async_script("axe.run().then(arguments[0])")["violations"]
-    assert [f"{fault['id']}: {fault['nodes'][0]['html']}" for fault in found] == []
+    assert page.faults_found_by_axe() == []
     assert page.js("document.querySelectorAll('#rows a').length") == 12

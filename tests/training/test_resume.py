@@ -24,7 +24,7 @@ def tones(count: int, seed: int = 0) -> list[np.ndarray]:
 
 
 @pytest.fixture(autouse=True)
-def short_fitting(monkeypatch, no_compilation_cache):
+def short_fitting(monkeypatch):
     monkeypatch.setattr("audex_jax.training.codec.FITTING_SECONDS", FITTING_SECONDS)
 
 

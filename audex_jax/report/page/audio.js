@@ -1,4 +1,3 @@
-"use strict";
 // All tracks of a clip start together and run silently beside each other; switching only moves the gains. That way
 // what is heard changes in place, at the same sample.
 

@@ -1,6 +1,5 @@
 // One recording: players, pictures, verdict, answers.
 
-const $ = (id) => document.getElementById(id);
 const TRACKS = ["original", "reconstruction", "explanation", "residual"];
 const TRACK_WORDS = {
   original: "The recording as the classifier gets it.",
@@ -14,13 +13,6 @@ const data = JSON.parse($("index").textContent);
 const percent = (thousandths) =>
   thousandths === 0 ? "<0.1 %" : `${(thousandths / 10).toFixed(thousandths < 100 ? 1 : 0)} %`;
 const seconds = (value) => `${value.toFixed(2)} s`;
-
-function element(tag, text, attributes = {}) {
-  const made = document.createElement(tag);
-  if (text !== null) made.textContent = text;
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  return made;
-}
 
 // Content of a clip: inside the page, or in a script of its own beside it (which works from disk, where fetch does not).
 const parsed = new Promise((resolve) => {

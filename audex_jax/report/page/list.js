@@ -133,20 +133,6 @@ document.addEventListener("keydown", (event) => {
   KEYS[event.key]();
 });
 
-const dark = matchMedia("(prefers-color-scheme: dark)");
-function showTheme() {
-  const isDark = (document.documentElement.dataset.theme ?? (dark.matches ? "dark" : "light")) === "dark";
-  $("theme").textContent = isDark ? "Light" : "Dark";
-  $("theme").setAttribute("aria-label", isDark ? "Light colours" : "Dark colours");
-  view.draw();
-}
-dark.addEventListener("change", showTheme);
-$("theme").addEventListener("click", () => {
-  const isDark = (document.documentElement.dataset.theme ?? (dark.matches ? "dark" : "light")) === "dark";
-  document.documentElement.dataset.theme = isDark ? "light" : "dark";
-  showTheme();
-});
-
 const used = [...new Set(data.rows.map((row) => row[LABEL]))].sort((a, b) => data.labels[a].localeCompare(data.labels[b]));
 for (const label of used) $("label-filter").append(element("option", data.labels[label], { value: label }));
 data.kinds.forEach(([kind, words], i) => {
@@ -159,7 +145,7 @@ $("summary").textContent = data.rows.length === 1 ? `model ${models[0]}`
   : `${models.length === 1 ? `model ${models[0]}` : `${models.length} models`} · ${holds} of ${data.rows.length} explanations alone`
   + ` still say the same · ${summed} add up to within 5 %`;
 document.body.classList.toggle("single", data.rows.length === 1);
-showTheme();
+themeButton(() => view.draw());
 filterList();
 addEventListener("hashchange", route);
 route();

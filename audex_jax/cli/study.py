@@ -1,0 +1,88 @@
+"""`audex study`: a page on which people name what they hear in explanations, and say which they prefer."""
+
+import argparse
+import pathlib
+
+EXAMPLE = """
+DATA is a labelled folder (see `audex train --help`; taken evenly from its labels), a plain folder, or `demo`.
+
+in DIR:
+  study.html   for listeners: send it by mail or put it anywhere; it needs no network and no server
+  key.json     for you: which sound is which method. Keep it; without it the answers cannot be scored
+
+Every listener gets a number (1, 2, 3, ...) and types it in; study.html#listener=7 has it typed in already. It decides
+what is heard, so that over listeners every clip is heard by every method equally often. First each clip is heard once
+and named, then two explanations of each are compared. Nothing on the page tells the methods apart, and all sounds of a
+clip have the same level. Answers stay in the listener's browser, also when the page is closed, until the listener saves
+them as a file and sends that to you. `audex study-score` reads these files.
+
+methods: the rankings of `audex explain` and all other methods of `audex evaluate`; ig (short for weighted: Integrated
+Gradients in the latent), input-ig (short for waveform-ig: the same of the sound's samples, the paper's other arm),
+random, and reconstruction (everything kept: the most that can be understood)
+
+examples:
+  audex study demo --out study --listeners 6
+  audex study recordings --model my-explainer --methods ig,random,input-ig --out study
+  audex study speech --model emotions --question "Which emotion do you hear?" --out study
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    from audex_jax.study.plan import StudyPlan
+
+    default = StudyPlan()
+    parser.epilog = EXAMPLE
+    parser.add_argument("data", metavar="DATA", help="recordings")
+    parser.add_argument("--out", required=True, metavar="DIR", help="where to write")
+    parser.add_argument(
+        "--model", default="mini-speech-commands", metavar="NAME|DIR", help="explainer (default: mini-speech-commands)"
+    )
+    methods = ",".join(default.methods)
+    parser.add_argument(
+        "--methods",
+        default=methods,
+        metavar="A,B,...",
+        help=f"the first is compared with the others (default: {methods})",
+    )
+    parser.add_argument("--clips", type=int, default=default.clips, help=f"at most (default: {default.clips})")
+    parser.add_argument(
+        "--listeners", type=int, default=default.listeners, help=f"at least (default: {default.listeners})"
+    )
+    parser.add_argument(
+        "--keep", type=float, default=default.keep, metavar="SHARE", help=f"that is kept (default: {default.keep:g})"
+    )
+    parser.add_argument("--question", default=default.question, help=f"(default: {default.question})")
+    parser.add_argument("--split", default="test", choices=("train", "val", "test"), help="(default: test)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of all that is drawn (default: 0)")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from audex_jax.cli import UsageError
+    from audex_jax.compilation import use_compilation_cache
+    from audex_jax.errors import AudexError
+    from audex_jax.explainer import load_explainer
+    from audex_jax.progress import Bar
+    from audex_jax.study.make import recordings_of, write_study
+    from audex_jax.study.plan import StudyPlan
+
+    try:
+        plan = StudyPlan(
+            methods=tuple(word.strip() for word in arguments.methods.split(",") if word.strip()),
+            clips=arguments.clips,
+            listeners=arguments.listeners,
+            keep=arguments.keep,
+            question=arguments.question,
+            seed=arguments.seed,
+        )
+    except AudexError as error:
+        raise UsageError(error) from None
+    use_compilation_cache()
+    explainer = load_explainer(arguments.model)
+    recordings = recordings_of(arguments.data, arguments.split, plan.seed)
+    out = pathlib.Path(arguments.out)
+    with Bar("explaining", min(plan.clips, len(recordings)), arguments.quiet) as bar:
+        written = write_study(explainer, arguments.model, recordings, plan, out, bar.update)
+    what = f"{written.clips} clips by {len(plan.methods)} methods, {written.questions} questions for each listener"
+    print(f"{written.page}: {what}, numbers 1 to {written.listeners}; keep {written.key}")
+    return 0

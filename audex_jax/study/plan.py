@@ -1,0 +1,58 @@
+"""What a study asks: methods, numbers of clips and listeners, the question. No JAX in here."""
+
+import dataclasses
+
+from audex_jax.errors import AudexError
+from audex_jax.evaluation.plan import INPUT_METHODS, LATENT_METHODS
+from audex_jax.settings import REFINED_FROM, Settings
+from audex_jax.study.design import round_of
+
+RECONSTRUCTION = "reconstruction"  # everything kept: a hidden reference, the most that listeners can understand
+METHODS = (*LATENT_METHODS, *INPUT_METHODS, RECONSTRUCTION)
+SHORT = {"ig": REFINED_FROM, "input-ig": "waveform-ig"}  # Integrated Gradients in the latent, and the paper's other arm
+
+
+@dataclasses.dataclass(frozen=True)
+class StudyPlan:
+    """What listeners are asked.
+
+    Attributes:
+        methods: of `METHODS`, or short for one (`SHORT`); the first is compared with the others.
+        clips: recordings, at most.
+        listeners: people, at least; more are planned where that makes the study balanced.
+        keep: share that every method keeps.
+        question: asked of each sound that is to be named.
+        seed: of all that is random.
+    """
+
+    methods: tuple[str, ...] = (Settings().ranking, "random", "input-ig")
+    clips: int = 24
+    listeners: int = 12
+    keep: float = 0.2
+    question: str = "Which word do you hear?"
+    seed: int = 0
+
+    def __post_init__(self):
+        wrong = [name for name in self.methods if name not in (*METHODS, *SHORT)]
+        if wrong or not self.methods:
+            known = ", ".join((*SHORT, *METHODS))
+            raise AudexError(f"no methods {', '.join(wrong) or 'given'}; choose from {known}")
+        if len(set(self.full_methods)) < len(self.methods):
+            raise AudexError(f"methods {', '.join(self.methods)}: two of them are the same")
+        if self.clips < 1 or self.listeners < 1:
+            raise AudexError(f"{self.clips} clips and {self.listeners} listeners; give at least 1 of each")
+        if not 0 < self.keep <= 1:
+            raise AudexError(f"keep is {self.keep}; it is a share of the elements, above 0 and up to 1")
+        if self.seed < 0:
+            raise AudexError(f"seed is {self.seed}; give 0 or more")
+
+    @property
+    def full_methods(self) -> tuple[str, ...]:
+        """The methods' full names."""
+        return tuple(SHORT.get(name, name) for name in self.methods)
+
+    @property
+    def planned_listeners(self) -> int:
+        """The listeners, rounded up to full rounds, after which everything was heard equally often."""
+        whole = round_of(len(self.methods))
+        return -(-self.listeners // whole) * whole
