@@ -32,7 +32,7 @@ def runs_of(weights: Weights, series: str, small: bool) -> dict[float, Callable[
     fixed = {"clips": 2 if small else CLIPS, "length": LENGTH, "points": 4 if small else 16}
     if series == "length" and not small:
         fixed["clips"] = 2
-    numbers = SERIES[series][:3] if small else SERIES[series]
+    numbers = SERIES[series][:2] if small else SERIES[series]
     return {n: run_of(weights, **fixed | {series: n}) for n in numbers}
 
 
