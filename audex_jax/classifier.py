@@ -86,8 +86,8 @@ class EncoderLayer(nnx.Module):
     ) -> Float[Array, "t w"]:
         keys = (None, None, None) if key is None else jax.random.split(key, 3)
         q, k, v = (part.reshape(len(x), self.heads, -1) for part in jnp.split(self.attention_in(x), 3, axis=-1))
-        scores = jnp.einsum("qhe,khe->hqk", q, k) / jnp.sqrt(float(q.shape[-1])).astype(x.dtype)
-        weights = jax.nn.softmax(jnp.where(valid, scores, -1e30), axis=-1)
+        scores = jnp.einsum("qhe,khe->hqk", q * q.shape[-1] ** -0.5, k)
+        weights = jax.nn.softmax(scores + jnp.where(valid, 0.0, -1e30), axis=-1)
         mixed = jnp.einsum("hqk,khe->qhe", weights, v).reshape(x.shape)
         x = self.attention_norm(x + _dropout(self.attention_out(mixed), dropout, keys[0]))
         hidden = _dropout(jax.nn.relu(self.feed_forward_in(x)), dropout, keys[1])

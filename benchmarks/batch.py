@@ -196,6 +196,7 @@ def arithmetic(arguments: argparse.Namespace):
     import numpy as np
 
     from audex_jax.pipeline import explain_step, latent_of
+    from benchmarks.arithmetic import counted
 
     explainer, size = explainer_of(arguments.model), arguments.batch
     codec, classifier, _ = explainer.weights
@@ -231,48 +232,6 @@ def arithmetic(arguments: argparse.Namespace):
                 days = hours * 3600 / explainer.clip_seconds / rate / 86400
                 line[machine] = dict(zip(BOUNDS, (rate, days), strict=True))
         yield line
-
-
-def counted(jaxpr) -> tuple[float, float, int]:
-    """FLOPs and bytes of all products and convolutions of a program, and turns of its loops."""
-    flops, moved, turns = 0.0, 0.0, 0
-    for equation in jaxpr.eqns:
-        inner = [
-            p.jaxpr if hasattr(p, "jaxpr") else p
-            for p in equation.params.values()
-            if hasattr(p, "eqns") or hasattr(p, "jaxpr")
-        ]
-        times = equation.params["length"] if equation.primitive.name == "scan" else 1
-        for part in inner:
-            found = counted(part)
-            flops, moved, turns = flops + times * found[0], moved + times * found[1], turns + times * found[2]
-        if equation.primitive.name == "scan":
-            turns += times
-        if equation.primitive.name not in ("dot_general", "conv_general_dilated"):
-            continue
-        out = equation.outvars[0].aval
-        if equation.primitive.name == "dot_general":
-            (contracted, _), _ = equation.params["dimension_numbers"]
-            shape = equation.invars[0].aval.shape
-            flops += 2.0 * size_of(out.shape) * size_of([shape[axis] for axis in contracted])
-        else:
-            kernel = equation.invars[1].aval.shape
-            channels_out = kernel[equation.params["dimension_numbers"].rhs_spec[0]]
-            flops += 2.0 * size_of(out.shape) * size_of(kernel) / channels_out / stretch(equation)
-        moved += sum(size_of(v.aval.shape) * v.aval.dtype.itemsize for v in (*equation.invars, *equation.outvars))
-    return flops, moved, turns
-
-
-def stretch(equation) -> float:
-    """In a transposed convolution most taps meet zeros, which need not be multiplied."""
-    return size_of(equation.params["lhs_dilation"])
-
-
-def size_of(shape) -> float:
-    product = 1.0
-    for length in shape:
-        product *= length
-    return product
 
 
 def environment() -> dict:

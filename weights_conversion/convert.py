@@ -94,8 +94,7 @@ def convert_classifier(source: Source, heads: int = 8) -> LatentClassifier:
         ) from None
     except (ValueError, IndexError) as error:
         raise ConversionError(f"{source.name}: its shapes are not those of a classifier ({error})") from None
-    targets = _targets(lambda: LatentClassifier(config, rngs=nnx.Rngs(0)), names.CLASSIFIER, names.CLASSIFIER_PATHS)
-    arrays = _fill(source.name, targets, tensors, faults)
+    arrays = _fill(source.name, classifier_targets(config), tensors, faults)
     return module_from(lambda: LatentClassifier(config, rngs=nnx.Rngs(0)), arrays, source.name)
 
 
@@ -103,6 +102,13 @@ def convert_classifier(source: Source, heads: int = 8) -> LatentClassifier:
 def codec_targets(config: EncodecConfig) -> tuple[Target, ...]:
     """All arrays of a codec, with the tensors that they are made of."""
     return tuple(_targets(lambda: Encodec(config, rngs=nnx.Rngs(0)), names.CODEC, names.CODEC_PATHS))
+
+
+@functools.cache
+def classifier_targets(config: ClassifierConfig) -> tuple[Target, ...]:
+    """All arrays of a classifier, with the tensors that they are made of."""
+    build = lambda: LatentClassifier(config, rngs=nnx.Rngs(0))  # noqa: E731
+    return tuple(_targets(build, names.CLASSIFIER, names.CLASSIFIER_PATHS))
 
 
 def _config(source: Source, model: str) -> EncodecConfig:

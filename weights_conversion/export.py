@@ -1,4 +1,4 @@
-"""The way back: a codec of ours as a folder that `transformers.EncodecModel.from_pretrained` loads."""
+"""The way back: a codec as a folder that `transformers.EncodecModel.from_pretrained` loads, a classifier as tensors."""
 
 import json
 import os
@@ -11,9 +11,10 @@ import safetensors
 import safetensors.numpy
 
 from audex_jax.checkpoint import arrays_of
+from audex_jax.classifier import LatentClassifier
 from audex_jax.codec import Encodec
 from weights_conversion import configs, names
-from weights_conversion.convert import codec_targets
+from weights_conversion.convert import classifier_targets, codec_targets
 from weights_conversion.errors import ConversionError
 from weights_conversion.transforms import unfold_weight_norm
 
@@ -68,3 +69,16 @@ def hugging_face_tensors(codec: Encodec) -> dict[str, np.ndarray]:
             f"{prefix}.inited": np.ones(1),
         }
     return {name: np.ascontiguousarray(array, np.float32) for name, array in tensors.items()}
+
+
+def classifier_tensors(classifier: LatentClassifier) -> dict[str, np.ndarray]:
+    """All weights of a classifier under the authors' names and in PyTorch's layouts."""
+    arrays = arrays_of(classifier)
+    tensors: dict[str, np.ndarray] = {}
+    for target in classifier_targets(classifier.config):
+        parts = target.transform.backward(np.asarray(arrays[target.path]))
+        tensors |= dict(zip(target.tensors, parts, strict=True))
+    return {
+        name.replace(".in_proj.", ".in_proj_"): np.ascontiguousarray(array, np.float32)  # as `nn.MultiheadAttention`
+        for name, array in tensors.items()
+    }

@@ -1,0 +1,158 @@
+"""How fast are Integrated Gradients, against Captum on the same weights, and against the machine?
+
+    python -m benchmarks.attribution_speed [--subject published] [--cases 32x1,1x1] [--points 50] [--json FILE]
+
+A case is clips x seconds. Captum takes the number of rows at a time (`internal_batch_size`) that is fastest here, the
+model has no gradients of its weights to compute; ours runs with several chunks, on one device that uses all cores and
+on a device a core. Both take Gauss-Legendre points, and are compared before anything is timed. `python -m
+benchmarks.attribution` asks how many points are needed.
+"""
+
+import argparse
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from audex_jax.attribution import integrated_gradients
+from audex_jax.classifier import LatentClassifier
+from audex_jax.parallel import map_over_devices
+from audex_jax.pipeline import latent_of
+from benchmarks.arithmetic import flops_of
+from benchmarks.measure import (
+    a_device_for_each_core,
+    ceiling,
+    copy,
+    fastest,
+    in_turns,
+    must_agree,
+    parser_for,
+    product,
+    report,
+    share_of_ceiling,
+    show,
+    times_faster,
+)
+from benchmarks.subject import SUBJECTS, clips_of, weights_of
+
+CASES = "1x0.5,1x1,1x5,8x1,32x1"
+CHUNKS = (8, 16)
+ROWS = (50, 100, 200)
+RULE = "gauss-legendre"
+TOLERANCE = 1e-3
+
+
+@functools.partial(jax.jit, static_argnames=("points", "chunk"))
+def attribute(classifier: LatentClassifier, latent: jax.Array, points: int, chunk: int) -> jax.Array:
+    """Attributions `[b, t, d]` of the predicted class, from zero."""
+
+    def one(z: jax.Array) -> jax.Array:
+        valid = jnp.ones(len(z), bool)
+        target = classifier(z, valid).argmax()
+        f = lambda x: classifier(x, valid)[target]  # noqa: E731
+        return integrated_gradients(f, z, 0.0, rule=RULE, steps=points, chunk=chunk).attribution
+
+    return jax.vmap(one)(latent)
+
+
+def ours(classifier: LatentClassifier, latent: np.ndarray, points: int) -> dict[str, Callable[[], Any]]:
+    """Ways to attribute a batch, by device and chunk."""
+    here = jax.device_put(latent, jax.local_devices()[0])
+    ways: dict[str, Callable[[], Any]] = {}
+    for chunk in CHUNKS:
+        step = functools.partial(attribute, points=points, chunk=chunk)
+        ways[f"one device, chunk {chunk}"] = functools.partial(step, classifier, here)
+        if len(jax.local_devices()) > 1 and len(latent) % len(jax.local_devices()) == 0:
+            mapped = map_over_devices(step, classifier)
+            ways[f"a device a core, chunk {chunk}"] = functools.partial(
+                mapped.step, mapped.weights, mapped.place(latent)
+            )
+    return ways
+
+
+def theirs(classifier: LatentClassifier, latent: np.ndarray, points: int) -> dict[str, Callable[[], Any]]:
+    """Ways to do so with Captum, by rows at a time."""
+    import torch
+
+    from benchmarks import reference
+
+    model, z = reference.classifier_of(classifier), torch.from_numpy(np.array(latent))
+    with torch.no_grad():
+        target = model(z).argmax(1)
+    sizes = [rows for rows in ROWS if rows < points * len(latent)] or [points * len(latent)]
+    return {
+        f"Captum, {rows} rows": functools.partial(reference.gradients, model, z, target, points, rows) for rows in sizes
+    }
+
+
+def measure(classifier: LatentClassifier, latent: np.ndarray, length: float, arguments: argparse.Namespace) -> dict:
+    """One row: the quickest of either side in turns, after the two were found to agree."""
+    points = arguments.points
+    own, reference = ours(classifier, latent, points), theirs(classifier, latent, points)
+    expected = next(iter(reference.values()))().numpy()
+    (best, cold), (rival, _) = fastest(own), fastest(reference)
+    error = must_agree("attributions", np.asarray(own[best]()).reshape(expected.shape), expected, TOLERANCE)
+    runs = {best: own[best], rival: reference[rival], "product": product(), "copy": copy()}
+    found = in_turns(runs, arguments.repeats)
+    flops = flops_of(functools.partial(attribute, points=points, chunk=points), classifier, latent)
+    return {
+        "clips": len(latent),
+        "seconds": length,
+        "points": points,
+        "error": error,
+        "ours": best,
+        "cold": cold,
+        "theirs": rival,
+        "times faster": times_faster(found[best], found[rival]),
+        "share of ceiling": share_of_ceiling(flops, found[best], found["product"]),
+        "gradients a second": points * len(latent) / found[best].median,
+        "ceiling": ceiling(found),
+        "timings": {name: timing.record() for name, timing in found.items()},
+    }
+
+
+def table(rows: list[dict]) -> list[dict]:
+    """What of the rows is shown."""
+    return [
+        {
+            "clips": row["clips"],
+            "seconds": row["seconds"],
+            "ours": row["ours"],
+            "ms a clip": 1e3 * row["timings"][row["ours"]]["median"] / row["clips"],
+            "theirs": row["theirs"],
+            "theirs, ms a clip": 1e3 * row["timings"][row["theirs"]]["median"] / row["clips"],
+            "x faster": row["times faster"],
+            "of the ceiling": row["share of ceiling"],
+            "error": row["error"],
+        }
+        for row in rows
+    ]
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = parser_for("benchmarks.attribution_speed", __doc__)
+    parser.add_argument("--subject", choices=SUBJECTS, default="published")
+    parser.add_argument("--cases", default=CASES, help="clips x seconds, with commas")
+    parser.add_argument("--points", type=int, default=50, help="on the path; Captum's default is 50")
+    arguments = parser.parse_args(argv)
+    a_device_for_each_core()
+    weights = weights_of("tiny" if arguments.small else arguments.subject)
+    if arguments.small:
+        arguments.cases, arguments.points = "2x0.5", 4
+    encode = jax.jit(functools.partial(latent_of, bandwidth=None))
+    rows = []
+    for case in arguments.cases.split(","):
+        clips, length = int(case.split("x")[0]), float(case.split("x")[1])
+        audio = clips_of(weights.codec.config, clips, length)
+        latent = np.asarray(encode(weights.codec, audio, np.full(clips, audio.shape[1])))
+        rows.append(measure(weights.classifier, latent, length, arguments))
+        show(case, table(rows[-1:]))
+    show(f"{arguments.points} points on {jax.devices()[0].device_kind}", table(rows))
+    report(arguments, {"subject": weights.codec.config.name, "rows": rows})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,346 @@
+"""How long does a whole explanation take, against PyTorch and Captum doing the same, and against the published way?
+
+    python -m benchmarks.pipeline [--subject published] [--clips 32] [--parts same,equal,levels,memory,refined]
+
+The job: encode, classify, Integrated Gradients, keep and delete a fifth, decode the whole, the kept and the rest,
+encode and classify these three again. Everything on both sides has the same weights, clips and cores, is run in batches
+of the size that suits it best, and is timed only once the results were found to agree.
+
+    same      both with Captum's default, 50 points of Gauss-Legendre
+    equal     ours with as few points as rank as well as Captum's 50: 0.99 of the top fifth that 500 points find
+    levels    the published evaluation at 7 levels, clip by clip, attribution and filler made anew for each level;
+              ours attributes once, and takes clips and levels in batches
+    memory    resident memory of the whole job, each side in a process of its own
+    refined   ours with the ranking `refined`; PyTorch has nothing like it
+"""
+
+import argparse
+import functools
+import json
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from audex_jax.attribution import integrated_gradients
+from audex_jax.explanation import element_ranks, fill, top_share
+from audex_jax.parallel import map_over_devices
+from audex_jax.pipeline import (
+    Settings,
+    Weights,
+    explain_step,
+    filler_latent,
+    latent_of,
+    logits_of_audio,
+    sounds_of,
+    valid_frames,
+)
+from benchmarks.arithmetic import flops_of
+from benchmarks.attribution import overlaps
+from benchmarks.measure import (
+    Disagreement,
+    a_device_for_each_core,
+    ceiling,
+    copy,
+    fastest,
+    in_a_process_of_its_own,
+    in_turns,
+    must_agree,
+    parser_for,
+    peak_memory,
+    product,
+    report,
+    share_of_ceiling,
+    show,
+    times_faster,
+)
+from benchmarks.subject import SUBJECTS, clips_of, weights_of
+
+PARTS = ("same", "equal", "levels", "memory", "refined")
+POINTS = 50  # Captum's default
+SAME = Settings(ranking="weighted", rule="gauss-legendre", steps=POINTS)
+FEWER, FEWER_RULE, EXACT = (4, 8, 12, 16, 24, 32), "riemann-middle", 500
+LEVELS = (0.05, 0.1, 0.2, 0.3, 0.417, 0.5, 0.7)
+ROWS = (100, 200)  # at a time, for Captum
+
+
+def in_batches(step: Callable[[Weights, Any], Any], weights: Weights, audio: np.ndarray, batch: int, devices: int):
+    """A run of `step(weights, (audio, lengths, targets))` over all clips, `batch` at a time on some devices."""
+    mapped = map_over_devices(step, weights, devices=jax.local_devices()[:devices])
+    lengths, targets = np.full(len(audio), audio.shape[1], np.int32), np.full(len(audio), -1, np.int32)
+
+    def part(start: int) -> Any:
+        chosen = slice(start, start + batch)
+        return mapped.step(mapped.weights, mapped.place((audio[chosen], lengths[chosen], targets[chosen])))
+
+    return lambda: [part(start) for start in range(0, len(audio), batch)]
+
+
+def explain(settings: Settings) -> Callable[[Weights, Any], Any]:
+    """The package's own step."""
+    return lambda weights, batch: explain_step(weights, *batch, settings, None)
+
+
+def explain_levels(settings: Settings, through_audio: bool) -> Callable[[Weights, Any], jax.Array]:
+    """Logits of what each level keeps, `[levels, b, k]`; one attribution serves all levels."""
+
+    def step(weights: Weights, batch: Any) -> jax.Array:
+        audio, lengths, _ = batch
+        latent = latent_of(weights.codec, audio, lengths, None)
+        valid = valid_frames(lengths, latent.shape[1], weights.codec.config.hop)
+        filler = filler_latent(weights, latent.shape[1], settings)
+
+        def ranks(clip: jax.Array, frames: jax.Array) -> jax.Array:
+            target = weights.classifier(clip, frames).argmax()
+            f = lambda z: weights.classifier(z, frames)[target]  # noqa: E731
+            how = {"rule": settings.rule, "steps": settings.steps, "chunk": settings.chunk}
+            return element_ranks(integrated_gradients(f, clip, filler, **how).attribution, frames)
+
+        order = jax.vmap(ranks)(latent, valid)
+
+        def listen(level: jax.Array) -> jax.Array:
+            kept = jax.vmap(lambda z, r, v: fill(z, top_share(r, v, level), filler))(latent, order, valid)
+            if through_audio:
+                sounds = sounds_of(weights.codec, kept, lengths, audio.shape[1])
+                return logits_of_audio(weights, sounds, lengths, None)
+            return jax.vmap(weights.classifier)(kept, valid)
+
+        return jax.lax.map(listen, jnp.array(LEVELS))
+
+    return step
+
+
+def own_ways(step: Any, weights: Weights, audio: np.ndarray, batches: tuple[int, ...]) -> dict[str, Callable[[], Any]]:
+    """On one device and on all, by batch."""
+    counts = sorted({1, len(jax.local_devices())})
+    return {
+        f"batch {batch}, {devices} device{'s' * (devices > 1)}": in_batches(step, weights, audio, batch, devices)
+        for batch in batches
+        for devices in counts
+        if batch % devices == 0
+    }
+
+
+def captum_ways(job: Any, audio: np.ndarray, batches: tuple[int, ...], points: int) -> dict[str, Callable[[], Any]]:
+    """By batch, and by rows at a time where one batch has more."""
+    return {
+        f"batch {batch}, {rows} rows": functools.partial(job.in_batches, audio, batch, points=points, rows=rows)
+        for batch in batches
+        for rows in {min(rows, points * batch) for rows in ROWS}
+    }
+
+
+def joined(parts: list[Any], field: str) -> np.ndarray:
+    """One field of all batches `[devices, b, ...]`, as `[clips, ...]`."""
+    arrays = [np.asarray(getattr(part, field)) for part in parts]
+    return np.concatenate([a.reshape(-1, *a.shape[2:]) for a in arrays])
+
+
+def check(ours: list[Any], theirs: list[dict]) -> dict[str, float]:
+    """Differences of the two sides' results.
+
+    Raises:
+        Disagreement: they are not the same.
+    """
+    expected = {name: [part[name].numpy() for part in theirs] for name in theirs[0]}
+    whole = np.concatenate([np.split(part, 3)[0] for part in expected["sounds"]])
+    heard = np.concatenate([np.split(part, 3)[0] for part in expected["heard"]])
+    mask = np.concatenate(expected["mask"])
+    errors = {
+        "logits": must_agree("logits", joined(ours, "logits"), np.concatenate(expected["logits"]), 1e-3),
+        "attribution": must_agree(
+            "attributions", joined(ours, "attribution"), np.concatenate(expected["attribution"]), 1e-3
+        ),
+        "sounds": must_agree("sounds", joined(ours, "reconstruction"), whole.transpose(0, 2, 1), 1e-3),
+        "heard": must_agree("logits of the sounds", joined_heard(ours), heard, 1e-2),
+        "masks": float((joined(ours, "mask") != mask).mean()),
+    }
+    if errors["masks"] > 1e-3:
+        raise Disagreement(f"{errors['masks']:.1e} of the masks' elements differ: no speeds")
+    return errors
+
+
+def joined_heard(parts: list[Any]) -> np.ndarray:
+    return np.concatenate([np.asarray(part.heard)[:, 0].reshape(-1, part.heard.shape[-1]) for part in parts])
+
+
+def same(weights: Weights, audio: np.ndarray, arguments: argparse.Namespace, settings: Settings) -> dict:
+    """Both sides with the same points, or ours with fewer; see the top."""
+    from benchmarks import reference
+
+    job = reference.Job(weights)
+    own = own_ways(explain(settings), weights, audio, arguments.batches)
+    captum = captum_ways(job, audio, arguments.batches, POINTS)
+    (best, cold), (rival, _) = fastest(own), fastest(captum)
+    errors = check(own[best](), captum[rival]()) if settings.steps == POINTS else {}
+    runs = {"ours": own[best], "theirs": captum[rival], "product": product(), "copy": copy()}
+    found = in_turns(runs, arguments.repeats)
+    batch = (audio[:1], np.full(1, audio.shape[1], np.int32), np.full(1, -1, np.int32))
+    flops = flops_of(explain(settings), weights, batch) * len(audio)
+    return {
+        "rule": settings.rule,
+        "points": settings.steps,
+        "ours": best,
+        "cold, s": cold,
+        "theirs": rival,
+        "ms a clip": 1e3 * found["ours"].median / len(audio),
+        "theirs, ms a clip": 1e3 * found["theirs"].median / len(audio),
+        "x faster": times_faster(found["ours"], found["theirs"]),
+        "of the ceiling": share_of_ceiling(flops, found["ours"], found["product"]),
+        "errors": errors,
+        "ceiling": ceiling(found),
+        "timings": {name: timing.record() for name, timing in found.items()},
+    }
+
+
+def enough_points(weights: Weights, audio: np.ndarray) -> dict:
+    """Fewest points that rank as the exact path does in 0.99 of the top fifth, mean over clips."""
+    lengths = np.full(len(audio), audio.shape[1], np.int32)
+    latent = jax.jit(functools.partial(latent_of, bandwidth=None))(weights.codec, audio, lengths)
+
+    @functools.partial(jax.jit, static_argnames=("rule", "points"))
+    def attributions(weights: Weights, latent: jax.Array, rule: str, points: int) -> jax.Array:
+        def one(z: jax.Array) -> jax.Array:
+            valid = jnp.ones(len(z), bool)
+            target = weights.classifier(z, valid).argmax()
+            f = lambda x: weights.classifier(x, valid)[target]  # noqa: E731
+            return integrated_gradients(f, z, 0.0, rule=rule, steps=points).attribution
+
+        return jax.vmap(one)(latent)
+
+    exact = np.asarray(attributions(weights, latent, "gauss-legendre", EXACT))
+
+    def overlap(rule: str, points: int) -> float:
+        return float(overlaps(np.asarray(attributions(weights, latent, rule, points)), exact).mean())
+
+    captum = overlap(SAME.rule, POINTS)
+    for points in FEWER:
+        reached = overlap(FEWER_RULE, points)
+        if reached >= 0.99:
+            return {"rule": FEWER_RULE, "points": points, "overlap": reached, "Captum's overlap": captum}
+    return {"rule": SAME.rule, "points": POINTS, "overlap": captum, "Captum's overlap": captum}
+
+
+def levels(weights: Weights, audio: np.ndarray, arguments: argparse.Namespace, settings: Settings) -> list[dict]:
+    """The published way on a few of the clips, ours on all; per clip."""
+    from benchmarks import reference
+
+    job, rows = reference.Job(weights, folded=False), []
+    few = audio[: arguments.published_clips]
+    for through_audio in (False, True):
+        own = own_ways(explain_levels(settings, through_audio), weights, audio, arguments.batches)
+        best, _ = fastest(own)
+        published = functools.partial(job.published_levels, few, LEVELS, POINTS, through_audio)
+        found = in_turns({"ours": own[best], "theirs": published}, min(arguments.repeats, 5))
+        scale = len(audio) / len(few)
+        rows.append(
+            {
+                "scored": "through the audio" if through_audio else "on the latent",
+                "rule": settings.rule,
+                "points": settings.steps,
+                "ours": best,
+                "ms a clip": 1e3 * found["ours"].median / len(audio),
+                "theirs, ms a clip": 1e3 * found["theirs"].median / len(few),
+                "x faster": scale * times_faster(found["ours"], found["theirs"]),
+                "timings": {name: timing.record() for name, timing in found.items()},
+            }
+        )
+    return rows
+
+
+def refined(weights: Weights, audio: np.ndarray, arguments: argparse.Namespace) -> dict:
+    """Ours as `audex explain` runs it, but ranked by refinement."""
+    settings = Settings(ranking="refined")
+    own = own_ways(explain(settings), weights, audio, arguments.batches)
+    best, cold = fastest(own)
+    found = in_turns({"ours": own[best], "product": product()}, arguments.repeats)
+    batch = (audio[:1], np.full(1, audio.shape[1], np.int32), np.full(1, -1, np.int32))
+    flops = flops_of(explain(settings), weights, batch) * len(audio)
+    return {
+        "steps": settings.refinement,
+        "ours": best,
+        "cold, s": cold,
+        "ms a clip": 1e3 * found["ours"].median / len(audio),
+        "of the ceiling": share_of_ceiling(flops, found["ours"], found["product"]),
+        "timings": {name: timing.record() for name, timing in found.items()},
+    }
+
+
+def memory_of(side: str, weights: Weights, audio: np.ndarray, arguments: argparse.Namespace) -> dict:
+    """Peak of one side in this process, which has loaded only that one; `how` is `same`'s best."""
+    batch, number = (int(word.split()[1 - i]) for i, word in enumerate(arguments.how.split(", ")))
+    if side == "ours":
+        return peak_memory(in_batches(explain(SAME), weights, audio, batch, number))
+    from benchmarks import reference
+
+    job = reference.Job(weights)
+    return peak_memory(functools.partial(job.in_batches, audio, batch, points=POINTS, rows=number))
+
+
+def memory(same_row: dict, arguments: argparse.Namespace) -> list[dict]:
+    rows = []
+    for side in ("ours", "theirs"):
+        words = ["--memory-of", side, "--how", same_row[side], "--clips", str(arguments.clips)]
+        words += ["--subject", arguments.subject, *(["--small"] if arguments.small else [])]
+        rows.append({"side": side, "how": same_row[side]} | in_a_process_of_its_own("benchmarks.pipeline", *words))
+    return rows
+
+
+HIDDEN = ("errors", "timings", "ceiling")
+
+
+def plain(row: dict) -> dict:
+    """A row as it is shown."""
+    return {name: value for name, value in row.items() if name not in HIDDEN}
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = parser_for("benchmarks.pipeline", __doc__)
+    parser.add_argument("--subject", choices=SUBJECTS, default="published")
+    parser.add_argument("--clips", type=int, default=32)
+    parser.add_argument("--published-clips", type=int, default=2, help="clips that are explained in the published way")
+    parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("--batches", default="8,32", help="sizes to try, with commas")
+    parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--memory-of", choices=("ours", "theirs"), help=argparse.SUPPRESS)
+    parser.add_argument("--how", help=argparse.SUPPRESS)
+    arguments = parser.parse_args(argv)
+    a_device_for_each_core()
+    if arguments.small:
+        arguments.subject, arguments.clips, arguments.batches, arguments.seconds = "tiny", 4, "4", 0.5
+        arguments.published_clips = 1
+    arguments.batches = tuple(sorted({min(int(b), arguments.clips) for b in arguments.batches.split(",")}))
+    weights = weights_of(arguments.subject)
+    audio = clips_of(weights.codec.config, arguments.clips, arguments.seconds)
+    if arguments.memory_of:
+        print(json.dumps(memory_of(arguments.memory_of, weights, audio, arguments)))
+        return
+    figures: dict[str, Any] = {"subject": weights.codec.config.name, "clips": arguments.clips}
+    parts = arguments.parts.split(",")
+    if {"same", "memory"} & {*parts}:
+        figures["same"] = same(weights, audio, arguments, SAME)
+        show("the same points", [plain(figures["same"])])
+    if {"equal", "levels"} & {*parts}:
+        enough = enough_points(weights, audio)
+        fewer = Settings(ranking="weighted", rule=enough["rule"], steps=enough["points"])
+        figures["enough"] = enough
+        show("points that are enough", [enough])
+        if "equal" in parts:
+            figures["equal"] = same(weights, audio, arguments, fewer)
+            show("equal ranking", [plain(figures["equal"])])
+        if "levels" in parts:
+            figures["levels"] = [row for how in (SAME, fewer) for row in levels(weights, audio, arguments, how)]
+            show("the published evaluation", [plain(row) for row in figures["levels"]])
+    if "refined" in parts:
+        figures["refined"] = refined(weights, audio, arguments)
+        show("refined ranking", [plain(figures["refined"])])
+    if "memory" in parts:
+        figures["memory"] = memory(figures["same"], arguments)
+        show("memory, MB", figures["memory"])
+    report(arguments, figures)
+
+
+if __name__ == "__main__":
+    main()

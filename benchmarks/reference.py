@@ -1,0 +1,143 @@
+"""What we are compared with: the same weights in PyTorch, as well as PyTorch can be made to run them.
+
+EnCodec is that of `transformers`, loaded from our export; the classifier is a `torch.nn.TransformerEncoder`; Integrated
+Gradients are Captum's. Two uses of them: `Job.explain`, in batches, weights folded, no gradient that is not needed; and
+`Job.published_levels`, clip by clip and level by level as the published scripts do.
+"""
+
+import tempfile
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from captum.attr import IntegratedGradients
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+from transformers import EncodecModel
+from transformers.utils.logging import disable_progress_bar
+
+from audex_jax.classifier import LatentClassifier
+from audex_jax.codec import Encodec
+from audex_jax.pipeline import Weights
+from weights_conversion.export import classifier_tensors, export_codec
+
+
+class Classifier(nn.Module):
+    """The published classifier, `[b, t, d] -> [b, k]`."""
+
+    def __init__(self, source: LatentClassifier):
+        super().__init__()
+        config = source.config
+        self.companding = config.companding
+        self.embedding = nn.Linear(config.dim, config.width)
+        self.pos_encoder = nn.Parameter(torch.zeros(1, config.frames, config.width))
+        layer = nn.TransformerEncoderLayer(config.width, config.heads, config.feed_forward, 0.0, batch_first=True)
+        self.transformer_encoder = nn.TransformerEncoder(layer, config.layers)
+        self.output_layer = nn.Linear(config.width, config.classes)
+        self.load_state_dict({name: torch.tensor(a) for name, a in classifier_tensors(source).items()})
+
+    def forward(self, latent: Tensor) -> Tensor:
+        if self.companding:
+            latent = torch.asinh(self.companding * latent)
+        x = self.embedding(latent) + self.pos_encoder[:, : latent.shape[1]]
+        return self.output_layer(self.transformer_encoder(x).mean(1))
+
+
+def classifier_of(source: LatentClassifier) -> Classifier:
+    """The classifier, ready for gradients with respect to its input only."""
+    return Classifier(source).eval().requires_grad_(False)
+
+
+def codec_of(source: Encodec, folded: bool = True) -> EncodecModel:
+    """EnCodec through our export; `folded` with weight norm multiplied out once, else as `transformers` leaves it."""
+    disable_progress_bar()
+    with tempfile.TemporaryDirectory() as folder:
+        export_codec(source, f"{folder}/codec")
+        model = EncodecModel.from_pretrained(f"{folder}/codec").eval().requires_grad_(False)
+    for module in list(model.modules()) if folded else []:
+        if parametrize.is_parametrized(module):
+            parametrize.remove_parametrizations(module, "weight")
+    return model
+
+
+def gradients(classifier: Classifier, latent: Tensor, target: Tensor, points: int, rows: int | None) -> Tensor:
+    """Captum's Integrated Gradients of `[b, t, d]` from zero, `rows` rows at a time (None: all at once)."""
+    return IntegratedGradients(classifier).attribute(
+        latent, 0.0, target=target, n_steps=points, internal_batch_size=rows
+    )
+
+
+def loudness(audio: Tensor, normalize: bool) -> Tensor | float:
+    """What to divide `[b, c, n]` by before it is encoded."""
+    if not normalize:
+        return 1.0
+    return audio.mean(1, keepdim=True).square().mean(2, keepdim=True).sqrt() + 1e-8
+
+
+class Job:
+    """The whole job in PyTorch, on the weights of ours."""
+
+    def __init__(self, weights: Weights, folded: bool = True):
+        self.codec, self.classifier = codec_of(weights.codec, folded), classifier_of(weights.classifier)
+        self.normalize = weights.codec.config.normalize
+
+    def encode(self, audio: Tensor) -> Tensor:
+        """Latent `[b, t, d]` of audio `[b, c, n]`."""
+        return self.codec.encoder(audio / loudness(audio, self.normalize)).transpose(1, 2)
+
+    def explain(self, audio: np.ndarray, points: int, rows: int | None, keep: float = 0.2) -> dict[str, Tensor]:
+        """What `explain_step` does with clips `[b, n, c]` of full length, ranked as `weighted`, filled with zeros."""
+        with torch.inference_mode():
+            sound = torch.from_numpy(audio).transpose(1, 2)
+            latent = self.encode(sound)
+            logits = self.classifier(latent)
+        latent, target = latent.clone(), logits.argmax(1).clone()
+        attribution = gradients(self.classifier, latent, target, points, rows)
+        with torch.inference_mode():
+            mask = top_share((attribution * latent).abs(), keep)
+            edited = torch.cat([latent * mask, latent * ~mask])
+            edited_logits = self.classifier(edited)
+            sounds = self.codec.decoder(torch.cat([latent, edited]).transpose(1, 2))[..., : sound.shape[2]]
+            whole = sounds[: len(sound)]
+            gain = loudness(sound, self.normalize) / loudness(whole, self.normalize)
+            sounds = (sounds.unflatten(0, (3, -1)) * gain).flatten(0, 1)
+            heard = self.classifier(self.encode(sounds))
+        return {
+            "logits": logits,
+            "latent": latent,
+            "attribution": attribution,
+            "mask": mask,
+            "edited_logits": edited_logits,
+            "sounds": sounds,
+            "heard": heard,
+        }
+
+    def in_batches(self, audio: np.ndarray, batch: int, **how) -> list[dict[str, Tensor]]:
+        """`explain`, `batch` clips at a time."""
+        return [self.explain(audio[i : i + batch], **how) for i in range(0, len(audio), batch)]
+
+    def published_levels(
+        self, audio: np.ndarray, levels: Sequence[float], points: int, through_audio: bool
+    ) -> list[list[Tensor]]:
+        """Logits of each clip at each level; filler (the latent of noise) and attribution are made anew every time."""
+        return [[self._level(clip[None], level, points, through_audio) for level in levels] for clip in audio]
+
+    def _level(self, audio: np.ndarray, level: float, points: int, through_audio: bool) -> Tensor:
+        with torch.no_grad():
+            sound = torch.from_numpy(audio).transpose(1, 2)
+            latent = self.encode(sound)
+            filler = self.encode(torch.randn_like(sound))
+            target = self.classifier(latent).argmax(1)
+        attribution = gradients(self.classifier, latent, target, points, None)
+        with torch.no_grad():
+            kept = torch.where(top_share(attribution, level), latent, filler)
+            if through_audio:
+                kept = self.encode(self.codec.decoder(kept.transpose(1, 2)))
+            return self.classifier(kept)
+
+
+def top_share(score: Tensor, share: float) -> Tensor:
+    """True for the `share` of each clip's elements with the highest score."""
+    flat = score.flatten(1)
+    top = flat.topk(round(share * flat.shape[1]), dim=1).indices
+    return torch.zeros_like(flat, dtype=torch.bool).scatter_(1, top, True).view_as(score)

@@ -1,0 +1,46 @@
+"""Benchmarks against PyTorch run; and a guard: figures that fell so far that someone must have broken something.
+
+Ratios, not times: both sides are timed in turns on the same machine, whatever it is and whatever else it does. They
+are far below what `benchmarks/README.md` reports, so that noise alone does not fail them.
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("captum")
+pytest.importorskip("transformers")
+
+pytestmark = pytest.mark.parity
+
+
+def figures(tmp_path, module, *words):
+    """What a benchmark writes, run by itself: these tests' fake devices are not its own."""
+    path = tmp_path / "figures.json"
+    environment = {k: v for k, v in os.environ.items() if k != "JAX_NUM_CPU_DEVICES"}
+    command = [sys.executable, "-m", f"benchmarks.{module}", *words, "--json", str(path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(path.read_text())
+
+
+def test_the_whole_job_agrees_with_the_reference(tmp_path):
+    found = figures(tmp_path, "pipeline", "--small", "--repeats", "2", "--parts", "same")
+    assert found["same"]["errors"]["logits"] <= 1e-3
+    assert found["same"]["x faster"] > 0
+
+
+def test_codec_is_not_slower_than_transformers(tmp_path):
+    found = figures(tmp_path, "codec", "--cases", "2x0.5", "--repeats", "5")
+    assert {row["direction"]: row["times faster than its best"] > 1.0 for row in found["rows"]} == {
+        "encode": True,
+        "decode": True,
+    }
+
+
+def test_gradients_are_not_slower_than_captum(tmp_path):
+    (row,) = figures(tmp_path, "attribution_speed", "--cases", "2x1", "--points", "16", "--repeats", "5")["rows"]
+    assert row["times faster"] > 0.8
