@@ -284,7 +284,8 @@ def memory(same_row: dict, arguments: argparse.Namespace) -> list[dict]:
     for side in ("ours", "theirs"):
         words = ["--memory-of", side, "--how", same_row[side], "--clips", str(arguments.clips)]
         words += ["--subject", arguments.subject, *(["--small"] if arguments.small else [])]
-        rows.append({"side": side, "how": same_row[side]} | in_a_process_of_its_own("benchmarks.pipeline", *words))
+        found = in_a_process_of_its_own("benchmarks.pipeline", *words)
+        rows.append({"side": side, "how": same_row[side], "clips": arguments.clips} | found)
     return rows
 
 
