@@ -147,12 +147,12 @@ def connected() -> Iterator[None]:
         AudexError: Ray is not installed, or cannot be reached.
     """
     try:
-        import ray
+        import ray  # pyright takes this very module for it where Ray is not installed
         import ray.data
     except ImportError:
         raise AudexError("--engine ray needs Ray: pip install 'audex-jax[ray]'") from None
     try:
-        ray.init(logging_level=logging.ERROR, log_to_driver=False, ignore_reinit_error=True)
+        ray.init(logging_level=logging.ERROR, log_to_driver=False, ignore_reinit_error=True)  # pyright: ignore
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise AudexError(f"cannot start or reach Ray ({error})") from None
     ray.data.DataContext.get_current().enable_progress_bars = False
@@ -160,14 +160,14 @@ def connected() -> Iterator[None]:
     try:
         yield
     finally:
-        ray.shutdown()
+        ray.shutdown()  # pyright: ignore
 
 
 def accelerators() -> tuple[int, dict]:
     """How many actors the cluster has room for, and what Ray has to give each of them."""
     import ray
 
-    total = ray.cluster_resources()
+    total = ray.cluster_resources()  # pyright: ignore
     if total.get("GPU"):
         return int(total["GPU"]), {"num_gpus": 1}
     if total.get("TPU"):
