@@ -41,6 +41,7 @@ def test_flops_of_a_product_and_a_loop():
     assert flops_of(looped, a, b) == 7 * 2 * 3 * 4 * 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("module", "words"), [(scaling, ["--series", "clips"]), (coldstart, [])])
 def test_a_benchmark_without_references(module, words, tmp_path, capsys):
     module.main(["--small", "--repeats", "1", *words, "--json", str(tmp_path / "figures.json")])

@@ -99,6 +99,7 @@ def test_the_batch_changes_nothing(tiny_explainer, words):
     np.testing.assert_array_equal(hits, again)
 
 
+@pytest.mark.slow
 def test_a_guessing_model_fails_the_check(tiny_explainer, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("AUDEX_CACHE", str(tmp_path / "xla"))
     save_explainer(tmp_path / "m", tiny_explainer, {})

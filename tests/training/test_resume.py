@@ -40,6 +40,7 @@ def test_a_batch_depends_on_nothing_but_its_step():
     assert one.shape == (4, 500, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("adversarial", [0.0, 0.1])
 def test_codec_training_resumed_equals_uninterrupted(tmp_path, adversarial):
     clips, recipe = tones(8), dataclasses.replace(RECIPE, adversarial=adversarial)
