@@ -131,26 +131,30 @@ def logits_both_ways(
     return jnp.stack([as_latent, logits_of_audio(weights, sounds, lengths, bandwidth)])
 
 
-def refined_score(
+def element_scores(
     weights: Weights,
+    ranking: str,
+    attribution: Float[Array, "t d"],
     latent: ClipLatent,
-    score: Float[Array, "t d"],
     valid: ClipValid,
     length: Int[Array, ""],
     target: Int[Array, ""],
     filler: ClipLatent,
     samples: int,
-    steps: int,
+    refinement: int,
 ) -> Float[Array, "t d"]:
-    """One clip's score after `refine`, judged as latents and through the audio.
+    """What ranks the elements of one clip; all shares are cut from it.
 
-    The audio is encoded without the quantiser, which has no gradient.
+    `refined` is judged as latents and through the audio, which is encoded without the quantiser: that has no gradient.
     """
+    score = RANKINGS[REFINED_FROM if ranking == REFINED else ranking](attribution, latent, filler)
+    if ranking != REFINED:
+        return score
 
     def margins(latents: Latent) -> Float[Array, "two b"]:
         return margin(logits_both_ways(weights, latents, valid, length, samples, None), target)
 
-    return refine(margins, latent, score, valid, filler, steps=steps)
+    return refine(margins, latent, score, valid, filler, steps=refinement)
 
 
 @functools.partial(jax.jit, static_argnames=("settings", "bandwidth"))
@@ -190,33 +194,15 @@ def explain_step(
         )
 
     path = jax.vmap(explain)(latent, valid, target)
-    score = scores(weights, latent, path.attribution, valid, lengths, target, filler, audio.shape[1], settings)
+
+    def rank(attribution, clip, own, length, wanted):
+        fixed = (filler, audio.shape[1], settings.refinement)
+        return element_scores(weights, settings.ranking, attribution, clip, own, length, wanted, *fixed)
+
+    score = jax.vmap(rank)(path.attribution, latent, valid, jnp.asarray(lengths), target)
     listened = listen(weights, audio, lengths, latent, score, settings.keep, settings, bandwidth)
     found = path._asdict() | listened._asdict()
     return BatchExplanation(logits=logits, target=target, valid=valid, score=score, **found)
-
-
-def scores(
-    weights: Weights,
-    latent: Latent,
-    attribution: Float[Array, "b t d"],
-    valid: Valid,
-    lengths: Int[Array, " b"],
-    target: Int[Array, " b"],
-    filler: ClipLatent,
-    samples: int,
-    settings: Settings,
-) -> Float[Array, "b t d"]:
-    """What ranks the elements of each clip by `settings.ranking`; all shares are cut from it."""
-    start = RANKINGS[REFINED_FROM if settings.ranking == REFINED else settings.ranking]
-    score = jax.vmap(start, (0, 0, None))(attribution, latent, filler)
-    if settings.ranking != REFINED:
-        return score
-
-    def refine_one(one, begin, own, length, wanted):
-        return refined_score(weights, one, begin, own, length, wanted, filler, samples, settings.refinement)
-
-    return jax.vmap(refine_one)(latent, score, valid, lengths, target)
 
 
 class Listened(NamedTuple):

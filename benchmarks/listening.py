@@ -82,19 +82,16 @@ def put_together(weights: Weights, clip, settings: Settings, plan: Plan, bandwid
     return sounds[::2].mean(-1), logits_of_audio(weights, sounds, lengths, bandwidth).argmax(-1).reshape(-1, 2)
 
 
-def stoi_of(sounds: np.ndarray, rate: int) -> np.ndarray:
-    """STOI of each sound against the first one; NaN without enough speech."""
+def stoi_of(reference: np.ndarray, sound: np.ndarray, rate: int) -> float:
+    """STOI of a sound `[n]` against a reference; NaN without enough speech."""
     from pystoi import stoi
 
-    found = []
-    for sound in sounds:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            try:
-                found.append(stoi(sounds[0], sound, rate))
-            except Warning:
-                found.append(np.nan)
-    return np.array(found)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            return stoi(reference, sound, rate)
+        except Warning:
+            return float("nan")
 
 
 def figures(explainer: Explainer, files: list[File], settings: Settings) -> dict:
@@ -106,10 +103,11 @@ def figures(explainer: Explainer, files: list[File], settings: Settings) -> dict
         for number, length in enumerate(lengths):
             clip = look(explainer.weights, audio[number], length, explainer.bandwidth)
             sounds, classes = put_together(explainer.weights, clip, settings, plan, explainer.bandwidth)
-            found: dict[str, Any] = {"STOI": stoi_of(np.asarray(sounds)[:, :length], explainer.sample_rate)}
+            whole, *rest = np.asarray(sounds)[:, :length]
+            found: dict[str, Any] = {"STOI": [stoi_of(whole, one, explainer.sample_rate) for one in (whole, *rest)]}
             found |= DISTANCES(sounds, jnp.broadcast_to(sounds[0], sounds.shape))
-            kept, rest = np.asarray(classes == clip.target).T
-            found |= {"kept": kept, "deleted": ~rest}
+            kept, left = np.asarray(classes == clip.target).T
+            found |= {"kept": kept, "deleted": ~left}
             rows.append({name: np.asarray(value)[1:] for name, value in found.items()})
             bar.update(number + 1)
     means = {name: np.nanmean([row[name] for row in rows], 0) for name in rows[0]}

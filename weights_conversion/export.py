@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import tempfile
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import safetensors
@@ -14,7 +15,7 @@ from audex_jax.checkpoint import arrays_of
 from audex_jax.classifier import LatentClassifier
 from audex_jax.codec import Encodec
 from weights_conversion import configs, names
-from weights_conversion.convert import classifier_targets, codec_targets
+from weights_conversion.convert import Target, classifier_targets, codec_targets
 from weights_conversion.errors import ConversionError
 from weights_conversion.transforms import unfold_weight_norm
 
@@ -49,13 +50,19 @@ def export_codec(codec: Encodec, folder: str | os.PathLike) -> None:
         shutil.rmtree(staging, ignore_errors=True)
 
 
+def tensors_of(arrays: Mapping[str, np.ndarray], targets: Iterable[Target]) -> dict[str, np.ndarray]:
+    """The tensors that our arrays came from, by each target's own way back."""
+    tensors: dict[str, np.ndarray] = {}
+    for target in targets:
+        parts = target.transform.backward(np.asarray(arrays[target.path]))
+        tensors |= dict(zip(target.tensors, parts, strict=True))
+    return tensors
+
+
 def hugging_face_tensors(codec: Encodec) -> dict[str, np.ndarray]:
     """All weights under Hugging Face's names and in PyTorch's layouts, weight norm unfolded where the config has it."""
     arrays = arrays_of(codec)
-    tensors: dict[str, np.ndarray] = {}
-    for target in codec_targets(codec.config):
-        parts = target.transform.backward(np.asarray(arrays[target.path]))
-        tensors |= dict(zip(target.tensors, parts, strict=True))
+    tensors = tensors_of(arrays, codec_targets(codec.config))
     if codec.config.norm == "none":
         for name in [name for name in tensors if name.endswith(".conv.weight")]:
             g, v = unfold_weight_norm(tensors.pop(name))
@@ -73,11 +80,7 @@ def hugging_face_tensors(codec: Encodec) -> dict[str, np.ndarray]:
 
 def classifier_tensors(classifier: LatentClassifier) -> dict[str, np.ndarray]:
     """All weights of a classifier under the authors' names and in PyTorch's layouts."""
-    arrays = arrays_of(classifier)
-    tensors: dict[str, np.ndarray] = {}
-    for target in classifier_targets(classifier.config):
-        parts = target.transform.backward(np.asarray(arrays[target.path]))
-        tensors |= dict(zip(target.tensors, parts, strict=True))
+    tensors = tensors_of(arrays_of(classifier), classifier_targets(classifier.config))
     return {
         name.replace(".in_proj.", ".in_proj_"): np.ascontiguousarray(array, np.float32)  # as `nn.MultiheadAttention`
         for name, array in tensors.items()

@@ -17,14 +17,12 @@ from audex_jax.attribution.chunks import chunk_index
 from audex_jax.evaluation.local_metrics import infidelity, max_sensitivity
 from audex_jax.explanation import RANKINGS, element_ranks, fill, top_share
 from audex_jax.pipeline import (
-    REFINED,
-    REFINED_FROM,
     Weights,
+    element_scores,
     latent_of,
     logits_both_ways,
     logits_of_audio,
     output_gain,
-    refined_score,
     sounds_of,
     valid_frames,
 )
@@ -120,11 +118,8 @@ def order_elements(
     def score(method: str) -> Float[Array, "t d"]:
         if method == "gradient-x-input":
             return gradient_x_input(f, clip.latent, baseline)
-        if method == REFINED:
-            start = RANKINGS[REFINED_FROM](path.attribution, clip.latent, baseline)
-            own = (clip.latent, start, clip.valid, clip.length, clip.target)
-            return refined_score(weights, *own, baseline, len(clip.sound), refinement)
-        return RANKINGS[method](path.attribution, clip.latent, baseline)
+        own = (path.attribution, clip.latent, clip.valid, clip.length, clip.target)
+        return element_scores(weights, method, *own, baseline, len(clip.sound), refinement)
 
     ranks = [element_ranks(score(method), clip.valid) for method in methods]
     empty = jnp.zeros((0, *clip.latent.shape), jnp.int32)

@@ -20,7 +20,7 @@ from flax import nnx
 from audex_jax.checkpoint import rebuild
 from audex_jax.classifier import ClassifierConfig, LatentClassifier
 from audex_jax.codec import Encodec
-from audex_jax.pipeline import latent_of, loudness_of, valid_frames
+from audex_jax.pipeline import latent_of, loudness_of, sounds_of, valid_frames
 from audex_jax.training.codec import edit
 from audex_jax.training.state import TrainingCheckpoints
 from audex_jax.types import Array, Int, Latent, Valid
@@ -91,8 +91,7 @@ def _round_trip(
     """Latents of what the decoder makes of the clips' latents, those of `edited` clips with elements replaced."""
     latent = latent_of(codec, audio, lengths, bandwidth)
     latent = jnp.where(edited[:, None, None], edit(latent, key), latent)
-    inside = jnp.arange(audio.shape[1]) < lengths[:, None]
-    decoded = codec.decode(latent)[:, : audio.shape[1]] * inside[..., None] * loudness_of(codec, audio, lengths)
+    decoded = sounds_of(codec, latent, lengths, audio.shape[1]) * loudness_of(codec, audio, lengths)
     return latent_of(codec, decoded, lengths, bandwidth)
 
 
