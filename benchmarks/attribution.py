@@ -27,6 +27,7 @@ from audex_jax.attribution.chunks import weighted_sum
 from audex_jax.attribution.integrated_gradients import path_gradient
 from audex_jax.attribution.quadrature import RULES, nodes_and_weights
 from audex_jax.classifier import ClassifierConfig, LatentClassifier
+from benchmarks.measure import in_a_process_of_its_own, peak_memory, report, show
 
 RULE = "graded-middle"  # that of explanations
 POINTS = (8, 12, 16, 24, 32, 50)
@@ -208,37 +209,30 @@ def attribute_with(method: Callable) -> Callable:
     return explain
 
 
-def show(title: str, rows: list[dict]) -> None:
-    """A table; columns are the keys of the first row."""
-
-    def text(value) -> str:
-        return f"{value:.4f}" if isinstance(value, float) else str(value)
-
-    columns = list(rows[0])
-    widths = [max(len(c), *(len(text(row[c])) for row in rows)) for c in columns]
-    print(f"\n{title}\n" + "  ".join(c.ljust(w) for c, w in zip(columns, widths, strict=True)))
-    for row in rows:
-        print("  ".join(text(row[c]).ljust(w) for c, w in zip(columns, widths, strict=True)))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.attribution", description=(__doc__ or "").split("\n")[0]
+        prog="python -m benchmarks.attribution",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--data", help="labelled folder whose test split is explained")
     parser.add_argument("--model", default="mini-speech-commands", help="a bundled explainer or a bundle's folder")
     parser.add_argument("--random", action="store_true", help="random weights and latents instead of a trained model")
     parser.add_argument("--clips", type=int, default=16)
     parser.add_argument("--reference", type=int, default=2000, help="points of the reference")
-    parser.add_argument("--json", help="write all figures to this file")
+    parser.add_argument("--json", metavar="FILE", help="write all figures to this file")
+    parser.add_argument("--memory-of", type=int, metavar="POINTS", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if not arguments.random and not arguments.data:
         parser.error("give --data FOLDER with real clips, or --random")
-    measure(arguments, *subject(arguments))
+    if arguments.memory_of:
+        print(json.dumps(memory_of(arguments.memory_of, *subject(arguments))))
+        return
+    report(arguments, measure(arguments, *subject(arguments)))
 
 
-def measure(arguments: argparse.Namespace, classifier, latents, valid, baselines) -> None:
-    """Print every table, and write the figures if asked to."""
+def measure(arguments: argparse.Namespace, classifier, latents, valid, baselines) -> dict:
+    """Print every table; all figures."""
     targets = predictions(classifier, latents, valid)
     calibration = (latents[:CALIBRATION], valid[:CALIBRATION], targets[:CALIBRATION])
     latents, valid, targets = latents[CALIBRATION:], valid[CALIBRATION:], targets[CALIBRATION:]
@@ -263,9 +257,23 @@ def measure(arguments: argparse.Namespace, classifier, latents, valid, baselines
         figures[name] = {"rules": rules, "automatic": automatic, "rivals": others, "movement": shares.tolist()}
     figures["cost"] = measure_cost(inputs)
     show(f"cost of {len(latents)} clips at once, {RULE}", figures["cost"])
-    if arguments.json:
-        with open(arguments.json, "w", encoding="utf-8") as file:
-            json.dump(figures, file, indent=1)
+    progress("memory")
+    words = ["--random"] if arguments.random else ["--data", arguments.data, "--model", arguments.model]
+    figures["memory"] = [
+        {"points": points}
+        | in_a_process_of_its_own("benchmarks.attribution", *words, "--clips", "2", "--memory-of", str(points))
+        for points in (16, 2000)
+    ]
+    show("resident memory of 2 clips, MB, each in a process of its own", figures["memory"])
+    return figures
+
+
+def memory_of(points: int, classifier, latents, valid, baselines) -> dict:
+    """Resident memory of attributing two clips at once."""
+    latents, valid = latents[:2], valid[:2]
+    targets = predictions(classifier, latents, valid)
+    explain = explain_with(rule=RULE, steps=points, chunk=CHUNK)
+    return peak_memory(lambda: explain(classifier, latents, valid, targets, baselines["zero"]))
 
 
 def progress(text: str) -> None:

@@ -140,12 +140,6 @@ def in_a_process_of_its_own(module: str, *words: str, environment: Mapping[str, 
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def a_device_for_each_core() -> None:
-    """Give each core a device of its own, where that is not settled already; before JAX's first computation."""
-    if "JAX_NUM_CPU_DEVICES" not in os.environ:
-        jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
-
-
 def environment() -> dict[str, Any]:
     """Machine, versions and settings that figures depend on."""
     installed = {}

@@ -14,8 +14,8 @@ def weighted_sum(function: Callable[[Any], Array], points: Any, weights: Array |
     """Sum of `weights[i] * function(points[i])`, `chunk` points at a time.
 
     `jax.vmap` takes one chunk at once, `jax.lax.scan` adds the chunks up: memory depends on `chunk`, not on the number
-    of points. Chunks are as even as they can be; what is missing in the last is filled with the last point at weight
-    0, a point that is taken anyway, so that its value is as finite as the others.
+    of points. Chunks are even; what is missing in the last is filled with the last point at weight 0, a point that is
+    taken anyway, so that its value is as finite as the others.
 
     Args:
         function: array-valued function of one point.
@@ -48,7 +48,7 @@ def weighted_sum(function: Callable[[Any], Array], points: Any, weights: Array |
 
 
 def chunk_index(count: int, chunk: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cut `count` points into the fewest even chunks of at most `chunk`.
+    """Cut `count` points into even chunks of at most `chunk`, and of more than half of it, with the least filling.
 
     Returns:
         Number of the point at each place, and False where that place is filling, `[chunks, points]` each.
@@ -56,6 +56,7 @@ def chunk_index(count: int, chunk: int) -> tuple[np.ndarray, np.ndarray]:
     for name, number in (("number of points", count), ("chunk", chunk)):
         if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 1:
             raise ValueError(f"{name} is {number!r}; it needs a whole number of at least 1")
-    chunks = -(-count // chunk)
-    places = np.arange(chunks * -(-count // chunks)).reshape(chunks, -1)
+    sizes = range(min(count, chunk), min(count, chunk) // 2, -1)
+    size = min(sizes, key=lambda size: -count % size)  # the largest with the least filling
+    places = np.arange(count + -count % size).reshape(-1, size)
     return np.minimum(places, count - 1), places < count

@@ -100,6 +100,10 @@ def run(arguments: argparse.Namespace) -> int:
             raise UsageError("--engine ray divides the work itself; leave out --distributed and the like")
         leave_accelerators()  # they are the actors'
     index, count = processes(arguments)  # first of all: nothing may touch a device before
+    if count == 1 and arguments.engine == "local":
+        from audex_jax.parallel import a_device_for_each_core
+
+        a_device_for_each_core()
 
     import importlib.metadata
 

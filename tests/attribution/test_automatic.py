@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from audex_jax.attribution import integrated_gradients, verdict
-from audex_jax.attribution.automatic import top_overlap
+from audex_jax.attribution.automatic import _highest, top_overlap
 
 WEIGHT = jax.random.normal(jax.random.key(0), (40, 12))
 CLIPS = jax.random.normal(jax.random.key(1), (3, 8, 5))
@@ -87,3 +87,27 @@ def test_stops_at_the_most_and_at_what_is_not_finite():
 def test_refuses_impossible_wishes(options, says):
     with pytest.raises(ValueError, match=says):
         integrated_gradients(kinked, CLIPS[0], 0.0, steps="auto", **options)
+
+
+@pytest.mark.parametrize("count", [1, 7, 39, 40])
+def test_the_highest_are_those_that_sorting_finds(count):
+    values = CLIPS[0].at[0, 0].set(-0.0).at[1, 1].set(-1e30)
+    chosen = np.argsort(np.asarray(values).ravel())[-count:]
+    assert set(np.flatnonzero(_highest(values, count))) == set(chosen)
+
+
+def test_a_batch_costs_what_its_clips_need_and_not_what_the_hardest_needs():
+    taken = []
+
+    def f(z):  # counts its gradients; kinked for one clip in six
+        jax.debug.callback(lambda: taken.append(1))
+        return jnp.where(z[0, 0] > 0, z.sum(), kinked(z))
+
+    clips = jnp.tile(CLIPS[:1], (6, 1, 1)).at[:, 0, 0].set(jnp.array([1.0, 1.0, -1.0, 1.0, 1.0, 1.0]))
+    baseline = jnp.zeros_like(clips).at[:, 0, 0].set(clips[:, 0, 0])
+    options = {"steps": "auto", "tolerance": 1e-5, "most": 5000}
+    points = jax.vmap(lambda z, z0: integrated_gradients(f, z, z0, **options).points)(clips, baseline)
+    jax.effects_barrier()
+    assert points[2] > points.sum() - points[2] == 9 * 5
+    ends, rows = 2 * len(clips), 4 * len(clips) // 2
+    assert len(taken) <= points.sum() + ends + 10 * rows  # a turn of filling at each of ten levels

@@ -1,7 +1,10 @@
 """One step on several devices: the same numbers, no talk between devices, and lowering for those that are not here."""
 
 import functools
+import os
 import re
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +15,7 @@ from audex_jax.batch.stream import _on_host, _step
 from audex_jax.parallel import AXIS, map_over_devices
 from audex_jax.pipeline import Settings
 
+DEVICES_BY_FLAG = "--xla_force_host_platform_device_count=3"
 COLLECTIVE = r" (all-reduce|all-gather|all-to-all|collective-permute|collective-broadcast|reduce-scatter)(-start)?\("
 STEP = functools.partial(_step, settings=Settings(steps=4, ranking="weighted"), bandwidth=None)
 REFINED = functools.partial(_step, settings=Settings(steps=4, ranking="refined"), bandwidth=None)
@@ -102,3 +106,11 @@ def test_one_device_and_an_unknown_way():
     )
     with pytest.raises(ValueError, match="no way 'magic'"):
         map_over_devices(lambda w, x: x, 1.0, "magic")
+
+
+@pytest.mark.parametrize("told", [{}, {"JAX_NUM_CPU_DEVICES": "3"}, {"XLA_FLAGS": DEVICES_BY_FLAG}])
+def test_each_core_is_a_device_unless_somebody_settled_it(told):
+    code = "import jax; from audex_jax import parallel; parallel.a_device_for_each_core(); print(len(jax.devices()))"
+    plain = {name: value for name, value in os.environ.items() if name not in ("JAX_NUM_CPU_DEVICES", "XLA_FLAGS")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=plain | told)
+    assert int(done.stdout) == (3 if told else len(os.sched_getaffinity(0)))
