@@ -25,6 +25,7 @@ from audex_jax.evaluation.listener import second_opinion
 from audex_jax.evaluation.outputs import header_of, markdown_table, rows_of, write_json
 from audex_jax.evaluation.report import clips_of, evaluate_folder
 from audex_jax.explainer import Explainer, load_explainer
+from audex_jax.parallel import a_device_for_each_core
 from audex_jax.pipeline import Settings
 from benchmarks import listening
 from benchmarks.bundled import write_figures
@@ -221,6 +222,7 @@ def main() -> None:
     parser.add_argument("--out", default="fidelity", metavar="DIR", help="for the JSON, the table and the picture")
     parser.add_argument("--results", metavar="FILE", help="document to write, for example benchmarks/RESULTS.md")
     arguments = parser.parse_args()
+    a_device_for_each_core()
     use_compilation_cache()
     below = pathlib.Path(arguments.data) / "speech_commands"
     data = below if below.is_dir() else pathlib.Path(arguments.data)

@@ -70,6 +70,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--refinement", type=int, default=default.refinement, help=f"steps of `refined` ({default.refinement})"
     )
     parser.add_argument("--chunk", type=int, default=16, help="edits judged at once: memory against speed (16)")
+    parser.add_argument("--devices", type=int, metavar="N", help="devices that take a clip each (default: all)")
     parser.add_argument("--tensorboard", metavar="DIR", help="log figures and curves for TensorBoard there")
     parser.add_argument("--quiet", action="store_true", help="no progress")
 
@@ -80,6 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     from audex_jax.evaluation.outputs import header_of, rows_of, text_table
     from audex_jax.evaluation.plan import Plan
     from audex_jax.evaluation.report import evaluate_folder
+    from audex_jax.parallel import a_device_for_each_core
     from audex_jax.tensorboard import RunLog
 
     def words(text: str) -> tuple[str, ...]:
@@ -96,10 +98,12 @@ def run(arguments: argparse.Namespace) -> int:
             steps=arguments.steps,
             refinement=arguments.refinement,
         )
-        if arguments.chunk < 1 or (arguments.limit is not None and arguments.limit < 1):
-            raise ValueError("--chunk and --limit need at least 1")
+        for name in ("chunk", "limit", "devices"):
+            if getattr(arguments, name) is not None and getattr(arguments, name) < 1:
+                raise ValueError(f"--{name} needs at least 1")
     except ValueError as error:
         raise UsageError(error) from None
+    a_device_for_each_core()
     use_compilation_cache()
     out = pathlib.Path(arguments.out)
     with RunLog(arguments.tensorboard) as log:
@@ -112,6 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
             limit=arguments.limit,
             chunk=arguments.chunk,
             quiet=arguments.quiet,
+            devices=arguments.devices,
         )
         log_evaluation(log, record)
     ceiling = record["ceiling"]

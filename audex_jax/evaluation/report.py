@@ -29,6 +29,7 @@ def evaluate_folder(
     limit: int | None = None,
     chunk: int = 16,
     quiet: bool = False,
+    devices: int | None = None,
 ) -> dict[str, Any]:
     """Evaluate a model on a labelled folder and write `fidelity.json`, `fidelity.parquet` and `curves.png`.
 
@@ -40,6 +41,7 @@ def evaluate_folder(
         split, limit: which clips, and at most how many.
         chunk: edits judged at once.
         quiet: show no progress.
+        devices: how many of this process take a clip each; None for all.
 
     Returns:
         The content of `fidelity.json`.
@@ -52,7 +54,7 @@ def evaluate_folder(
     out.mkdir(parents=True, exist_ok=True)
     scratch = out / "fidelity.partial"
     started = time.monotonic()
-    scores = evaluate(explainer, files, plan, scratch, chunk, quiet)
+    scores = evaluate(explainer, files, plan, scratch, chunk, quiet, jax.local_devices()[:devices])
     record = {
         "model": str(model),
         "weights": weights_hash(explainer),

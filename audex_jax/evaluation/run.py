@@ -1,11 +1,13 @@
-"""Evaluate explanations over a labelled folder: clip by clip, resumable, everything kept per clip."""
+"""Evaluate explanations over a labelled folder: clip by clip, a clip a device, resumable, everything kept per clip."""
 
 import dataclasses
 import hashlib
 import json
 import pathlib
+import queue
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -97,19 +99,20 @@ PER_CLIP = (
 
 
 class Evaluator:
-    """Scores single clips by one plan; holds what all clips share."""
+    """Scores single clips by one plan on one device; holds what all clips share."""
 
-    def __init__(self, explainer: Explainer, plan: Plan, chunk: int):
-        self.explainer, self.plan, self.chunk = explainer, plan, chunk
+    def __init__(self, explainer: Explainer, plan: Plan, chunk: int, device: Any = None):
+        self.weights = jax.device_put(explainer.weights, device)
+        self.bandwidth, self.plan, self.chunk = explainer.bandwidth, plan, chunk
         frames = explainer.weights.codec.config.frames(explainer.clip_samples)
         make = jax.jit(filler_latent, static_argnums=(1, 2))
         own = [f for f in plan.fillers if f != "other"]
         self.fixed = {
-            (name, seed): make(explainer.weights, frames, Settings(filler=name, seed=seed))
+            (name, seed): make(self.weights, frames, Settings(filler=name, seed=seed))
             for name, seed in plan.draws
             if name in own
         }
-        self.mean = make(explainer.weights, frames, Settings(filler="mean"))
+        self.mean = make(self.weights, frames, Settings(filler="mean"))
         self.fixed_methods = tuple(method for method in plan.latent_methods if method != "random")
         self._lay_out()
 
@@ -142,7 +145,7 @@ class Evaluator:
             others: a clip of another label and its length for each seed, where the filler `other` is used.
             number: of the clip; with the seed it decides what random methods draw.
         """
-        plan, weights, bandwidth = self.plan, self.explainer.weights, self.explainer.bandwidth
+        plan, weights, bandwidth = self.plan, self.weights, self.bandwidth
         clip = look(weights, audio, length, bandwidth)
         fillers = [
             look(weights, *others[seed], bandwidth).latent if name == "other" else self.fixed[name, seed]
@@ -220,6 +223,7 @@ def evaluate(
     scratch: pathlib.Path | None = None,
     chunk: int = 16,
     quiet: bool = True,
+    devices: Sequence[Any] = (),
 ) -> Scores:
     """Score a plan's methods on labelled recordings.
 
@@ -231,6 +235,7 @@ def evaluate(
             from there. None keeps nothing.
         chunk: edits judged at once; changes memory and speed only.
         quiet: show no progress.
+        devices: that take a clip each; default: one. Changes the speed only.
 
     Raises:
         AudexError: no clip with sound, or the filler `other` with clips of one label only.
@@ -247,19 +252,27 @@ def evaluate(
         raise AudexError("the filler `other` takes clips of another label, and all clips have one label; add clips")
     store = Store(scratch, fingerprint(explainer, files, plan))
     audio, lengths = explainer.pad(clips)
-    evaluator = Evaluator(explainer, plan, chunk)
+    free: queue.SimpleQueue[Evaluator] = queue.SimpleQueue()
+    for device in devices or jax.local_devices()[:1]:
+        free.put(Evaluator(explainer, plan, chunk, device))
+
+    def score(number: int) -> dict:
+        others = [other_clip(files, number, seed) for seed in range(plan.seeds)] if mixes else []
+        evaluator = free.get()
+        try:
+            return evaluator.score(audio[number], lengths[number], [(audio[j], lengths[j]) for j in others], number)
+        finally:
+            free.put(evaluator)
+
     done: list[dict] = []
-    with Bar("evaluating", len(clips), quiet) as bar:
+    with Bar("evaluating", len(clips), quiet) as bar, ThreadPoolExecutor(free.qsize()) as pool:
         for first in range(0, len(clips), BLOCK):
             block = store.load(first)
             if block is None:
-                numbers = range(first, min(first + BLOCK, len(clips)))
                 found = []
-                for i in numbers:
-                    others = [other_clip(files, i, seed) for seed in range(plan.seeds)] if mixes else []
-                    drawn = [(audio[j], lengths[j]) for j in others]
-                    found.append(evaluator.score(audio[i], lengths[i], drawn, i))
-                    bar.update(i + 1)
+                for one in pool.map(score, range(first, min(first + BLOCK, len(clips)))):
+                    found.append(one)
+                    bar.update(first + len(found))
                 block = {name: np.stack([one[name] for one in found]) for name in PER_CLIP}
                 store.save(first, block)
             done.append(block)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import jax
 import numpy as np
 import pyarrow.parquet
 import pytest
@@ -94,6 +95,12 @@ def test_the_chunk_changes_nothing(tiny_explainer, files, scores, chunk):
     fixed = [i for i, row in enumerate(PLAN.rows) if row.filler != "other"]  # its pool is the clips evaluated
     np.testing.assert_array_equal(some.edited_label[:, fixed], scores.edited_label[known][:, fixed])
     np.testing.assert_allclose(some.edited_probability[:, fixed], scores.edited_probability[known][:, fixed], atol=2e-6)
+
+
+def test_several_devices_change_nothing(tiny_explainer, files):
+    plan = Plan(methods=("weighted", "random"), fillers=("noise",), levels=(0.3,), seeds=1, steps=4)
+    one, two = (evaluate(tiny_explainer, files[:5], plan, devices=jax.local_devices()[:n]) for n in (1, 2))
+    same(one, two)
 
 
 def test_the_order_of_levels_and_of_methods_changes_nothing(tiny_explainer, files, scores):
@@ -191,6 +198,7 @@ def test_the_command_writes_what_it_says(data, model, tmp_path, monkeypatch, cap
     monkeypatch.setenv("AUDEX_CACHE", str(tmp_path / "xla"))
     out = tmp_path / "out"
     given = ["evaluate", str(data), "--model", model, "--out", str(out), "--methods", "weighted,random", "--quiet"]
+    given += ["--devices", "1"]
     assert main([*given, "--levels", "0.2,0.5", "--seeds", "2", "--steps", "4", "--fillers", "zero"]) == 0
     assert sorted(p.name for p in out.iterdir()) == ["curves.png", "fidelity.json", "fidelity.parquet"]
     record = json.loads((out / "fidelity.json").read_text())
@@ -235,6 +243,7 @@ def test_curves_are_logged_with_the_share_as_step(scores, tmp_path, logged):
         (["--levels", "a"], 2, "could not convert"),
         (["--seeds", "0"], 2, "seeds is 0"),
         (["--limit", "0"], 2, "--limit"),
+        (["--devices", "0"], 2, "--devices"),
         (["--split", "val"], 1, "no clips in the val split"),
         (["--model", "nothing"], 1, "not a bundle"),
     ],
