@@ -5,6 +5,7 @@ feed-forward 512, ReLU), mean over time, linear out. Variable length by a mask o
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -138,6 +139,42 @@ class LatentClassifier(nnx.Module):
         """What the first layer reads: the latent, or its elements on a logarithmic scale."""
         gain = self.config.companding
         return jnp.arcsinh(gain * latent) if gain else latent
+
+
+def in_bfloat16(classifier: LatentClassifier) -> LatentClassifier:
+    """The same classifier, whose linear layers multiply in bfloat16 and add in float32, in its gradients, too.
+
+    Processors with units for it (AMX, tensor cores) do that several times as fast.
+    """
+    twin = nnx.clone(classifier)
+    for _, module in nnx.iter_modules(twin):
+        if isinstance(module, nnx.Linear):
+            module.dot_general = _in_bfloat16
+    return twin
+
+
+def _in_bfloat16(x: Array, kernel: Array, dimensions: object, **_: object) -> Array:
+    """What `nnx.Linear` calls: the last axis of `x` times the first of the kernel."""
+    return _rounded_product(x, kernel)
+
+
+@jax.custom_vjp
+def _rounded_product(x: Float[Array, "*n d"], kernel: Float[Array, "d o"]) -> Float[Array, "*n o"]:
+    return _round_and_multiply(x, kernel, ((x.ndim - 1,), (0,)))
+
+
+def _round_and_multiply(x: Array, y: Array, axes: tuple[Sequence[int], Sequence[int]]) -> Array:
+    factors = x.astype(jnp.bfloat16), y.astype(jnp.bfloat16)
+    return jax.lax.dot_general(*factors, (axes, ((), ())), preferred_element_type=jnp.float32)
+
+
+def _rounded_backward(saved: tuple[Array, Array], slope: Array) -> tuple[Array, Array]:
+    x, kernel = saved
+    rest = range(x.ndim - 1)
+    return _round_and_multiply(slope, kernel, ((x.ndim - 1,), (1,))), _round_and_multiply(x, slope, (rest, rest))
+
+
+_rounded_product.defvjp(lambda x, kernel: (_rounded_product(x, kernel), (x, kernel)), _rounded_backward)
 
 
 def _dropout(x: Array, rate: float, key: Array | None) -> Array:

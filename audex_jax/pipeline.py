@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 
 from audex_jax.attribution import integrated_gradients
-from audex_jax.classifier import LatentClassifier
+from audex_jax.attribution.integrated_gradients import ends, with_gap
+from audex_jax.classifier import LatentClassifier, in_bfloat16
 from audex_jax.codec import Encodec
 from audex_jax.explanation import RANKINGS, edit
 from audex_jax.refinement import margin, refine
@@ -183,15 +184,21 @@ def explain_step(
     target = jnp.where(target < 0, logits.argmax(-1), target)
     filler = filler_latent(weights, latent.shape[1], settings)
 
+    differentiated = in_bfloat16(classifier) if settings.precision == "bfloat16" else classifier
+
     def explain(clip, clip_valid, clip_target):
-        return integrated_gradients(
-            lambda z: classifier(z, clip_valid)[clip_target],
+        path = integrated_gradients(
+            lambda z: differentiated(z, clip_valid)[clip_target],
             clip,
             filler,
             rule=settings.rule,
             steps=settings.steps,
             chunk=settings.chunk,
         )
+        if settings.precision == "float32":
+            return path
+        exact = with_gap(path.attribution, *ends(lambda z: classifier(z, clip_valid)[clip_target], clip, filler), 0)
+        return exact._replace(points=path.points, overlap=path.overlap)
 
     path = jax.vmap(explain)(latent, valid, target)
 

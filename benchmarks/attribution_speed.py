@@ -19,11 +19,10 @@ import numpy as np
 
 from audex_jax.attribution import integrated_gradients
 from audex_jax.classifier import LatentClassifier
-from audex_jax.parallel import map_over_devices
+from audex_jax.parallel import a_device_for_each_core, map_over_devices
 from audex_jax.pipeline import latent_of
 from benchmarks.arithmetic import flops_of
 from benchmarks.measure import (
-    a_device_for_each_core,
     ceiling,
     copy,
     fastest,

@@ -17,10 +17,9 @@ import jax
 import numpy as np
 
 from audex_jax.codec import Encodec
-from audex_jax.parallel import map_over_devices
+from audex_jax.parallel import a_device_for_each_core, map_over_devices
 from benchmarks.arithmetic import flops_of
 from benchmarks.measure import (
-    a_device_for_each_core,
     ceiling,
     copy,
     fastest,

@@ -23,11 +23,17 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def pipeline_tables(found: dict) -> list[str]:
     parts = []
-    for name, title in (("same", "The same points"), ("equal", "Equal ranking"), ("refined", "Refined ranking")):
+    for name, title in (
+        ("same", "The same points"),
+        ("equal", "Equal ranking"),
+        ("bfloat16", "Equal ranking in bfloat16"),
+        ("refined", "Refined ranking"),
+    ):
         if name in found:
             parts += [f"{title}, {found['clips']} clips of {found['subject']}:", table([pipeline.plain(found[name])])]
-    if "enough" in found:
-        parts += ["Points that rank as well:", table([found["enough"]])]
+    enough = [found[name] for name in ("enough", "enough in bfloat16") if name in found]
+    if enough:
+        parts += ["Points that rank as well:", table(enough)]
     if "levels" in found:
         parts += ["The published evaluation at 7 levels:", table([pipeline.plain(row) for row in found["levels"]])]
     if "memory" in found:

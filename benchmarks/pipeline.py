@@ -8,6 +8,7 @@ of the size that suits it best, and is timed only once the results were found to
 
     same      both with Captum's default, 50 points of Gauss-Legendre
     equal     ours with as few points as rank as well as Captum's 50: 0.99 of the top fifth that 500 points find
+    bfloat16  the same, and the products of the path's gradients in bfloat16
     levels    the published evaluation at 7 levels, clip by clip, attribution and filler made anew for each level;
               ours attributes once, and takes clips and levels in batches
     memory    resident memory of the whole job, each side in a process of its own
@@ -25,8 +26,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from audex_jax.attribution import integrated_gradients
+from audex_jax.classifier import in_bfloat16
 from audex_jax.explanation import element_ranks, fill, top_share
-from audex_jax.parallel import map_over_devices
+from audex_jax.parallel import a_device_for_each_core, map_over_devices
 from audex_jax.pipeline import (
     Settings,
     Weights,
@@ -41,7 +43,6 @@ from benchmarks.arithmetic import flops_of
 from benchmarks.attribution import overlaps
 from benchmarks.measure import (
     Disagreement,
-    a_device_for_each_core,
     ceiling,
     copy,
     fastest,
@@ -58,7 +59,7 @@ from benchmarks.measure import (
 )
 from benchmarks.subject import SUBJECTS, clips_of, weights_of
 
-PARTS = ("same", "equal", "levels", "memory", "refined")
+PARTS = ("same", "equal", "bfloat16", "levels", "memory", "refined")
 POINTS = 50  # Captum's default
 SAME = Settings(ranking="weighted", rule="gauss-legendre", steps=POINTS)
 FEWER, FEWER_RULE, EXACT = (4, 8, 12, 16, 24, 32), "riemann-middle", 500
@@ -174,7 +175,7 @@ def same(weights: Weights, audio: np.ndarray, arguments: argparse.Namespace, set
     own = own_ways(explain(settings), weights, audio, arguments.batches)
     captum = captum_ways(job, audio, arguments.batches, POINTS)
     (best, cold), (rival, _) = fastest(own), fastest(captum)
-    errors = check(own[best](), captum[rival]()) if settings.steps == POINTS else {}
+    errors = check(own[best](), captum[rival]()) if settings == SAME else {}
     runs = {"ours": own[best], "theirs": captum[rival], "product": product(), "copy": copy()}
     found = in_turns(runs, arguments.repeats)
     batch = (audio[:1], np.full(1, audio.shape[1], np.int32), np.full(1, -1, np.int32))
@@ -195,32 +196,40 @@ def same(weights: Weights, audio: np.ndarray, arguments: argparse.Namespace, set
     }
 
 
-def enough_points(weights: Weights, audio: np.ndarray) -> dict:
+def enough_points(weights: Weights, audio: np.ndarray, precision: str = "float32") -> dict:
     """Fewest points that rank as the exact path does in 0.99 of the top fifth, mean over clips."""
     lengths = np.full(len(audio), audio.shape[1], np.int32)
     latent = jax.jit(functools.partial(latent_of, bandwidth=None))(weights.codec, audio, lengths)
 
-    @functools.partial(jax.jit, static_argnames=("rule", "points"))
-    def attributions(weights: Weights, latent: jax.Array, rule: str, points: int) -> jax.Array:
+    @functools.partial(jax.jit, static_argnames=("rule", "points", "precision"))
+    def attributions(weights: Weights, latent: jax.Array, rule: str, points: int, precision="float32") -> jax.Array:
+        model = in_bfloat16(weights.classifier) if precision == "bfloat16" else weights.classifier
+
         def one(z: jax.Array) -> jax.Array:
             valid = jnp.ones(len(z), bool)
             target = weights.classifier(z, valid).argmax()
-            f = lambda x: weights.classifier(x, valid)[target]  # noqa: E731
+            f = lambda x: model(x, valid)[target]  # noqa: E731
             return integrated_gradients(f, z, 0.0, rule=rule, steps=points).attribution
 
         return jax.vmap(one)(latent)
 
     exact = np.asarray(attributions(weights, latent, "gauss-legendre", EXACT))
 
-    def overlap(rule: str, points: int) -> float:
-        return float(overlaps(np.asarray(attributions(weights, latent, rule, points)), exact).mean())
+    def overlap(rule: str, points: int, precision: str = "float32") -> float:
+        return float(overlaps(np.asarray(attributions(weights, latent, rule, points, precision)), exact).mean())
 
     captum = overlap(SAME.rule, POINTS)
     for points in FEWER:
-        reached = overlap(FEWER_RULE, points)
+        reached = overlap(FEWER_RULE, points, precision)
         if reached >= 0.99:
-            return {"rule": FEWER_RULE, "points": points, "overlap": reached, "Captum's overlap": captum}
-    return {"rule": SAME.rule, "points": POINTS, "overlap": captum, "Captum's overlap": captum}
+            found = {"rule": FEWER_RULE, "points": points, "precision": precision, "overlap": reached}
+            return found | {"Captum's overlap": captum}
+    found = {"rule": SAME.rule, "points": POINTS, "precision": "float32", "overlap": captum}
+    return found | {"Captum's overlap": captum}
+
+
+def settings_of(enough: dict) -> Settings:
+    return Settings(ranking="weighted", rule=enough["rule"], steps=enough["points"], precision=enough["precision"])
 
 
 def levels(weights: Weights, audio: np.ndarray, arguments: argparse.Namespace, settings: Settings) -> list[dict]:
@@ -325,7 +334,7 @@ def main(argv: list[str] | None = None) -> None:
         show("the same points", [plain(figures["same"])])
     if {"equal", "levels"} & {*parts}:
         enough = enough_points(weights, audio)
-        fewer = Settings(ranking="weighted", rule=enough["rule"], steps=enough["points"])
+        fewer = settings_of(enough)
         figures["enough"] = enough
         show("points that are enough", [enough])
         if "equal" in parts:
@@ -334,6 +343,11 @@ def main(argv: list[str] | None = None) -> None:
         if "levels" in parts:
             figures["levels"] = [row for how in (SAME, fewer) for row in levels(weights, audio, arguments, how)]
             show("the published evaluation", [plain(row) for row in figures["levels"]])
+    if "bfloat16" in parts:
+        figures["enough in bfloat16"] = enough_points(weights, audio, "bfloat16")
+        show("points that are enough", [figures["enough in bfloat16"]])
+        figures["bfloat16"] = same(weights, audio, arguments, settings_of(figures["enough in bfloat16"]))
+        show("equal ranking, bfloat16", [plain(figures["bfloat16"])])
     if "refined" in parts:
         figures["refined"] = refined(weights, audio, arguments)
         show("refined ranking", [plain(figures["refined"])])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from audex_jax.classifier import ClassifierConfig, LatentClassifier
+from audex_jax.classifier import ClassifierConfig, LatentClassifier, in_bfloat16
 
 CONFIG = ClassifierConfig(dim=6, classes=3, frames=20, width=16, layers=2, heads=4, feed_forward=32)
 
@@ -63,3 +63,17 @@ def test_bad_configs_are_refused():
         ClassifierConfig(dim=6, classes=2, frames=5, width=20)
     with pytest.raises(ValueError, match="unknown fields: colour"):
         ClassifierConfig.from_dict({"dim": 6, "classes": 2, "frames": 5, "colour": "red"})
+
+
+def test_products_in_bfloat16_are_close_and_not_the_same(classifier, normal):
+    latent, valid = normal(7, 6), jnp.ones(7, bool)
+
+    def gradients(model):
+        return jax.grad(lambda model, z: model(z, valid)[0], argnums=(0, 1), allow_int=True)(model, latent)
+
+    exact, rounded = (jax.tree.leaves(gradients(model)) for model in (classifier, in_bfloat16(classifier)))
+    assert len(exact) == len(rounded)
+    for one, other in zip(exact, rounded, strict=True):
+        assert one.dtype == other.dtype == jnp.float32
+        np.testing.assert_allclose(one, other, atol=0.05 * np.abs(one).max() + 1e-6)
+    assert np.abs(exact[-1] - rounded[-1]).max() > 0

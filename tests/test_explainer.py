@@ -11,6 +11,7 @@ from audex_jax import checkpoint
 from audex_jax.codec.config import TINY
 from audex_jax.explainer import Explainer, load_explainer, save_explainer
 from audex_jax.pipeline import Settings, explain_step, filler_latent, latent_of
+from audex_jax.settings import PRECISIONS
 
 LABELS = ("down", "left", "up")
 SETTINGS = Settings(steps=8, chunk=4, ranking="weighted")
@@ -112,6 +113,17 @@ def test_automatic_steps_take_as_many_as_the_ranking_needs(explainer, clips):
     for e, f in zip(exact, found, strict=True):
         assert f.verdict.reliable
         assert (e.mask & f.mask).sum() >= 0.95 * e.mask.sum()  # the wish, 0.99, is for the attribution
+
+
+def test_gradients_in_bfloat16_rank_almost_the_same_and_are_judged_in_float32(explainer, clips):
+    settings = Settings(ranking="absolute", steps=16)
+    exact, rounded = (
+        explainer.explain_clips(clips, None, dataclasses.replace(settings, precision=p)) for p in PRECISIONS
+    )
+    for e, r in zip(exact, rounded, strict=True):
+        assert r.probabilities == e.probabilities
+        assert 0 < np.abs(r.attribution - e.attribution).max() < 0.1 * np.abs(e.attribution).max()
+        assert (e.mask & r.mask).sum() >= 0.9 * e.mask.sum()
 
 
 def test_the_verdict_names_the_gap(explainer, clips):

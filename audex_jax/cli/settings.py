@@ -2,9 +2,9 @@
 
 import argparse
 
-from audex_jax.settings import FILLERS, RANKING_NAMES, REFINED, Settings
+from audex_jax.settings import FILLERS, PRECISIONS, RANKING_NAMES, REFINED, Settings
 
-FIELDS = ("keep", "ranking", "filler", "steps", "seed")
+FIELDS = ("keep", "ranking", "filler", "steps", "precision", "seed")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +38,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=default.steps,
         metavar="N|auto",
         help=f"points on the path, or as many as the ranking needs (default: {default.steps})",
+    )
+    add(
+        "--precision",
+        choices=PRECISIONS,
+        default=default.precision,
+        help=f"of the products in the path's gradients (default: {default.precision}; many processors are faster in "
+        "bfloat16)",
     )
     add(
         "--seed",
