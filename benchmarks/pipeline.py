@@ -329,32 +329,31 @@ def main(argv: list[str] | None = None) -> None:
         return
     figures: dict[str, Any] = {"subject": weights.codec.config.name, "clips": arguments.clips}
     parts = arguments.parts.split(",")
+
+    def found(name: str, title: str, row: Any) -> Any:
+        """Show a part and write all parts so far: they take minutes."""
+        figures[name] = row
+        show(title, [plain(one) for one in (row if isinstance(row, list) else [row])])
+        report(arguments, figures)
+        return row
+
     if {"same", "memory"} & {*parts}:
-        figures["same"] = same(weights, audio, arguments, SAME)
-        show("the same points", [plain(figures["same"])])
+        found("same", "the same points", same(weights, audio, arguments, SAME))
     if {"equal", "levels"} & {*parts}:
-        enough = enough_points(weights, audio)
-        fewer = settings_of(enough)
-        figures["enough"] = enough
-        show("points that are enough", [enough])
+        fewer = settings_of(found("enough", "points that are enough", enough_points(weights, audio)))
         if "equal" in parts:
-            figures["equal"] = same(weights, audio, arguments, fewer)
-            show("equal ranking", [plain(figures["equal"])])
+            found("equal", "equal ranking", same(weights, audio, arguments, fewer))
         if "levels" in parts:
-            figures["levels"] = [row for how in (SAME, fewer) for row in levels(weights, audio, arguments, how)]
-            show("the published evaluation", [plain(row) for row in figures["levels"]])
+            rows = [row for how in (SAME, fewer) for row in levels(weights, audio, arguments, how)]
+            found("levels", "the published evaluation", rows)
     if "bfloat16" in parts:
-        figures["enough in bfloat16"] = enough_points(weights, audio, "bfloat16")
-        show("points that are enough", [figures["enough in bfloat16"]])
-        figures["bfloat16"] = same(weights, audio, arguments, settings_of(figures["enough in bfloat16"]))
-        show("equal ranking, bfloat16", [plain(figures["bfloat16"])])
+        enough = enough_points(weights, audio, "bfloat16")
+        found("enough in bfloat16", "points that are enough", enough)
+        found("bfloat16", "equal ranking, bfloat16", same(weights, audio, arguments, settings_of(enough)))
     if "refined" in parts:
-        figures["refined"] = refined(weights, audio, arguments)
-        show("refined ranking", [plain(figures["refined"])])
+        found("refined", "refined ranking", refined(weights, audio, arguments))
     if "memory" in parts:
-        figures["memory"] = memory(figures["same"], arguments)
-        show("memory, MB", figures["memory"])
-    report(arguments, figures)
+        found("memory", "memory, MB", memory(figures["same"], arguments))
 
 
 if __name__ == "__main__":
