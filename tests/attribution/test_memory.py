@@ -2,12 +2,10 @@
 
 import jax
 import jax.numpy as jnp
-import pytest
 from flax import nnx
 
 from audex_jax.attribution import integrated_gradients
 from audex_jax.classifier import ClassifierConfig, LatentClassifier
-from benchmarks.measure import in_a_process_of_its_own
 
 
 def test_two_thousand_points_cost_what_sixteen_cost():
@@ -25,12 +23,3 @@ def test_two_thousand_points_cost_what_sixteen_cost():
     few = bytes_of(16, 8)
     assert bytes_of(2000, 8) <= 1.05 * few + 3 * 4 * 2000  # the rule itself: a node and a weight a point
     assert bytes_of(2000, 2000) > 20 * few  # the measure can tell: without chunks it does grow
-
-
-@pytest.mark.slow  # 4,000 gradients of the published size
-def test_so_does_the_resident_memory_of_a_process():
-    few, many = (
-        in_a_process_of_its_own("benchmarks.attribution", "--random", "--clips", "2", "--memory-of", points)["peak"]
-        for points in ("16", "2000")
-    )
-    assert many <= 1.05 * few
