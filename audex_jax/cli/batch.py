@@ -39,6 +39,7 @@ LOG_SECONDS = 10
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `audex batch` to its parser."""
     from audex_jax.cli.settings import add_options
 
     add = parser.add_argument
@@ -78,6 +79,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Carry out `audex batch`; the exit code."""
     from audex_jax.batch.merge import status
     from audex_jax.batch.store import load_store
     from audex_jax.cli import UsageError

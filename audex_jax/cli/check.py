@@ -14,6 +14,7 @@ example:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `audex check` to its parser."""
     parser.epilog = EXAMPLE
     parser.add_argument("model", metavar="MODEL", help="explainer, by name or folder")
     parser.add_argument("data", metavar="DATA", help="folder of labelled recordings; see `audex train --help`")
@@ -24,6 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Carry out `audex check`; the exit code."""
     import dataclasses
 
     from audex_jax.cli import UsageError

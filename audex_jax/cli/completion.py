@@ -22,11 +22,13 @@ class Option(NamedTuple):
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `audex completion` to its parser."""
     parser.epilog = EXAMPLE
     parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="your shell")
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Carry out `audex completion`; the exit code."""
     print(fish() if arguments.shell == "fish" else bash(arguments.shell == "zsh"), end="")
     return 0
 

@@ -26,6 +26,7 @@ then:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `audex convert` to its parser."""
     parser.epilog = TEXT
     parser.add_argument("source", metavar="SRC", help="checkpoint file, folder or hub id")
     parser.add_argument("out", metavar="DST", help="folder of the bundle to write; an older bundle there is replaced")
@@ -46,6 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Carry out `audex convert`; the exit code."""
     from audex_jax.checkpoint import save_codec
     from audex_jax.cli import UsageError
     from weights_conversion import convert_codec, is_classifier, read

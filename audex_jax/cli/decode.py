@@ -9,6 +9,7 @@ example:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `audex decode` to its parser."""
     parser.epilog = TEXT
     parser.add_argument("input", metavar="CODES", help=".npz file that `audex encode` wrote")
     parser.add_argument("--codec", required=True, metavar="NAME|DIR", help="the codec that the codes were made with")
@@ -16,6 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Carry out `audex decode`; the exit code."""
     from audex_jax import audio
     from audex_jax.cli import bundles
     from audex_jax.codec import codes

@@ -52,11 +52,13 @@ class Finding(NamedTuple):
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `audex doctor` to its parser."""
     parser.epilog = EXAMPLE
     parser.add_argument("--json", action="store_true", help="print findings as JSON lines instead of text")
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Carry out `audex doctor`; the exit code."""
     bad = 0
     for finding in findings():
         bad += finding.state == "BAD"

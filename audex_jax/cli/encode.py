@@ -15,6 +15,7 @@ example:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `audex encode` to its parser."""
     parser.epilog = TEXT
     parser.add_argument("input", metavar="INPUT", help="recording: WAV, FLAC, OGG, MP3, ... at any sample rate")
     parser.add_argument("--codec", required=True, metavar="NAME|DIR", help="codec bundle, or name of a bundled model")
@@ -23,6 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Carry out `audex encode`; the exit code."""
     import jax.numpy as jnp
 
     from audex_jax.cli import bundles

@@ -33,6 +33,7 @@ example:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `audex evaluate` to its parser."""
     from audex_jax.evaluation.plan import FILLERS, METHODS, Plan
 
     default = Plan  # its class attributes; an instance would wait for JAX
@@ -76,6 +77,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Carry out `audex evaluate`; the exit code."""
     from audex_jax.cli import UsageError
     from audex_jax.compilation import use_compilation_cache
     from audex_jax.evaluation.outputs import header_of, rows_of, text_table

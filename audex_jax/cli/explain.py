@@ -31,6 +31,7 @@ LEVELS = (0.05, 0.1, 0.2, 0.4)  # of the report's slider
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `audex explain` to its parser."""
     from audex_jax.cli.settings import add_options
 
     parser.epilog = EXAMPLE
@@ -52,6 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Carry out `audex explain`; the exit code."""
     from audex_jax.cli import UsageError
     from audex_jax.cli.report import make_page
     from audex_jax.cli.settings import settings_from

@@ -13,12 +13,14 @@ example:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `audex export` to its parser."""
     parser.epilog = TEXT
     parser.add_argument("codec", metavar="NAME|DIR", help="codec bundle, or name of a bundled model")
     parser.add_argument("out", metavar="DST", help="new folder to write")
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Carry out `audex export`; the exit code."""
     from audex_jax.cli import bundles
     from weights_conversion import export_codec
 

@@ -16,12 +16,14 @@ examples:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `audex models` to its parser."""
     parser.epilog = EXAMPLE
     parser.add_argument("model", nargs="?", metavar="NAME|DIR", help="show the card of this one")
     parser.add_argument("--json", action="store_true", help="print descriptions as JSON lines instead of text")
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Carry out `audex models`; the exit code."""
     from audex_jax.checkpoint import read_description
     from audex_jax.explainer import bundle_path
 

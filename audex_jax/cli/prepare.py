@@ -19,6 +19,7 @@ examples:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `audex prepare` to its parser."""
     parser.epilog = TEXT
     parser.add_argument("kind", metavar="KIND", choices=("audio_folder", "tess"), help="audio_folder or tess")
     parser.add_argument("folder", metavar="FOLDER", help="where the recordings are")
@@ -28,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Carry out `audex prepare`; the exit code."""
     import importlib.util
     import os
     import pathlib

@@ -13,6 +13,7 @@ example:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `audex reconstruct` to its parser."""
     parser.epilog = TEXT
     parser.add_argument("input", metavar="INPUT", help="recording: WAV, FLAC, OGG, MP3, ... at any sample rate")
     parser.add_argument("--codec", required=True, metavar="NAME|DIR", help="codec bundle, or name of a bundled model")
@@ -21,6 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Carry out `audex reconstruct`; the exit code."""
     import jax.numpy as jnp
     import numpy as np
 

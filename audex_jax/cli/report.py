@@ -21,6 +21,7 @@ examples:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `audex report` to its parser."""
     parser.epilog = EXAMPLE
     parser.add_argument("source", metavar="DIR|FILE", help="the --out folder of audex explain or batch, or a .parquet")
     parser.add_argument("--out", metavar="FILE", help="page to write, .html (default: DIR/report.html)")
@@ -31,6 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Carry out `audex report`; the exit code."""
     from audex_jax.cli import UsageError
     from audex_jax.cli.bundles import require_suffix
 

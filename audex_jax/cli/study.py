@@ -28,6 +28,7 @@ examples:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `audex study` to its parser."""
     from audex_jax.study.plan import StudyPlan
 
     default = StudyPlan()
@@ -58,6 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Carry out `audex study`; the exit code."""
     from audex_jax.cli import UsageError
     from audex_jax.compilation import use_compilation_cache
     from audex_jax.errors import AudexError

@@ -23,6 +23,7 @@ examples:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `audex study-score` to its parser."""
     parser.epilog = EXAMPLE
     parser.add_argument("answers", nargs="+", metavar="CSV", help="files that listeners saved")
     parser.add_argument("--study", required=True, metavar="DIR", help="the --out folder of audex study")
@@ -30,6 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Carry out `audex study-score`; the exit code."""
     from audex_jax.cli import bundles
     from audex_jax.evaluation.outputs import write_json
     from audex_jax.study.key import read_key

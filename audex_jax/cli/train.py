@@ -21,6 +21,7 @@ TEST_FIGURES = ("accuracy", "accuracy_on_reconstruction", "agreement_on_reconstr
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `audex train` to its parser."""
     parser.epilog = EXAMPLE
     parser.add_argument("data", metavar="DATA", help="folder of labelled recordings")
     parser.add_argument("--codec", required=True, metavar="NAME|DIR", help="codec bundle, or name of a bundled model")
@@ -54,6 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Carry out `audex train`; the exit code."""
     from audex_jax.tensorboard import RunLog
 
     with RunLog(arguments.tensorboard) as log:
@@ -61,6 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def train_logged(arguments: argparse.Namespace, log: "RunLog") -> int:
+    """Train, telling `log`; the exit code."""
     import jax
     import jax.numpy as jnp
     import numpy as np

@@ -24,6 +24,7 @@ LISTENED, LISTENED_SECONDS = 3, 2.0  # recordings of the validation split that t
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `audex train-codec` to its parser."""
     parser.epilog = EXAMPLE
     parser.add_argument("data", metavar="DATA", help="folder of recordings")
     parser.add_argument("--out", required=True, metavar="DIR", help="where to write the codec bundle")
@@ -43,6 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Carry out `audex train-codec`; the exit code."""
     from audex_jax.tensorboard import RunLog
 
     with RunLog(arguments.tensorboard) as log:
@@ -50,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def train_logged(arguments: argparse.Namespace, log: "RunLog") -> int:
+    """Train, telling `log`; the exit code."""
     import numpy as np
 
     from audex_jax import checkpoint
