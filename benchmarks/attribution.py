@@ -12,9 +12,7 @@ Gauss-Legendre in a = t^2, and cells fitted to the movement of the gradient on c
 import argparse
 import functools
 import json
-import statistics
 import sys
-import time
 from collections.abc import Callable
 
 import jax
@@ -27,7 +25,7 @@ from audex_jax.attribution.chunks import weighted_sum
 from audex_jax.attribution.integrated_gradients import path_gradient
 from audex_jax.attribution.quadrature import RULES, nodes_and_weights
 from audex_jax.classifier import ClassifierConfig, LatentClassifier
-from benchmarks.measure import in_a_process_of_its_own, peak_memory, report, show
+from benchmarks.measure import in_a_process_of_its_own, in_turns, peak_memory, report, show, times_faster
 
 RULE = "graded-middle"  # that of explanations
 POINTS = (8, 12, 16, 24, 32, 50)
@@ -151,13 +149,7 @@ def quality(found: np.ndarray, exact: np.ndarray, difference: np.ndarray) -> dic
 
 def seconds(run: Callable, *inputs) -> float:
     """Median of three runs after the one that compiles."""
-    jax.block_until_ready(run(*inputs))
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        jax.block_until_ready(run(*inputs))
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+    return in_turns({"run": functools.partial(run, *inputs)}, 3)["run"].median
 
 
 def explain_with(**options) -> Callable:
@@ -296,12 +288,16 @@ def measure_automatic(inputs: tuple, rules: list[dict], exact: np.ndarray, diffe
     progress("automatic steps")
     explain = explain_with(rule=RULE, steps="auto", chunk=CHUNK)
     result = explain(*inputs)
-    taken = seconds(explain, *inputs)
     reached = quality(np.asarray(result.attribution), exact, difference)
     rows = []
     for wanted, field in (("mean", "overlap"), ("every clip", "overlap_least")):
         enough = [row["points"] for row in rules if row["rule"] == RULE and row[field] >= 0.99]
-        fixed = seconds(explain_with(rule=RULE, steps=enough[0], chunk=CHUNK), *inputs) if enough else float("nan")
+        ratio = float("nan")
+        if enough:
+            fixed = explain_with(rule=RULE, steps=enough[0], chunk=CHUNK)
+            runs = {"auto": functools.partial(explain, *inputs), "fixed": functools.partial(fixed, *inputs)}
+            found = in_turns(runs, 5)
+            ratio = times_faster(found["fixed"], found["auto"])
         rows.append(
             {
                 "0.99 in": wanted,
@@ -310,7 +306,7 @@ def measure_automatic(inputs: tuple, rules: list[dict], exact: np.ndarray, diffe
                 "auto points, most": int(result.points.max()),
                 "auto overlap": reached["overlap"],
                 "auto overlap, least": reached["overlap_least"],
-                "auto / fixed time": taken / fixed,
+                "auto / fixed time": ratio,
             }
         )
     return rows

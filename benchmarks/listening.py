@@ -103,8 +103,8 @@ def figures(explainer: Explainer, files: list[File], settings: Settings) -> dict
         for number, length in enumerate(lengths):
             clip = look(explainer.weights, audio[number], length, explainer.bandwidth)
             sounds, classes = put_together(explainer.weights, clip, settings, plan, explainer.bandwidth)
-            whole, *rest = np.asarray(sounds)[:, :length]
-            found: dict[str, Any] = {"STOI": [stoi_of(whole, one, explainer.sample_rate) for one in (whole, *rest)]}
+            own = np.asarray(sounds)[:, :length]
+            found: dict[str, Any] = {"STOI": [stoi_of(own[0], sound, explainer.sample_rate) for sound in own]}
             found |= DISTANCES(sounds, jnp.broadcast_to(sounds[0], sounds.shape))
             kept, left = np.asarray(classes == clip.target).T
             found |= {"kept": kept, "deleted": ~left}

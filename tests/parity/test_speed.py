@@ -43,4 +43,4 @@ def test_codec_is_not_slower_than_transformers(tmp_path):
 
 def test_gradients_are_not_slower_than_captum(tmp_path):
     (row,) = figures(tmp_path, "attribution_speed", "--cases", "2x1", "--points", "16", "--repeats", "5")["rows"]
-    assert row["times faster"] > 0.6  # about 1 on a quiet machine, and 0.8 was seen beside other work
+    assert row["times faster"] > 0.8
