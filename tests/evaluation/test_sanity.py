@@ -74,6 +74,9 @@ def test_words_lie_where_they_are_said_to_lie(words, kind):
         assert loud[inside].mean() > 0.5
         other_half = loud[500:] if i % 2 == 0 else loud[:500]
         assert (other_half.mean() > 0.3) == (kind == "two words")
+        assert np.square(made.word[i][inside]).sum() == pytest.approx(np.square(made.word[i]).sum())
+        noise = (audio - made.word[i])[inside]
+        assert (np.abs(noise).max() < 1e-6) == (kind == "silence")
 
 
 def test_the_loudest_stretch_is_found():
