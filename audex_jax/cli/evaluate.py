@@ -70,7 +70,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--refinement", type=int, default=default.refinement, help=f"steps of `refined` ({default.refinement})"
     )
-    parser.add_argument("--chunk", type=int, default=16, help="edits judged at once: memory against speed (16)")
+    parser.add_argument("--chunk", type=int, default=8, help="edits judged at once: memory against speed (8)")
     parser.add_argument("--devices", type=int, metavar="N", help="devices that take a clip each (default: all)")
     parser.add_argument("--tensorboard", metavar="DIR", help="log figures and curves for TensorBoard there")
     parser.add_argument("--quiet", action="store_true", help="no progress")

@@ -67,10 +67,17 @@ def pad_time(x: Float[Array, "b n c"], left: int, right: int, mode: PadMode) -> 
     return x[:, : x.shape[1] - zeros]
 
 
+@jax.custom_jvp
 def elu(x: Array) -> Array:
     """ELU with alpha 1 as `exp(x) - 1` below zero: vectorises on every backend, within 3e-8 of `expm1`."""
-    positive = x > 0
-    return jnp.where(positive, x, jnp.exp(jnp.where(positive, 0, x)) - 1)
+    return jnp.where(x > 0, x, jnp.exp(jnp.minimum(x, 0)) - 1)
+
+
+@elu.defjvp
+def _elu_slope(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    """Its slope below zero is its value plus 1, so that gradients need no exponential of their own."""
+    y = elu(*primals)
+    return y, tangents[0] * jnp.where(y > 0, 1, y + 1)
 
 
 class GroupNorm(nnx.Module):

@@ -149,7 +149,7 @@ def local_scores(
     factor = clip.latent - baseline
     return (
         infidelity(f, clip.latent, attribution, strong, factor=factor, scaled=True),
-        max_sensitivity(attribute, clip.latent, weak),
+        max_sensitivity(attribute, clip.latent, weak, own=attribution),
     )
 
 

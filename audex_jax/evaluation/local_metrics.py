@@ -52,6 +52,7 @@ def max_sensitivity(
     latent: ClipLatent,
     perturbations: Float[Array, "s t d"],
     *,
+    own: Attribution | None = None,
     chunk: int = 1,
 ) -> Float[Array, ""]:
     """Largest change of the attribution under small perturbations, as a share of its size; 0 is best.
@@ -62,9 +63,10 @@ def max_sensitivity(
         attribute: the attribution as a function of the latent; keep the explained class fixed in it.
         latent: the clip, `[t, d]`.
         perturbations: I, `[s, t, d]`; small against the spread of each dimension, or the figure means nothing.
+        own: the attribution of the clip itself, if it is known already.
         chunk: attributions computed at once.
     """
-    own = attribute(latent)
+    own = attribute(latent) if own is None else own
     size = jnp.sqrt(jnp.square(own).sum())
     moved = jax.lax.map(lambda part: jnp.square(attribute(latent + part) - own).sum(), perturbations, batch_size=chunk)
     return jnp.sqrt(moved.max()) / jnp.maximum(size, TINY)

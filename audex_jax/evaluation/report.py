@@ -27,7 +27,7 @@ def evaluate_folder(
     *,
     split: str = "test",
     limit: int | None = None,
-    chunk: int = 16,
+    chunk: int = 8,
     quiet: bool = False,
     devices: int | None = None,
 ) -> dict[str, Any]:

@@ -221,7 +221,7 @@ def evaluate(
     files: Sequence[File],
     plan: Plan,
     scratch: pathlib.Path | None = None,
-    chunk: int = 16,
+    chunk: int = 8,
     quiet: bool = True,
     devices: Sequence[Any] = (),
 ) -> Scores:
