@@ -1,10 +1,11 @@
 """Which elements should an explanation keep? Fidelity of every selection, as latents and through the audio.
 
-    python -m benchmarks.fidelity DATA [--model mini-speech-commands] [--limit 200] [--out DIR] [--results FILE]
+    python -m benchmarks.fidelity DATA [--model mini-speech-commands] [--limit 1015] [--out DIR] [--results FILE]
 
 DATA holds the labelled folder `speech_commands`, or is one itself; its test split is used. Writes what `audex
-evaluate` writes to --out, adds sanity, planted evidence and listening, and puts the tables made from that JSON into
---results, between its marks: what people wrote around them stays.
+evaluate` writes to --out, unless it is there already; evaluates more rankings on fewer clips, adds sanity, planted
+evidence and listening, and puts the tables made from the JSON into --results, between its marks: what people wrote
+around them stays.
 With --listener, another explainer of the same labels (`audex train ... --seed 7`), it asks that one, too; with
 --untaught, one trained on random labels (`audex train ... --shuffle-labels`), it compares what the two look at. --tasks
 fsdd=DIR,tess=DIR evaluates explainers of other folders in DATA.
@@ -30,11 +31,9 @@ from audex_jax.pipeline import Settings
 from benchmarks import listening
 from benchmarks.bundled import write_figures
 
-METHODS = (
-    "refined,weighted,signed,absolute,mixed,positive,frames,gradient-x-input,magnitude,random,"
-    "waveform-ig,spectrum-ig,audio-frames,waveform-random"
-)
+OTHERS = "refined,weighted,absolute,mixed,positive,frames,gradient-x-input,waveform-ig,spectrum-ig,audio-frames"
 SHOWN = (0.1, 0.2, 0.417)
+LEVELS = (0.05, 0.1, 0.2, 0.3, 0.417, 0.5, 0.7)
 SANITY_CLIPS, PLANTED_CLIPS, LISTENING_CLIPS = 16, 96, 48
 SHUFFLED_MODELS = 3  # whose areas are averaged
 LISTENED = ("refined", "weighted", "signed", "magnitude", "random")
@@ -85,6 +84,42 @@ def task_figures(data: pathlib.Path, tasks: dict[str, str], out: pathlib.Path, s
     return found
 
 
+def separation(record: dict) -> list[dict]:
+    """Where the first method is better than another of the latent ones: intervals of 95 % that do not overlap.
+
+    Beside it stands the share of clips that change when everything is deleted: no deletion is sure to do better.
+    """
+    curves = {(c["method"], c["filler"], c["mode"], c["way"]): c for c in record["curves"]}
+    first, rows = record["plan"]["methods"][0], []
+    for (method, filler, mode, way), other in curves.items():
+        own = curves.get((first, filler, mode, way))
+        if method == first or own is None:
+            continue
+        for at, level in enumerate(own["level"]):
+            if level in SHOWN:
+                apart = own["low"][at] > other["high"][at] if mode == "keep" else own["high"][at] < other["low"][at]
+                rows.append({"against": method, "filler": filler, "mode": mode, "way": way, "level": level})
+                rows[-1] |= {"apart": apart, "own": own["agreement"][at], "other": other["agreement"][at]}
+                rows[-1] |= {"everything deleted": 1 - own["agreement"][-1]} if mode == "delete" else {}
+    return rows
+
+
+def separation_markdown(record: dict) -> list[str]:
+    lines = []
+    for method in dict.fromkeys(row["against"] for row in separation(record)):
+        rows = [row for row in separation(record) if row["against"] == method]
+        lines += [f"- {method}: {sum(row['apart'] for row in rows)} of {len(rows)} apart"]
+        for row in rows:
+            if not row["apart"]:
+                shares = [row["own"], row["other"]] if row["mode"] == "keep" else [1 - row["own"], 1 - row["other"]]
+                limit = f"; everything deleted: {row['everything deleted']:.3f}" if row["mode"] == "delete" else ""
+                lines[-1] += (
+                    f"; not {row['mode']} {row['level']:g} over {row['filler']}, {row['way']} "
+                    f"({shares[0]:.3f} against {shares[1]:.3f}{limit})"
+                )
+    return lines
+
+
 def tasks_markdown(tasks: list[dict]) -> list[str]:
     lines = ["## Other tasks", ""]
     for task in tasks:
@@ -100,6 +135,18 @@ def tasks_markdown(tasks: list[dict]) -> list[str]:
             "",
         ]
     return lines
+
+
+def evaluated(out: pathlib.Path, plan: Plan) -> dict:
+    """The evaluation that stands in a folder.
+
+    Raises:
+        SystemExit: it is one of another plan.
+    """
+    record = json.loads((out / "fidelity.json").read_text(encoding="utf-8"))
+    if record["plan"] != json.loads(json.dumps(dataclasses.asdict(plan))):
+        raise SystemExit(f"{out / 'fidelity.json'} was made with another plan; choose another --out")
+    return record
 
 
 def markdown(record: dict) -> str:
@@ -126,6 +173,11 @@ def markdown(record: dict) -> str:
         "",
         markdown_table(header_of(SHOWN), rows_of(record, SHOWN)),
         "",
+        f"Where the intervals of 95 % of {plan['methods'][0]} and another ranking do not overlap, out of all fillers, "
+        "modes, ways and shares of the table:",
+        "",
+        *separation_markdown(record),
+        "",
         f"### {plan['methods'][0]} against the others, through the audio",
         "",
         "Advantage with its paired 95 % interval over clips, and McNemar's exact p; positive favours the first.",
@@ -144,7 +196,15 @@ def markdown(record: dict) -> str:
         for c in chosen
     ]
     lines += [markdown_table(["against", "filler", "mode", "share", "advantage", "p"], rows), ""]
-    lines += ["### Areas and the field's metrics, through the audio", ""]
+    others = record["others"]
+    lines += [
+        f"### Other rankings, {others['clips']} clips",
+        "",
+        markdown_table(header_of(SHOWN), rows_of(others, SHOWN)),
+        "",
+        "### Areas and the field's metrics, through the audio",
+        "",
+    ]
     metrics = [m for m in record["metrics"] if m["way"] == "audio"]
     rows = [
         [m["method"], m["filler"]]
@@ -219,11 +279,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", metavar="DATA")
     parser.add_argument("--model", default="mini-speech-commands")
-    parser.add_argument("--limit", type=int, default=200)
-    parser.add_argument("--methods", default=METHODS)
-    parser.add_argument("--fillers", default="zero")
-    parser.add_argument("--levels", default="0.05,0.1,0.2,0.417,0.7")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--limit", type=int, help="clips at most; default: all of the split")
+    parser.add_argument("--methods", default="refined,signed,magnitude,random")
+    parser.add_argument("--fillers", default="zero,mean,noise")
+    parser.add_argument("--levels", default=",".join(f"{level:g}" for level in LEVELS))
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--others", default=OTHERS, help="rankings that fewer clips are evaluated with, over zeros")
+    parser.add_argument("--few", type=int, default=240, help="clips for these, and for the other tasks")
     parser.add_argument("--rule", default=Plan().rule)
     parser.add_argument("--steps", type=int, default=Plan().steps)
     parser.add_argument("--refinement", type=int, default=Plan().refinement)
@@ -247,8 +309,12 @@ def main() -> None:
         arguments.refinement,
     )
     out = pathlib.Path(arguments.out)
-    record = evaluate_folder(arguments.model, data, plan, out, limit=arguments.limit)
+    if not (out / "fidelity.json").exists():
+        evaluate_folder(arguments.model, data, plan, out, limit=arguments.limit)
+    record = evaluated(out, plan)
     started = time.monotonic()
+    rankings = Plan(tuple(arguments.others.split(",")), ("zero",), SHOWN, 1, plan.rule, plan.steps, plan.refinement)
+    record["others"] = evaluate_folder(arguments.model, data, rankings, out / "others", limit=arguments.few)
     explainer = load_explainer(arguments.model)
     files = clips_of(explainer, data, "test", max(SANITY_CLIPS, PLANTED_CLIPS))
     clips = [
@@ -262,11 +328,10 @@ def main() -> None:
         other, few = load_explainer(arguments.listener), files[:PLANTED_CLIPS]
         record["listener"] = second_opinion(explainer, other, few, LISTENED, SHOWN)
     tasks = dict(task.split("=", 1) for task in arguments.tasks.split(",")) if arguments.tasks else {}
-    record["tasks"] = task_figures(pathlib.Path(arguments.data), tasks, out, arguments.seeds, arguments.limit)
-    record["seconds"] += time.monotonic() - started
-    write_json(out / "fidelity.json", record)
-    record = json.loads((out / "fidelity.json").read_text(encoding="utf-8"))
-    text = markdown(record)
+    record["tasks"] = task_figures(pathlib.Path(arguments.data), tasks, out, arguments.seeds, arguments.few)
+    record["seconds of the rest"] = time.monotonic() - started
+    write_json(out / "benchmark.json", record)
+    text = markdown(json.loads((out / "benchmark.json").read_text(encoding="utf-8")))
     print(text)
     if arguments.results:
         write_figures(arguments.results, text)

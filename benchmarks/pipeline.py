@@ -8,7 +8,7 @@ of the size that suits it best, and is timed only once the results were found to
 
     same      both with Captum's default, 50 points of Gauss-Legendre
     equal     ours with as few points as rank as well as Captum's 50: 0.99 of the top fifth that 500 points find
-    bfloat16  the same, and the products of the path's gradients in bfloat16
+    bfloat16  the same, and the products of the path's gradients in bfloat16; PyTorch may use it in all its products
     levels    the published evaluation at 7 levels, clip by clip, attribution and filler made anew for each level;
               ours attributes once, and takes clips and levels in batches
     memory    resident memory of the whole job, each side in a process of its own
@@ -124,12 +124,17 @@ def own_ways(step: Any, weights: Weights, audio: np.ndarray, batches: tuple[int,
     }
 
 
-def captum_ways(job: Any, audio: np.ndarray, batches: tuple[int, ...], points: int) -> dict[str, Callable[[], Any]]:
-    """By batch, and by rows at a time where one batch has more."""
+def captum_ways(
+    job: Any, audio: np.ndarray, batches: tuple[int, ...], points: int, rounded: bool = False
+) -> dict[str, Callable[[], Any]]:
+    """By batch, and by rows at a time where one batch has more; if `rounded` with PyTorch's bfloat16 products, too."""
     return {
-        f"batch {batch}, {rows} rows": functools.partial(job.in_batches, audio, batch, points=points, rows=rows)
+        f"batch {batch}, {rows} rows{', bfloat16' * medium}": functools.partial(
+            job.in_batches, audio, batch, points=points, rows=rows, in_bfloat16=medium
+        )
         for batch in batches
         for rows in {min(rows, points * batch) for rows in ROWS}
+        for medium in {False, rounded}
     }
 
 
@@ -173,7 +178,7 @@ def same(weights: Weights, audio: np.ndarray, arguments: argparse.Namespace, set
 
     job = reference.Job(weights)
     own = own_ways(explain(settings), weights, audio, arguments.batches)
-    captum = captum_ways(job, audio, arguments.batches, POINTS)
+    captum = captum_ways(job, audio, arguments.batches, POINTS, settings.precision == "bfloat16")
     (best, cold), (rival, _) = fastest(own), fastest(captum)
     errors = check(own[best](), captum[rival]()) if settings == SAME else {}
     runs = {"ours": own[best], "theirs": captum[rival], "product": product(), "copy": copy()}

@@ -112,9 +112,13 @@ class Job:
             "heard": heard,
         }
 
-    def in_batches(self, audio: np.ndarray, batch: int, **how) -> list[dict[str, Tensor]]:
-        """`explain`, `batch` clips at a time."""
-        return [self.explain(audio[i : i + batch], **how) for i in range(0, len(audio), batch)]
+    def in_batches(self, audio: np.ndarray, batch: int, in_bfloat16: bool = False, **how) -> list[dict[str, Tensor]]:
+        """`explain`, `batch` clips at a time; `in_bfloat16` lets PyTorch round the factors of its products."""
+        torch.set_float32_matmul_precision("medium" if in_bfloat16 else "highest")
+        try:
+            return [self.explain(audio[i : i + batch], **how) for i in range(0, len(audio), batch)]
+        finally:
+            torch.set_float32_matmul_precision("highest")
 
     def published_levels(
         self, audio: np.ndarray, levels: Sequence[float], points: int, through_audio: bool

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from benchmarks import coldstart, measure, scaling
+from benchmarks import coldstart, fidelity, measure, scaling
 from benchmarks.arithmetic import flops_of
 
 
@@ -39,6 +39,26 @@ def test_flops_of_a_product_and_a_loop():
     assert flops_of(lambda a, b: a @ b, a, b) == 2 * 3 * 4 * 5
     looped = lambda a, b: jax.lax.scan(lambda c, _: (c + a @ b, None), jnp.zeros((3, 5)), None, length=7)  # noqa: E731
     assert flops_of(looped, a, b) == 7 * 2 * 3 * 4 * 5
+
+
+def test_rankings_are_apart_where_their_intervals_are():
+    def curve(method, mode, agreement, half_width):
+        low, high = ([a + sign * half_width for a in agreement] for sign in (-1, 1))
+        names = {"method": method, "filler": "zero", "mode": mode, "way": "audio"}
+        return names | {"level": [0.0, 0.1, 0.2, 1.0], "agreement": agreement, "low": low, "high": high}
+
+    curves = [
+        curve("refined", "keep", [0.1, 0.9, 0.95, 1.0], 0.02),
+        curve("refined", "delete", [1.0, 0.2, 0.06, 0.05], 0.02),
+        curve("random", "keep", [0.1, 0.2, 0.92, 1.0], 0.02),
+        curve("random", "delete", [1.0, 0.9, 0.05, 0.05], 0.02),
+    ]
+    record = {"plan": {"methods": ["refined", "random"]}, "curves": curves}
+    assert [row["apart"] for row in fidelity.separation(record)] == [True, False, True, False]
+    assert fidelity.separation_markdown(record) == [
+        "- random: 2 of 4 apart; not keep 0.2 over zero, audio (0.950 against 0.920); "
+        "not delete 0.2 over zero, audio (0.940 against 0.950; everything deleted: 0.950)"
+    ]
 
 
 @pytest.mark.slow

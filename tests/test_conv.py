@@ -14,6 +14,7 @@ from audex_jax.codec.conv import (
     GroupNorm,
     _convolve,
     conv_padding,
+    convolve,
     elu,
     pad_time,
     transpose_trim,
@@ -166,3 +167,25 @@ def test_a_gradient_in_a_loop_keeps_the_axes_that_xla_is_fast_for(normal):
     labels = re.findall(r"dim_labels=(\S+),", program)
     assert len(labels) == 2
     assert set(labels) == {"b0f_0io->b0f"}
+
+
+@pytest.mark.parametrize(("taps", "inputs", "outputs"), [(7, 1, 16), (7, 16, 1), (3, 16, 8), (2, 4, 4)])
+@pytest.mark.parametrize("samples", [8, 16, 24, 27])
+@pytest.mark.parametrize("causal", [True, False])
+def test_narrow_convolutions_are_the_same_on_frames(taps, inputs, outputs, samples, causal, normal, monkeypatch):
+    x, kernel = normal(2, samples, inputs), normal(taps, inputs, outputs)
+
+    def both(x, kernel):
+        y, back = jax.vjp(lambda x, k: convolve(x, k, 1, *conv_padding(samples, taps, 1, causal), "reflect"), x, kernel)
+        return y, *back(jnp.cos(y))
+
+    on_frames = both(x, kernel)
+    monkeypatch.setattr("audex_jax.codec.conv.NARROW", 0)
+    for ours, plain in zip(on_frames, both(x, kernel), strict=True):
+        np.testing.assert_allclose(ours, plain, rtol=1e-5, atol=1e-4)
+
+
+def test_elu_and_its_slope():
+    x = jnp.array([-200.0, -1.0, -1e-3, 0.0, 1e-3, 2.0, 200.0])
+    np.testing.assert_allclose(elu(x), np.where(x > 0, x, np.expm1(np.minimum(x, 0))), atol=6e-8)
+    np.testing.assert_allclose(jax.vmap(jax.grad(elu))(x), np.where(x > 0, 1, np.exp(np.minimum(x, 0))), atol=6e-8)

@@ -5,6 +5,7 @@ published tensor `encoder.model.3.conv...` is `encoder.layers[3]` here.
 """
 
 import functools
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,10 @@ from flax import nnx
 
 from audex_jax.codec.config import EncodecConfig
 from audex_jax.codec.conv import Conv1d, ConvTranspose1d, elu
+from audex_jax.parallel import few_at_a_time
 from audex_jax.types import Array, Audio, Float, Latent
+
+FEW = 2  # clips at once where each device is a core; one alone is slower, more leave its cache
 
 
 class Elu(nnx.Module):
@@ -93,10 +97,8 @@ class Encoder(nnx.Module):
         self.layers = nnx.List(layers)
 
     def __call__(self, audio: Audio) -> Latent:
-        x = audio
-        for layer in self.layers:
-            x = layer(x)
-        return x
+        convolutions, rest = self.layers[:-3], self.layers[-3:]  # the LSTM and what follows
+        return _in_turn(rest, few_at_a_time(functools.partial(_in_turn, convolutions), audio, FEW))
 
 
 class Decoder(nnx.Module):
@@ -114,10 +116,14 @@ class Decoder(nnx.Module):
         self.layers = nnx.List(layers)
 
     def __call__(self, latent: Latent) -> Audio:
-        x = latent
-        for layer in self.layers:
-            x = layer(x)
-        return x
+        first, convolutions = self.layers[:2], self.layers[2:]  # up to the LSTM
+        return few_at_a_time(functools.partial(_in_turn, convolutions), _in_turn(first, latent), FEW)
+
+
+def _in_turn(layers: Sequence[nnx.Module], x: Float[Array, "b n c"]) -> Float[Array, "b m o"]:
+    for layer in layers:
+        x = layer(x)
+    return x
 
 
 def _conv(config: EncodecConfig, rngs: nnx.Rngs, inputs: int, outputs: int, kernel: int, stride: int = 1) -> Conv1d:

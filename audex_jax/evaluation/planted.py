@@ -5,8 +5,8 @@ A word's loudest stretch is cut out of its recording and laid into the first or 
 the last it is explained why the clip is this word *rather than* the other one, so that which half is right depends on
 the question and loudness alone finds nothing.
 
-Integrated Gradients are averaged over the baselines `FILLERS` (expected gradients), since each of them has frames of its
-own where it differs from the clip. A frame scores the sum of its attributions, with sign: the positive ones alone are
+Integrated Gradients are averaged over the baselines `FILLERS` (expected gradients): what only one of them finds is more
+often due to it than to the clip. A frame scores the sum of its attributions, with sign: the positive ones alone are
 found wherever there is sound, by a model of shuffled weights as well. Single frames are noisy, and evidence for a word
 is not in each of them; so the score is judged frame by frame, and as a moving mean over about a syllable. Frames of the
 stretch in which the word is silent, before it, after it or in its closures, hold no evidence and count neither way.
