@@ -85,7 +85,7 @@ def measure(codec: Encodec, direction: str, inputs: np.ndarray, length: float, a
     expected = reference["transformers"]().transpose(1, 2).numpy()
     error = must_agree(direction, np.asarray(own[best]()).reshape(expected.shape), expected, TOLERANCE)
     runs = {best: own[best], rival: reference[rival], "transformers": reference["transformers"]}
-    found = in_turns({**runs, "product": product(), "copy": copy()}, arguments.repeats)
+    found = in_turns({**runs, "product": product(), "copy": copy()}, arguments.repeats, in_a_loop=True)
     return {
         "direction": direction,
         "clips": len(inputs),

@@ -46,14 +46,20 @@ class Timing:
         return {"median": self.median, "p10": float(low), "p90": float(high)}
 
 
-def in_turns(runs: Mapping[str, Callable[[], Any]], repeats: int = 7) -> dict[str, Timing]:
-    """Warm up, and then time `repeats` rounds of all runs in turns; what they return is waited for."""
+def in_turns(runs: Mapping[str, Callable[[], Any]], repeats: int = 7, in_a_loop: bool = False) -> dict[str, Timing]:
+    """Warm up, and then time `repeats` rounds of all runs in turns; what they return is waited for.
+
+    With `in_a_loop` every timed run follows an untimed one of its own kind, as in a loop over clips. Runs of
+    milliseconds need that: whatever ran in between has emptied the caches and put threads to sleep.
+    """
     for run in runs.values():
         seconds(run)
     times: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repeats):
         for name, run in runs.items():
             time.sleep(REST)
+            if in_a_loop:
+                seconds(run)
             times[name].append(seconds(run))
     return {name: Timing(tuple(times[name])) for name in runs}
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from audex_jax.codec import Encodec, codes, segments
 from audex_jax.codec.config import ENCODEC_24KHZ, ENCODEC_48KHZ, PRESETS, TINY, EncodecConfig
@@ -190,3 +191,16 @@ def test_damaged_codes_are_refused(codec, damage, tmp_path):
         path.write_bytes({"cut": whole[: len(whole) // 2], "empty": b"", "other": b"RIFF" * 20}[damage])
     with pytest.raises(codes.CodesError, match=r"clip\.npz.*encode the recording again"):
         codes.load(path)
+
+
+@pytest.mark.parametrize("clips", [2, 3, 4])
+def test_few_clips_at_a_time_are_what_all_at_once_are(clips, normal, monkeypatch):
+    codec = Encodec(TINY, rngs=nnx.Rngs(0))
+    audio = normal(clips, 95, 1)
+
+    def both_halves(on_cores):
+        monkeypatch.setattr("audex_jax.parallel.each_core_is_a_device", lambda: on_cores)
+        return jax.value_and_grad(lambda a: jnp.square(codec.decode(codec.encode(a))).sum())(audio)
+
+    for ours, plain in zip(both_halves(True), both_halves(False), strict=True):
+        np.testing.assert_allclose(ours, plain, rtol=1e-5, atol=1e-6)
