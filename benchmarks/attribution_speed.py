@@ -38,7 +38,7 @@ from benchmarks.measure import (
 from benchmarks.subject import SUBJECTS, clips_of, weights_of
 
 CASES = "1x0.5,1x1,1x5,8x1,32x1"
-CHUNKS = (8, 16)
+CHUNKS = (2, 8)
 ROWS = (50, 100, 200)
 RULE = "gauss-legendre"
 TOLERANCE = 1e-3

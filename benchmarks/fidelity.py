@@ -25,6 +25,7 @@ from audex_jax.evaluation import Plan, planted, sanity
 from audex_jax.evaluation.listener import second_opinion
 from audex_jax.evaluation.outputs import header_of, markdown_table, rows_of, write_json
 from audex_jax.evaluation.report import clips_of, evaluate_folder
+from audex_jax.evaluation.run import weights_hash
 from audex_jax.explainer import Explainer, load_explainer
 from audex_jax.parallel import a_device_for_each_core
 from audex_jax.pipeline import Settings
@@ -137,15 +138,16 @@ def tasks_markdown(tasks: list[dict]) -> list[str]:
     return lines
 
 
-def evaluated(out: pathlib.Path, plan: Plan) -> dict:
+def evaluated(out: pathlib.Path, plan: Plan, explainer: Explainer) -> dict:
     """The evaluation that stands in a folder.
 
     Raises:
-        SystemExit: it is one of another plan.
+        SystemExit: it is one of another plan or model.
     """
     record = json.loads((out / "fidelity.json").read_text(encoding="utf-8"))
-    if record["plan"] != json.loads(json.dumps(dataclasses.asdict(plan))):
-        raise SystemExit(f"{out / 'fidelity.json'} was made with another plan; choose another --out")
+    asked = json.loads(json.dumps(dataclasses.asdict(plan))), weights_hash(explainer)
+    if (record["plan"], record["weights"]) != asked:
+        raise SystemExit(f"{out / 'fidelity.json'} was made with another plan or model; choose another --out")
     return record
 
 
@@ -311,11 +313,11 @@ def main() -> None:
     out = pathlib.Path(arguments.out)
     if not (out / "fidelity.json").exists():
         evaluate_folder(arguments.model, data, plan, out, limit=arguments.limit)
-    record = evaluated(out, plan)
+    explainer = load_explainer(arguments.model)
+    record = evaluated(out, plan, explainer)
     started = time.monotonic()
     rankings = Plan(tuple(arguments.others.split(",")), ("zero",), SHOWN, 1, plan.rule, plan.steps, plan.refinement)
     record["others"] = evaluate_folder(arguments.model, data, rankings, out / "others", limit=arguments.few)
-    explainer = load_explainer(arguments.model)
     files = clips_of(explainer, data, "test", max(SANITY_CLIPS, PLANTED_CLIPS))
     clips = [
         c[: explainer.clip_samples] for c in read_clips([f.path for f in files], explainer.sample_rate, quiet=True)

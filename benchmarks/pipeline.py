@@ -16,8 +16,10 @@ of the size that suits it best, and is timed only once the results were found to
 """
 
 import argparse
+import dataclasses
 import functools
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -65,6 +67,7 @@ SAME = Settings(ranking="weighted", rule="gauss-legendre", steps=POINTS)
 FEWER, FEWER_RULE, EXACT = (4, 8, 12, 16, 24, 32), "riemann-middle", 500
 LEVELS = (0.05, 0.1, 0.2, 0.3, 0.417, 0.5, 0.7)
 ROWS = (100, 200)  # at a time, for Captum
+CHUNKS = (2, 8)  # points at a time of each clip, for ours
 
 
 def in_batches(step: Callable[[Weights, Any], Any], weights: Weights, audio: np.ndarray, batch: int, devices: int):
@@ -177,7 +180,13 @@ def same(weights: Weights, audio: np.ndarray, arguments: argparse.Namespace, set
     from benchmarks import reference
 
     job = reference.Job(weights)
-    own = own_ways(explain(settings), weights, audio, arguments.batches)
+    own = {
+        f"{way}, chunk {chunk}": run
+        for chunk in CHUNKS
+        for way, run in own_ways(
+            explain(dataclasses.replace(settings, chunk=chunk)), weights, audio, arguments.batches
+        ).items()
+    }
     captum = captum_ways(job, audio, arguments.batches, POINTS, settings.precision == "bfloat16")
     (best, cold), (rival, _) = fastest(own), fastest(captum)
     errors = check(own[best](), captum[rival]()) if settings == SAME else {}
@@ -284,9 +293,10 @@ def refined(weights: Weights, audio: np.ndarray, arguments: argparse.Namespace) 
 
 def memory_of(side: str, weights: Weights, audio: np.ndarray, arguments: argparse.Namespace) -> dict:
     """Peak of one side in this process, which has loaded only that one; `how` is `same`'s best."""
-    batch, number = (int(word.split()[1 - i]) for i, word in enumerate(arguments.how.split(", ")))
+    batch, number, *chunk = (int(re.search(r"\d+", word)[0]) for word in arguments.how.split(", "))
     if side == "ours":
-        return peak_memory(in_batches(explain(SAME), weights, audio, batch, number))
+        settings = dataclasses.replace(SAME, chunk=chunk[0])
+        return peak_memory(in_batches(explain(settings), weights, audio, batch, number))
     from benchmarks import reference
 
     job = reference.Job(weights)
