@@ -293,7 +293,7 @@ def refined(weights: Weights, audio: np.ndarray, arguments: argparse.Namespace) 
 
 def memory_of(side: str, weights: Weights, audio: np.ndarray, arguments: argparse.Namespace) -> dict:
     """Peak of one side in this process, which has loaded only that one; `how` is `same`'s best."""
-    batch, number, *chunk = (int(re.search(r"\d+", word)[0]) for word in arguments.how.split(", "))
+    batch, number, *chunk = (int(digits) for digits in re.findall(r"\d+", arguments.how))
     if side == "ours":
         settings = dataclasses.replace(SAME, chunk=chunk[0])
         return peak_memory(in_batches(explain(settings), weights, audio, batch, number))
