@@ -7,9 +7,9 @@ Padding (`encodec/modules/conv.py`), with `total = k - s` and `extra` so that th
 
 All padding is plain integer arithmetic on static shapes. A convolution whose kernel is twice its stride (all of
 EnCodec's resampling layers) becomes one of 2 taps and stride 1 on frames of `stride` samples; a transposed one
-likewise, and a narrow one (from or to a single channel) on frames as long as its kernel reaches. All are exact rewrites
-into dense products. They go through XLA's convolution primitive: on a CPU its
-gradients run three times as fast as those of the same products written with `@`.
+likewise, and one of few channels becomes one on frames as long as its kernel reaches. All are exact rewrites into dense
+products. They go through XLA's convolution primitive: on a CPU its gradients run three times as fast as those of the
+same products written with `@`.
 """
 
 from typing import Literal
