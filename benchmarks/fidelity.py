@@ -58,19 +58,19 @@ def planted_figures(explainer: Explainer, clips: list[np.ndarray], files: list) 
     rows = []
     for kind in planted.KINDS:
         made = planted.plant(clips, files, explainer.labels, explainer.clip_samples, kind)
-        (frames, syllables), hits = planted.localise(explainer, made)
+        trained, hits = planted.localise(explainer, made)
         shuffled = [planted.localise(explainer, made, shuffled=seed) for seed in range(SHUFFLED_MODELS)]
         areas, guesses = np.nanmean([one for one, _ in shuffled], 0), np.mean([one for _, one in shuffled], 0)
-        for model, (one, wide), own in (("trained", (frames, syllables), hits), ("shuffled", areas, guesses)):
+        for model, (frames, syllables), own in (("trained", trained, hits), ("shuffled", areas, guesses)):
             rows.append(
                 {
                     "kind": kind,
                     "model": model,
                     "clips": len(hits),
                     "recognised": float(own.mean()),
-                    "auc": float(np.nanmean(one)),
-                    "auc_of_syllables": float(np.nanmean(wide)),
-                    "auc_of_recognised": float(np.nanmean(wide[hits])) if hits.any() else None,
+                    "auc": float(np.nanmean(frames)),
+                    "auc_of_syllables": float(np.nanmean(syllables)),
+                    "auc_of_recognised": float(np.nanmean(syllables[hits])) if hits.any() else None,
                 }
             )
     return rows
@@ -88,7 +88,8 @@ def task_figures(data: pathlib.Path, tasks: dict[str, str], out: pathlib.Path, s
 def separation(record: dict) -> list[dict]:
     """Where the first method is better than another of the latent ones: intervals of 95 % that do not overlap.
 
-    Beside it stands the share of clips that change when everything is deleted: no deletion is sure to do better.
+    Shares are those of the clips that keep the prediction, or lose it when deleted. `limit` is what everything kept, or
+    deleted, comes to: no deletion is sure to do better.
     """
     curves = {(c["method"], c["filler"], c["mode"], c["way"]): c for c in record["curves"]}
     first, rows = record["plan"]["methods"][0], []
@@ -96,28 +97,39 @@ def separation(record: dict) -> list[dict]:
         own = curves.get((first, filler, mode, way))
         if method == first or own is None:
             continue
+        kept = mode == "keep"
+        own_share, other_share = (np.abs((not kept) - np.array(c["agreement"])) for c in (own, other))
         for at, level in enumerate(own["level"]):
             if level in SHOWN:
-                apart = own["low"][at] > other["high"][at] if mode == "keep" else own["high"][at] < other["low"][at]
-                rows.append({"against": method, "filler": filler, "mode": mode, "way": way, "level": level})
-                rows[-1] |= {"apart": apart, "own": own["agreement"][at], "other": other["agreement"][at]}
-                rows[-1] |= {"everything deleted": 1 - own["agreement"][-1]} if mode == "delete" else {}
+                rows.append(
+                    {
+                        "against": method,
+                        "filler": filler,
+                        "mode": mode,
+                        "way": way,
+                        "level": level,
+                        "apart": own["low"][at] > other["high"][at] if kept else own["high"][at] < other["low"][at],
+                        "own": own_share[at],
+                        "other": other_share[at],
+                        "limit": own_share[-1],
+                    }
+                )
     return rows
 
 
 def separation_markdown(record: dict) -> list[str]:
-    lines = []
-    for method in dict.fromkeys(row["against"] for row in separation(record)):
-        rows = [row for row in separation(record) if row["against"] == method]
-        lines += [f"- {method}: {sum(row['apart'] for row in rows)} of {len(rows)} apart"]
-        for row in rows:
+    rows, lines = separation(record), []
+    for method in dict.fromkeys(row["against"] for row in rows):
+        some = [row for row in rows if row["against"] == method]
+        words = [f"- {method}: {sum(row['apart'] for row in some)} of {len(some)} apart"]
+        for row in some:
             if not row["apart"]:
-                shares = [row["own"], row["other"]] if row["mode"] == "keep" else [1 - row["own"], 1 - row["other"]]
-                limit = f"; everything deleted: {row['everything deleted']:.3f}" if row["mode"] == "delete" else ""
-                lines[-1] += (
-                    f"; not {row['mode']} {row['level']:g} over {row['filler']}, {row['way']} "
-                    f"({shares[0]:.3f} against {shares[1]:.3f}{limit})"
+                limit = f"; everything deleted: {row['limit']:.3f}" if row["mode"] == "delete" else ""
+                words.append(
+                    f"not {row['mode']} {row['level']:g} over {row['filler']}, {row['way']} "
+                    f"({row['own']:.3f} against {row['other']:.3f}{limit})"
                 )
+        lines.append("; ".join(words))
     return lines
 
 
@@ -138,16 +150,17 @@ def tasks_markdown(tasks: list[dict]) -> list[str]:
     return lines
 
 
-def evaluated(out: pathlib.Path, plan: Plan, explainer: Explainer) -> dict:
+def evaluated(out: pathlib.Path, plan: Plan, explainer: Explainer, clips: int) -> dict:
     """The evaluation that stands in a folder.
 
     Raises:
-        SystemExit: it is one of another plan or model.
+        SystemExit: it is one of another plan or model, or of another number of clips.
     """
     record = json.loads((out / "fidelity.json").read_text(encoding="utf-8"))
-    asked = json.loads(json.dumps(dataclasses.asdict(plan))), weights_hash(explainer)
-    if (record["plan"], record["weights"]) != asked:
-        raise SystemExit(f"{out / 'fidelity.json'} was made with another plan or model; choose another --out")
+    asked = json.loads(json.dumps(dataclasses.asdict(plan))), weights_hash(explainer), clips
+    if (record["plan"], record["weights"], record["clips"] + record["silent"]) != asked:
+        path = out / "fidelity.json"
+        raise SystemExit(f"{path} was made with another plan, model or --limit; choose another --out")
     return record
 
 
@@ -314,7 +327,7 @@ def main() -> None:
     if not (out / "fidelity.json").exists():
         evaluate_folder(arguments.model, data, plan, out, limit=arguments.limit)
     explainer = load_explainer(arguments.model)
-    record = evaluated(out, plan, explainer)
+    record = evaluated(out, plan, explainer, len(clips_of(explainer, data, "test", arguments.limit)))
     started = time.monotonic()
     rankings = Plan(tuple(arguments.others.split(",")), ("zero",), SHOWN, 1, plan.rule, plan.steps, plan.refinement)
     record["others"] = evaluate_folder(arguments.model, data, rankings, out / "others", limit=arguments.few)

@@ -142,7 +142,7 @@ def convolve(
     frame = frame_size(x.shape[1], taps, inputs, outputs, stride)
     if not frame:
         return _convolve(pad_time(x, left, right, mode), kernel, stride, 0)
-    spare = frame + 1 - taps if stride == 1 else 0  # samples of the first frame that no output reads
+    spare = frame + stride - taps  # samples of the first frame that no output reads
     x = pad_time(x, left + spare, right, mode).reshape(len(x), -1, frame * inputs)
     starts = range(spare, spare + frame, stride)
     shifted = [jnp.pad(kernel, ((at, 2 * frame - at - taps), (0, 0), (0, 0))) for at in starts]

@@ -137,6 +137,7 @@ def rows_of(summary: dict[str, Any], levels: tuple[float, ...]) -> list[list[str
 
 
 def header_of(levels: tuple[float, ...]) -> list[str]:
+    """The heads of the columns of `rows_of`."""
     return ["method", "filler", *(f"{mode} {level:.3g}" for mode in MODES for level in levels)]
 
 
