@@ -69,7 +69,10 @@ class LayerNorm(nnx.Module):
 
 
 class EncoderLayer(nnx.Module):
-    """Post-norm transformer layer, `torch.nn.TransformerEncoderLayer` with ReLU: `[t, w] -> [t, w]`."""
+    """Post-norm transformer layer, `torch.nn.TransformerEncoderLayer` with ReLU: `[t, w] -> [t, w]`.
+
+    It is given `attention_in(x)` with x: for the first layer that is part of an affine map of the latent.
+    """
 
     def __init__(self, config: ClassifierConfig, rngs: nnx.Rngs):
         width = config.width
@@ -83,10 +86,15 @@ class EncoderLayer(nnx.Module):
         self.feed_forward_norm = LayerNorm(width)
 
     def __call__(
-        self, x: Float[Array, "t w"], valid: ClipValid, dropout: float = 0.0, key: Array | None = None
+        self,
+        x: Float[Array, "t w"],
+        projected: Float[Array, "t w3"],
+        valid: ClipValid,
+        dropout: float = 0.0,
+        key: Array | None = None,
     ) -> Float[Array, "t w"]:
         keys = (None, None, None) if key is None else jax.random.split(key, 3)
-        q, k, v = (part.reshape(len(x), self.heads, -1) for part in jnp.split(self.attention_in(x), 3, axis=-1))
+        q, k, v = (part.reshape(len(x), self.heads, -1) for part in jnp.split(projected, 3, axis=-1))
         scores = jnp.einsum("qhe,khe->hqk", q * q.shape[-1] ** -0.5, k)
         weights = jax.nn.softmax(scores + jnp.where(valid, 0.0, -1e30), axis=-1)
         mixed = jnp.einsum("hqk,khe->qhe", weights, v).reshape(x.shape)
@@ -127,11 +135,25 @@ class LatentClassifier(nnx.Module):
         Returns:
             Logits `[k]`.
         """
+        return self.rest(self.front(latent, dropout, key), valid, dropout, key)
+
+    def front(self, latent: ClipLatent, dropout: float = 0.0, key: Array | None = None) -> Float[Array, "t w4"]:
+        """What the first layer is given: its input, and the queries, keys and values of that, side by side.
+
+        Without companding this is an affine map of the latent.
+        """
         x = self.project_in(self.compand(latent)) + self.positions[...][: len(latent)]
         x = _dropout(x, dropout, key)
+        return jnp.concatenate([x, self.layers[0].attention_in(x)], axis=-1)
+
+    def rest(
+        self, front: Float[Array, "t w4"], valid: ClipValid, dropout: float = 0.0, key: Array | None = None
+    ) -> Float[Array, " k"]:
+        """Logits `[k]` of what `front` returns; arguments as of the whole."""
         keys = [None] * len(self.layers) if key is None else jax.random.split(key, len(self.layers))
-        for layer, layer_key in zip(self.layers, keys, strict=True):
-            x = layer(x, valid, dropout, layer_key)
+        x, projected = front[:, : self.config.width], front[:, self.config.width :]
+        for number, (layer, layer_key) in enumerate(zip(self.layers, keys, strict=True)):
+            x = layer(x, layer.attention_in(x) if number else projected, valid, dropout, layer_key)
         weights = valid / jnp.maximum(valid.sum(), 1)
         return self.project_out(weights @ x)
 

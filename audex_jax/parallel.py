@@ -91,24 +91,25 @@ def a_device_for_each_core() -> None:
             jax.config.update("jax_num_cpu_devices", _cores())
 
 
-def few_at_a_time(step: Callable[[jax.Array], jax.Array], batch: jax.Array, few: int) -> jax.Array:
+def few_at_a_time(step: Callable[[Any], Any], batch: Any, few: int) -> Any:
     """`step(batch)`, and where every device is a core of a CPU `few` clips after the other: they stay in its cache.
 
     Args:
         step: what it computes for a clip must not depend on the others.
-        batch: `[b, ...]`.
+        batch: arrays `[b, ...]`.
         few: clips at once; where it does not divide b, all are.
 
     Returns:
-        What `step` returns for the whole batch, `[b, ...]`.
+        What `step` returns for the whole batch, arrays `[b, ...]`.
 
     >>> few_at_a_time(lambda clips: 2 * clips, jax.numpy.arange(4), 2).tolist()
     [0, 2, 4, 6]
     """
-    if len(batch) <= few or len(batch) % few or not each_core_is_a_device():
+    (clips,) = {len(leaf) for leaf in jax.tree.leaves(batch)}
+    if clips <= few or clips % few or not each_core_is_a_device():
         return step(batch)
-    parts = jax.lax.map(step, batch.reshape(-1, few, *batch.shape[1:]))
-    return parts.reshape(len(batch), *parts.shape[2:])
+    parts = jax.lax.map(step, jax.tree.map(lambda leaf: leaf.reshape(-1, few, *leaf.shape[1:]), batch))
+    return jax.tree.map(lambda leaf: leaf.reshape(clips, *leaf.shape[2:]), parts)
 
 
 def each_core_is_a_device() -> bool:

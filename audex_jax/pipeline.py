@@ -5,6 +5,7 @@ classify what was decoded. Nothing in it crosses clips, so it can be mapped over
 """
 
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -15,6 +16,7 @@ from audex_jax.attribution.integrated_gradients import ends, with_gap
 from audex_jax.classifier import LatentClassifier, in_bfloat16
 from audex_jax.codec import Encodec
 from audex_jax.explanation import RANKINGS, edit
+from audex_jax.parallel import few_at_a_time
 from audex_jax.refinement import margin, refine
 from audex_jax.settings import FILLERS as FILLERS
 from audex_jax.settings import REFINED as REFINED
@@ -22,6 +24,7 @@ from audex_jax.settings import REFINED_FROM as REFINED_FROM
 from audex_jax.settings import Settings as Settings
 from audex_jax.types import Array, Audio, ClipLatent, ClipValid, Float, Int, Latent, Logits, Valid
 
+FEW = 2  # clips at once along the path where each device is a core; one alone is slower, more leave its cache
 NOISE_RMS = 0.05  # of the noise filler, for codecs that do not bring clips to unit loudness
 
 
@@ -158,6 +161,15 @@ def element_scores(
     return refine(margins, latent, score, valid, filler, steps=refinement)
 
 
+def path_function(
+    classifier: LatentClassifier, valid: ClipValid, target: Int[Array, ""]
+) -> tuple[Callable[[Array], Float[Array, ""]], Callable[[ClipLatent], Array] | None]:
+    """A clip's logit of `target` as `integrated_gradients` wants it: `f`, and the affine map ahead of it or None."""
+    if classifier.config.companding:
+        return lambda z: classifier(z, valid)[target], None
+    return lambda front: classifier.rest(front, valid)[target], classifier.front
+
+
 @functools.partial(jax.jit, static_argnames=("settings", "bandwidth"))
 def explain_step(
     weights: Weights,
@@ -187,20 +199,15 @@ def explain_step(
     differentiated = in_bfloat16(classifier) if settings.precision == "bfloat16" else classifier
 
     def explain(clip, clip_valid, clip_target):
-        path = integrated_gradients(
-            lambda z: differentiated(z, clip_valid)[clip_target],
-            clip,
-            filler,
-            rule=settings.rule,
-            steps=settings.steps,
-            chunk=settings.chunk,
-        )
+        f, affine = path_function(differentiated, clip_valid, clip_target)
+        how = {"rule": settings.rule, "steps": settings.steps, "chunk": settings.chunk}
+        path = integrated_gradients(f, clip, filler, affine=affine, **how)
         if settings.precision == "float32":
             return path
         exact = with_gap(path.attribution, *ends(lambda z: classifier(z, clip_valid)[clip_target], clip, filler), 0)
         return exact._replace(points=path.points, overlap=path.overlap)
 
-    path = jax.vmap(explain)(latent, valid, target)
+    path = few_at_a_time(lambda clips: jax.vmap(explain)(*clips), (latent, valid, target), FEW)
 
     def rank(attribution, clip, own, length, wanted):
         fixed = (filler, audio.shape[1], settings.refinement)

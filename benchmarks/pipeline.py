@@ -11,7 +11,7 @@ of the size that suits it best, and is timed only once the results were found to
     bfloat16  the same, and the products of the path's gradients in bfloat16; PyTorch may use it in all its products
     levels    the published evaluation at 7 levels, clip by clip, attribution and filler made anew for each level;
               ours attributes once, and takes clips and levels in batches
-    memory    resident memory of the whole job, each side in a process of its own
+    memory    resident memory of the whole job, each side in a process of its own that loads the weights from a bundle
     refined   ours with the ranking `refined`; PyTorch has nothing like it
 """
 
@@ -20,6 +20,7 @@ import dataclasses
 import functools
 import json
 import re
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -29,15 +30,18 @@ import numpy as np
 
 from audex_jax.attribution import integrated_gradients
 from audex_jax.classifier import in_bfloat16
+from audex_jax.explainer import Explainer, load_explainer, save_explainer
 from audex_jax.explanation import element_ranks, fill, top_share
-from audex_jax.parallel import a_device_for_each_core, map_over_devices
+from audex_jax.parallel import a_device_for_each_core, few_at_a_time, map_over_devices
 from audex_jax.pipeline import (
+    FEW,
     Settings,
     Weights,
     explain_step,
     filler_latent,
     latent_of,
     logits_of_audio,
+    path_function,
     sounds_of,
     valid_frames,
 )
@@ -98,11 +102,11 @@ def explain_levels(settings: Settings, through_audio: bool) -> Callable[[Weights
 
         def ranks(clip: jax.Array, frames: jax.Array) -> jax.Array:
             target = weights.classifier(clip, frames).argmax()
-            f = lambda z: weights.classifier(z, frames)[target]  # noqa: E731
-            how = {"rule": settings.rule, "steps": settings.steps, "chunk": settings.chunk}
+            f, affine = path_function(weights.classifier, frames, target)
+            how = {"rule": settings.rule, "steps": settings.steps, "chunk": settings.chunk, "affine": affine}
             return element_ranks(integrated_gradients(f, clip, filler, **how).attribution, frames)
 
-        order = jax.vmap(ranks)(latent, valid)
+        order = few_at_a_time(lambda clips: jax.vmap(ranks)(*clips), (latent, valid), FEW)
 
         def listen(level: jax.Array) -> jax.Array:
             kept = jax.vmap(lambda z, r, v: fill(z, top_share(r, v, level), filler))(latent, order, valid)
@@ -303,13 +307,17 @@ def memory_of(side: str, weights: Weights, audio: np.ndarray, arguments: argpars
     return peak_memory(functools.partial(job.in_batches, audio, batch, points=POINTS, rows=number))
 
 
-def memory(same_row: dict, arguments: argparse.Namespace) -> list[dict]:
+def memory(weights: Weights, same_row: dict, arguments: argparse.Namespace) -> list[dict]:
+    """Of either side on weights from a bundle; ours once as it compiles, and once with the compilation cache."""
     rows = []
-    for side in ("ours", "theirs"):
-        words = ["--memory-of", side, "--how", same_row[side], "--clips", str(arguments.clips)]
-        words += ["--subject", arguments.subject, *(["--small"] if arguments.small else [])]
-        found = in_a_process_of_its_own("benchmarks.pipeline", *words)
-        rows.append({"side": side, "how": same_row[side], "clips": arguments.clips} | found)
+    with tempfile.TemporaryDirectory() as folder:
+        save_explainer(f"{folder}/bundle", Explainer(weights, ("",), arguments.seconds, None), {})
+        cache = {"JAX_COMPILATION_CACHE_DIR": f"{folder}/cache", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+        for side, label in (("ours", "ours, compiling"), ("ours", "ours, cached"), ("theirs", "theirs")):
+            words = ["--memory-of", side, "--how", same_row[side], "--weights", f"{folder}/bundle"]
+            words += ["--clips", str(arguments.clips), "--seconds", str(arguments.seconds)]
+            found = in_a_process_of_its_own("benchmarks.pipeline", *words, environment=cache)
+            rows.append({"side": label, "how": same_row[side], "clips": arguments.clips} | found)
     return rows
 
 
@@ -331,13 +339,14 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--memory-of", choices=("ours", "theirs"), help=argparse.SUPPRESS)
     parser.add_argument("--how", help=argparse.SUPPRESS)
+    parser.add_argument("--weights", metavar="BUNDLE", help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     a_device_for_each_core()
     if arguments.small:
         arguments.subject, arguments.clips, arguments.batches, arguments.seconds = "tiny", 4, "4", 0.5
         arguments.published_clips = 1
     arguments.batches = tuple(sorted({min(int(b), arguments.clips) for b in arguments.batches.split(",")}))
-    weights = weights_of(arguments.subject)
+    weights = load_explainer(arguments.weights).weights if arguments.weights else weights_of(arguments.subject)
     audio = clips_of(weights.codec.config, arguments.clips, arguments.seconds)
     if arguments.memory_of:
         print(json.dumps(memory_of(arguments.memory_of, weights, audio, arguments)))
@@ -368,7 +377,7 @@ def main(argv: list[str] | None = None) -> None:
     if "refined" in parts:
         found("refined", "refined ranking", refined(weights, audio, arguments))
     if "memory" in parts:
-        found("memory", "memory, MB", memory(figures["same"], arguments))
+        found("memory", "memory, MB", memory(weights, figures["same"], arguments))
 
 
 if __name__ == "__main__":

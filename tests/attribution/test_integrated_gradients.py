@@ -20,6 +20,7 @@ from audex_jax.attribution import (
 )
 from audex_jax.attribution.automatic import top_overlap
 from audex_jax.classifier import ClassifierConfig, LatentClassifier
+from audex_jax.pipeline import path_function
 
 T, D = 7, 6
 
@@ -52,6 +53,28 @@ def test_completeness_on_the_transformer(logit, clips):
     np.testing.assert_allclose(
         relative_gap(result), np.abs(result.gap / (result.value - result.baseline_value)), rtol=1e-5
     )
+
+
+@pytest.mark.parametrize("steps", [16, "auto"])
+@pytest.mark.parametrize("companding", [0.0, 5.0])
+def test_the_affine_front_once_a_clip_is_the_front_at_every_point(clips, steps, companding):
+    config = ClassifierConfig(D, 4, 10, width=16, layers=2, heads=2, feed_forward=32, companding=companding)
+    classifier, valid = LatentClassifier(config, rngs=nnx.Rngs(0)), jnp.arange(T) < T - 2
+    f, affine = path_function(classifier, valid, jnp.int32(2))
+    assert (affine is None) == (companding > 0)  # a path through a curved map is not straight
+
+    def explain(z, f, affine):
+        return integrated_gradients(f, z, clips[1], steps=steps, affine=affine)
+
+    fast = jax.jit(jax.vmap(lambda z: explain(z, f, affine)))(clips)
+    slow = jax.jit(jax.vmap(lambda z: explain(z, lambda x: classifier(x, valid)[2], None)))(clips)
+    for one, other in zip(fast, slow, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_a_curved_front_shows_in_the_gap(clips):
+    result = integrated_gradients(lambda x: (x**2).sum(), clips[0], 0.0, steps=64, affine=jnp.exp)
+    assert abs(result.gap) > 0.1 * abs(result.value - result.baseline_value)
 
 
 def test_linear_function_is_weight_times_difference(clips):
