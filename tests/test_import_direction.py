@@ -39,7 +39,7 @@ ALLOWED = {
     "audex_jax.batch.merge": ("audex_jax.batch.store",),
     "audex_jax.pipeline": (
         "audex_jax.types", "audex_jax.errors", "audex_jax.codec", "audex_jax.classifier", "audex_jax.attribution",
-        "audex_jax.explanation", "audex_jax.refinement", "audex_jax.settings",
+        "audex_jax.explanation", "audex_jax.refinement", "audex_jax.settings", "audex_jax.parallel",
     ),
     "audex_jax.settings": ("audex_jax.errors",),
     "audex_jax.tensorboard": ("audex_jax.errors",),

@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from audex_jax.audio import replacing
 from audex_jax.explainer import Explanation
 
+# of the axes, as shares of the figure; to work them out from the texts would double the time that a picture takes
+MARGINS = {"left": 0.09, "right": 0.9, "bottom": 0.06, "top": 0.945, "hspace": 0.12}
 INK, FAINT, FOR, AGAINST = "#1b1f24", "#9aa4af", "#c1272d", "#1f5fa8"
 
 
@@ -33,10 +35,10 @@ def explanation_figure(
     mask = np.concatenate([e.mask for e in explanations])
     frames = np.linspace(0, seconds, len(attribution) + 1)
 
-    figure = Figure(figsize=(7.0, 7.4), layout="constrained")
+    figure = Figure(figsize=(7.0, 7.4))
     FigureCanvasAgg(figure)
-    figure.suptitle(title, fontsize=10, color=INK, parse_math=False)
-    axes = figure.subplots(5, 1, sharex=True, height_ratios=(1, 1.2, 1.5, 0.8, 1))
+    figure.suptitle(title, fontsize=10, color=INK, parse_math=False, y=0.985)
+    axes = figure.subplots(5, 1, sharex=True, height_ratios=(1, 1.2, 1.5, 0.8, 1), gridspec_kw=MARGINS)
 
     time = np.arange(len(mono)) / rate
     axes[0].plot(time, mono, color=FAINT, linewidth=0.5, label=what)
@@ -54,7 +56,8 @@ def explanation_figure(
     dims = np.arange(attribution.shape[1] + 1)
     picture = axes[2].pcolormesh(frames, dims, attribution.T, cmap="RdBu_r", vmin=-limit, vmax=limit, rasterized=True)
     axes[2].set_ylabel("latent dimension")
-    bar = figure.colorbar(picture, ax=axes[2], pad=0.01)
+    place = axes[2].get_position()
+    bar = figure.colorbar(picture, cax=figure.add_axes((0.91, place.y0, 0.02, place.height)))
     bar.set_label("attribution (logit)", fontsize=7)
     bar.ax.tick_params(labelsize=7)
 
@@ -98,7 +101,7 @@ def confusion_figure(confusion: np.ndarray, labels: Sequence[str]) -> Figure:
 def save_figure(path: str | os.PathLike, figure: Figure) -> None:
     """Write a figure as PNG at 150 dots per inch, whole or not at all."""
     with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=150)
+        figure.savefig(temporary, format="png", dpi=150, pil_kwargs={"compress_level": 3})  # in a fifth less time
 
 
 def mono_of(audio: np.ndarray) -> np.ndarray:
