@@ -151,7 +151,7 @@ class LatentClassifier(nnx.Module):
     ) -> Float[Array, " k"]:
         """Logits `[k]` of what `front` returns; arguments as of the whole."""
         keys = [None] * len(self.layers) if key is None else jax.random.split(key, len(self.layers))
-        x, projected = front[:, : self.config.width], front[:, self.config.width :]
+        x, projected = jnp.split(front, [self.config.width], axis=-1)
         for number, (layer, layer_key) in enumerate(zip(self.layers, keys, strict=True)):
             x = layer(x, layer.attention_in(x) if number else projected, valid, dropout, layer_key)
         weights = valid / jnp.maximum(valid.sum(), 1)
