@@ -6,7 +6,7 @@ classify what was decoded. Nothing in it crosses clips, so it can be mapped over
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +24,6 @@ from audex_jax.settings import REFINED_FROM as REFINED_FROM
 from audex_jax.settings import Settings as Settings
 from audex_jax.types import Array, Audio, ClipLatent, ClipValid, Float, Int, Latent, Logits, Valid
 
-FEW = 2  # clips at once along the path where each device is a core; one alone is slower, more leave its cache
 NOISE_RMS = 0.05  # of the noise filler, for codecs that do not bring clips to unit loudness
 
 
@@ -170,6 +169,11 @@ def path_function(
     return lambda front: classifier.rest(front, valid)[target], classifier.front
 
 
+def map_paths(one: Callable[..., Any], *arrays: Array) -> Any:
+    """`jax.vmap(one)(*arrays)` for a function of one clip that takes gradients along a path, in cache-sized parts."""
+    return few_at_a_time(lambda clips: jax.vmap(one)(*clips), arrays)
+
+
 @functools.partial(jax.jit, static_argnames=("settings", "bandwidth"))
 def explain_step(
     weights: Weights,
@@ -207,7 +211,7 @@ def explain_step(
         exact = with_gap(path.attribution, *ends(lambda z: classifier(z, clip_valid)[clip_target], clip, filler), 0)
         return exact._replace(points=path.points, overlap=path.overlap)
 
-    path = few_at_a_time(lambda clips: jax.vmap(explain)(*clips), (latent, valid, target), FEW)
+    path = map_paths(explain, latent, valid, target)
 
     def rank(attribution, clip, own, length, wanted):
         fixed = (filler, audio.shape[1], settings.refinement)

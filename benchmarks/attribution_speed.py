@@ -19,8 +19,8 @@ import numpy as np
 
 from audex_jax.attribution import integrated_gradients
 from audex_jax.classifier import LatentClassifier
-from audex_jax.parallel import a_device_for_each_core, few_at_a_time, map_over_devices
-from audex_jax.pipeline import FEW, latent_of, path_function
+from audex_jax.parallel import a_device_for_each_core, map_over_devices
+from audex_jax.pipeline import latent_of, map_paths, path_function
 from benchmarks.arithmetic import flops_of
 from benchmarks.measure import (
     ceiling,
@@ -54,7 +54,7 @@ def attribute(classifier: LatentClassifier, latent: jax.Array, points: int, chun
         f, affine = path_function(classifier, valid, target)
         return integrated_gradients(f, z, 0.0, rule=RULE, steps=points, chunk=chunk, affine=affine).attribution
 
-    return few_at_a_time(jax.vmap(one), latent, FEW)
+    return map_paths(one, latent)
 
 
 def ours(classifier: LatentClassifier, latent: np.ndarray, points: int) -> dict[str, Callable[[], Any]]:

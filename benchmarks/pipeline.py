@@ -32,15 +32,15 @@ from audex_jax.attribution import integrated_gradients
 from audex_jax.classifier import in_bfloat16
 from audex_jax.explainer import Explainer, load_explainer, save_explainer
 from audex_jax.explanation import element_ranks, fill, top_share
-from audex_jax.parallel import a_device_for_each_core, few_at_a_time, map_over_devices
+from audex_jax.parallel import a_device_for_each_core, map_over_devices
 from audex_jax.pipeline import (
-    FEW,
     Settings,
     Weights,
     explain_step,
     filler_latent,
     latent_of,
     logits_of_audio,
+    map_paths,
     path_function,
     sounds_of,
     valid_frames,
@@ -106,7 +106,7 @@ def explain_levels(settings: Settings, through_audio: bool) -> Callable[[Weights
             how = {"rule": settings.rule, "steps": settings.steps, "chunk": settings.chunk, "affine": affine}
             return element_ranks(integrated_gradients(f, clip, filler, **how).attribution, frames)
 
-        order = few_at_a_time(lambda clips: jax.vmap(ranks)(*clips), (latent, valid), FEW)
+        order = map_paths(ranks, latent, valid)
 
         def listen(level: jax.Array) -> jax.Array:
             kept = jax.vmap(lambda z, r, v: fill(z, top_share(r, v, level), filler))(latent, order, valid)

@@ -16,8 +16,6 @@ from audex_jax.codec.conv import Conv1d, ConvTranspose1d, elu
 from audex_jax.parallel import few_at_a_time
 from audex_jax.types import Array, Audio, Float, Latent
 
-FEW = 2  # clips at once where each device is a core; one alone is slower, more leave its cache
-
 
 class Elu(nnx.Module):
     """Holds an activation's place in the list of layers."""
@@ -98,7 +96,7 @@ class Encoder(nnx.Module):
 
     def __call__(self, audio: Audio) -> Latent:
         convolutions, rest = self.layers[:-3], self.layers[-3:]  # the LSTM and what follows
-        return _in_turn(rest, few_at_a_time(functools.partial(_in_turn, convolutions), audio, FEW))
+        return _in_turn(rest, few_at_a_time(functools.partial(_in_turn, convolutions), audio))
 
 
 class Decoder(nnx.Module):
@@ -117,7 +115,7 @@ class Decoder(nnx.Module):
 
     def __call__(self, latent: Latent) -> Audio:
         first, convolutions = self.layers[:2], self.layers[2:]  # up to the LSTM
-        return few_at_a_time(functools.partial(_in_turn, convolutions), _in_turn(first, latent), FEW)
+        return few_at_a_time(functools.partial(_in_turn, convolutions), _in_turn(first, latent))
 
 
 def _in_turn(layers: Sequence[nnx.Module], x: Float[Array, "b n c"]) -> Float[Array, "b m o"]:
