@@ -211,13 +211,17 @@ def _on_host(result: Any) -> Any:
 def ahead(items: Generator[Item, None, None], check: Callable[[], None] = lambda: None) -> Generator[Item, None, None]:
     """Yield `items`, which are made on a thread, up to `AHEAD` before they are asked for.
 
-    What `items` raises is raised here. Closing this generator closes `items`, once the item in the making is made.
+    What `items` raises is raised here. Closing this generator closes `items`, once the item in the making is made; the
+    interpreter waits for that at its end too, since a thread that is inside XLA then would abort the process.
     """
     made: queue.Queue = queue.Queue(AHEAD)
     gone = threading.Event()
 
+    def wanted() -> bool:
+        return not gone.is_set() and threading.main_thread().is_alive()
+
     def put(kind: str, value: Any) -> None:
-        while not gone.is_set():
+        while wanted():
             with contextlib.suppress(queue.Full):
                 return made.put((kind, value), timeout=POLL_SECONDS)
 
@@ -226,15 +230,15 @@ def ahead(items: Generator[Item, None, None], check: Callable[[], None] = lambda
             with contextlib.closing(items):
                 for item in items:
                     put("item", item)
-                    if gone.is_set():
+                    if not wanted():
                         return
             put("end", None)
         except BaseException as error:
             put("error", error)
 
-    threading.Thread(target=fill, daemon=True, name="audex-ahead").start()
+    threading.Thread(target=fill, name="audex-ahead").start()
     try:
-        while True:
+        while wanted():
             check()
             try:
                 kind, value = made.get(timeout=POLL_SECONDS)

@@ -1,6 +1,8 @@
 """Clips in, explanations out: the same as one by one, whatever the loader does."""
 
 import functools
+import subprocess
+import sys
 import time
 
 import jax
@@ -121,6 +123,28 @@ def test_closing_early_closes_the_source():
     while not closed and time.monotonic() < deadline:
         time.sleep(0.01)
     assert closed
+
+
+AT_THE_END = """
+import sys, time
+import jax, jax.numpy as jnp
+from audex_jax.batch.stream import ahead
+busy = jax.jit(lambda x: jax.lax.fori_loop(0, 100, lambda i, a: 1e-3 * a @ a, x))
+x = jax.block_until_ready(busy(jnp.ones((500, 500))))
+
+def source():
+    while True:
+        yield jax.block_until_ready(busy(x))
+
+items = ahead(ahead(source()))
+next(items)
+sys.exit(3)
+"""
+
+
+def test_a_process_may_end_while_a_step_is_under_way():
+    done = subprocess.run([sys.executable, "-c", AT_THE_END], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 3, done.stderr
 
 
 def test_waiting_can_be_broken_off():
