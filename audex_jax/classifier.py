@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from audex_jax.attention import attend
 from audex_jax.errors import AudexError
 from audex_jax.types import Array, ClipLatent, ClipValid, Float
 
@@ -94,10 +95,7 @@ class EncoderLayer(nnx.Module):
         key: Array | None = None,
     ) -> Float[Array, "t w"]:
         keys = (None, None, None) if key is None else jax.random.split(key, 3)
-        q, k, v = (part.reshape(len(x), self.heads, -1) for part in jnp.split(projected, 3, axis=-1))
-        scores = jnp.einsum("qhe,khe->hqk", q * q.shape[-1] ** -0.5, k)
-        weights = jax.nn.softmax(scores + jnp.where(valid, 0.0, -1e30), axis=-1)
-        mixed = jnp.einsum("hqk,khe->qhe", weights, v).reshape(x.shape)
+        mixed = attend(projected, valid, self.heads)
         x = self.attention_norm(x + _dropout(self.attention_out(mixed), dropout, keys[0]))
         hidden = _dropout(jax.nn.relu(self.feed_forward_in(x)), dropout, keys[1])
         return self.feed_forward_norm(x + _dropout(self.feed_forward_out(hidden), dropout, keys[2]))

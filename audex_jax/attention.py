@@ -1,0 +1,68 @@
+"""Multi-head attention of one clip, softmax(q k^T / sqrt(e)) v (arXiv 1706.03762), with its gradient by hand.
+
+What JAX derives from the quotient in a softmax subtracts terms of nearly equal size where a score dominates, and loses
+a digit or two of a path's gradients. Here that term is a sum over the outputs o, as in arXiv 2205.14135, equation 4:
+
+    o = p v        dv = p^T do        ds = p (do v^T - sum of do * o)        dq = ds k        dk = ds^T q
+
+which is also faster (`benchmarks/NOTES.md`).
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from audex_jax.types import Array, ClipValid, Float
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def attend(projected: Float[Array, "t w3"], valid: ClipValid, heads: int) -> Float[Array, "t w"]:
+    """Every frame's mean of the values, weighted in each head by how its query meets the keys.
+
+    Args:
+        projected: queries, keys and values side by side, in each the heads side by side, `[t, 3 w]`.
+        valid: frames that may be looked at, `[t]`.
+        heads: their number; it divides w.
+
+    Returns:
+        The heads' means side by side, `[t, w]`. Differentiable in reverse mode.
+
+    >>> import jax.numpy as jnp
+    >>> attend(jnp.array([[0.0, 0.0, 1.0], [0.0, 0.0, 3.0]]), jnp.ones(2, bool), 1).tolist()
+    [[2.0], [2.0]]
+    """
+    return _forward(projected, valid, heads)[0]
+
+
+def _forward(projected: Array, valid: Array, heads: int) -> tuple[Array, tuple[Array, ...]]:
+    q, k, v = (_by_head(part, heads) for part in jnp.split(projected, 3, axis=-1))
+    scores = _product(q * q.shape[-1] ** -0.5, k, 2, 2) + jnp.where(valid, 0.0, -1e30)
+    weights = jax.nn.softmax(scores, axis=-1)
+    mixed = _product(weights, v, 2, 1)
+    return _side_by_side(mixed), (q, k, v, weights, mixed)
+
+
+def _backward(heads: int, saved: tuple[Array, ...], slope: Array) -> tuple[Array, None]:
+    q, k, v, weights, mixed = saved
+    slope = _by_head(slope, heads)
+    for_scores = weights * (_product(slope, v, 2, 2) - (slope * mixed).sum(-1, keepdims=True)) * q.shape[-1] ** -0.5
+    for_q, for_k = _product(for_scores, k, 2, 1), _product(for_scores, q, 1, 1)
+    parts = (for_q, for_k, _product(weights, slope, 1, 1))
+    return jnp.concatenate([_side_by_side(part) for part in parts], axis=-1), None
+
+
+attend.defvjp(_forward, _backward)
+
+
+def _by_head(x: Float[Array, "t w"], heads: int) -> Float[Array, "h t e"]:
+    return x.reshape(len(x), heads, -1).swapaxes(0, 1)
+
+
+def _side_by_side(x: Float[Array, "h t e"]) -> Float[Array, "t w"]:
+    return x.swapaxes(0, 1).reshape(x.shape[1], -1)
+
+
+def _product(a: Array, b: Array, axis: int, other: int) -> Array:
+    """Products of each head's two matrices, summed over an axis of each."""
+    return jax.lax.dot_general(a, b, (((axis,), (other,)), ((0,), (0,))))
