@@ -8,15 +8,12 @@ a digit or two of a path's gradients. Here that term is a sum over the outputs o
 which is also faster (`benchmarks/NOTES.md`).
 """
 
-import functools
-
 import jax
 import jax.numpy as jnp
 
 from audex_jax.types import Array, ClipValid, Float
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def attend(projected: Float[Array, "t w3"], valid: ClipValid, heads: int) -> Float[Array, "t w"]:
     """Every frame's mean of the values, weighted in each head by how its query meets the keys.
 
@@ -32,6 +29,10 @@ def attend(projected: Float[Array, "t w3"], valid: ClipValid, heads: int) -> Flo
     >>> attend(jnp.array([[0.0, 0.0, 1.0], [0.0, 0.0, 3.0]]), jnp.ones(2, bool), 1).tolist()
     [[2.0], [2.0]]
     """
+    return _attend(projected, valid, heads)
+
+
+def _plain(projected: Array, valid: Array, heads: int) -> Array:
     return _forward(projected, valid, heads)[0]
 
 
@@ -52,7 +53,8 @@ def _backward(heads: int, saved: tuple[Array, ...], slope: Array) -> tuple[Array
     return jnp.concatenate([_side_by_side(part) for part in parts], axis=-1), None
 
 
-attend.defvjp(_forward, _backward)
+_attend = jax.custom_vjp(_plain, nondiff_argnums=(2,))
+_attend.defvjp(_forward, _backward)
 
 
 def _by_head(x: Float[Array, "t w"], heads: int) -> Float[Array, "h t e"]:

@@ -58,6 +58,7 @@ def integrated_gradients(
     tolerance: float = 0.05,
     most: int = 129,
     affine: Callable[[ClipLatent], Array] | None = None,
+    axis: str | None = None,
 ) -> PathAttribution:
     """Integrated Gradients of one clip; map it over clips with `jax.vmap`.
 
@@ -77,13 +78,15 @@ def integrated_gradients(
             h(latent). The path through h is straight, so h and its transpose are applied once a clip instead of once
             a point:  A = (z - z0) * Dh^T (integral of  grad f(h(z0) + a (h(z) - h(z0)))  da). That h is affine is not
             checked; the completeness gap shows it.
+        axis: name of a mapped axis (`jax.pmap`, `jax.shard_map`) whose devices divide the points of this one clip among
+            them, for an answer sooner; all are given the same clip, and return the same.
 
     Returns:
         The attribution with its completeness gap.
 
     Raises:
-        ValueError: an unknown rule, too few steps, a chunk below 1, a baseline that does not broadcast to the latent,
-            or a function that does not return a scalar.
+        ValueError: an unknown rule, too few steps, a chunk below 1, a baseline that does not broadcast to the latent, a
+            function that does not return a scalar, or automatic steps with an axis.
 
     >>> import jax.numpy as jnp
     >>> result = integrated_gradients(lambda z: (z**2).sum(), jnp.array([[1.0, 2.0]]), 0.0)
@@ -97,9 +100,14 @@ def integrated_gradients(
     gradient = path_gradient(f, end, start)
     if steps != "auto":
         nodes, weights = nodes_and_weights(rule, steps)
-        (slope,) = pull_back(weighted_sum(gradient, nodes, weights, chunk))
-        attribution = (latent - baseline) * slope
-        return with_gap(attribution, value, baseline_value, points=steps)
+        if axis is None:
+            total = weighted_sum(gradient, nodes, weights, chunk)
+        else:
+            total = jax.lax.psum(weighted_sum(gradient, *own_points(nodes, weights, axis), chunk), axis)
+        (slope,) = pull_back(total)
+        return with_gap((latent - baseline) * slope, value, baseline_value, points=steps)
+    if axis is not None:
+        raise ValueError("automatic steps cannot be divided among devices; give their number, for example steps=16")
 
     def adds_up(attribution: Attribution) -> Array:
         difference = value - baseline_value
@@ -123,6 +131,15 @@ def integrated_gradients(
         attribution = attribution / graded_trapezoid_sum(refined.points - 1)
     result = with_gap(attribution, value, baseline_value, points=0)
     return result._replace(points=refined.points, overlap=refined.overlap)
+
+
+def own_points(nodes: np.ndarray, weights: np.ndarray, axis: str) -> tuple[Array, Array]:
+    """Every device's share of a quadrature rule along a mapped axis; shares are even, filled up at weight 0."""
+    devices = jax.lax.axis_size(axis)
+    missing = -len(nodes) % devices
+    shares = np.pad(nodes, (0, missing), mode="edge"), np.pad(weights, (0, missing))
+    own, own_weights = (jnp.asarray(a.reshape(devices, -1))[jax.lax.axis_index(axis)] for a in shares)
+    return own, own_weights
 
 
 def integrated_gradients_of_each(

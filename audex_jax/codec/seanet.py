@@ -58,9 +58,10 @@ class LSTMLayer(nnx.Module):
 
         def step(carry, gates_in):
             hidden, cell = carry
-            i, f, g, o = jnp.split(gates_in + hidden @ recurrent, 4, axis=-1)
-            cell = jax.nn.sigmoid(f) * cell + jax.nn.sigmoid(i) * jnp.tanh(g)
-            hidden = jax.nn.sigmoid(o) * jnp.tanh(cell)
+            gates = gates_in + hidden @ recurrent
+            i, f, _, o = jnp.split(jax.nn.sigmoid(gates), 4, axis=-1)  # one sigmoid for all: XLA computes it once
+            cell = f * cell + i * jnp.tanh(jnp.split(gates, 4, axis=-1)[2])
+            hidden = o * jnp.tanh(cell)
             return (hidden, cell), hidden
 
         start = jnp.zeros_like(x[:, 0])

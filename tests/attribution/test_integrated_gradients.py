@@ -211,3 +211,20 @@ def test_bad_input_is_named(change, says):
     arguments = {"f": lambda z: z.sum(), "latent": jnp.ones((T, D)), "baseline": 0.0} | change
     with pytest.raises(ValueError, match=says):
         integrated_gradients(**arguments)
+
+
+@pytest.mark.parametrize("devices", [1, 2, 4])
+def test_points_divided_among_devices_are_the_points_of_one(logit, clips, devices):
+    def explain(_, axis="points"):
+        return integrated_gradients(logit, clips[0], clips[1], rule="gauss-legendre", steps=9, chunk=2, axis=axis)
+
+    whole = explain(None, axis=None)
+    divided = jax.vmap(explain, axis_name="points")(jnp.arange(devices))
+    for name in ("attribution", "gap", "points"):
+        for own in getattr(divided, name):
+            np.testing.assert_allclose(own, getattr(whole, name), rtol=1e-4, atol=1e-5)
+
+
+def test_automatic_steps_cannot_be_divided(logit, clips):
+    with pytest.raises(ValueError, match="give their number"):
+        integrated_gradients(logit, clips[0], 0.0, steps="auto", axis="points")
