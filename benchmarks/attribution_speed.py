@@ -19,7 +19,7 @@ import numpy as np
 
 from audex_jax.attribution import integrated_gradients
 from audex_jax.classifier import LatentClassifier
-from audex_jax.parallel import a_device_for_each_core, map_over_devices
+from audex_jax.parallel import AXIS, a_device_for_each_core, map_over_devices
 from audex_jax.pipeline import latent_of, map_paths, path_function
 from benchmarks.arithmetic import flops_of
 from benchmarks.measure import (
@@ -68,14 +68,16 @@ def ours(classifier: LatentClassifier, latent: np.ndarray, points: int) -> dict[
     for chunk in CHUNKS:
         step = functools.partial(attribute, points=points, chunk=chunk)
         ways[f"one device, chunk {chunk}"] = functools.partial(step, classifier, here)
-        mapped = map_over_devices(step, classifier)
         if devices > 1 and len(latent) % devices == 0:
+            mapped = map_over_devices(step, classifier)
             ways[f"a device a core, chunk {chunk}"] = functools.partial(
                 mapped.step, mapped.weights, mapped.place(latent)
             )
-        if devices > 1 and len(latent) == 1:
-            divided = jax.pmap(functools.partial(step, axis="points"), "points", in_axes=None, axis_size=devices)
-            ways[f"points over {devices} devices, chunk {chunk}"] = functools.partial(divided, mapped.weights, here)
+        if devices > 1 and len(latent) == 1:  # every device is given the clip
+            mapped = map_over_devices(functools.partial(step, axis=AXIS), classifier)
+            ways[f"points over {devices} devices, chunk {chunk}"] = functools.partial(
+                mapped.step, mapped.weights, mapped.place(np.repeat(latent, devices, 0))
+            )
     return ways
 
 
