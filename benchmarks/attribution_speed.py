@@ -102,8 +102,8 @@ def measure(classifier: LatentClassifier, latent: np.ndarray, length: float, arg
     own, reference = ours(classifier, latent, points), theirs(classifier, latent, points)
     expected = next(iter(reference.values()))().numpy()
     (best, cold), (rival, _) = fastest(own), fastest(reference)
-    found = np.asarray(own[best]()).reshape(-1, *expected.shape[1:])[: len(expected)]  # divided points: on every device
-    error = must_agree("attributions", found, expected, TOLERANCE)
+    result = np.asarray(own[best]()).reshape(-1, *expected.shape[1:])
+    error = must_agree("attributions", result[: len(expected)], expected, TOLERANCE)  # divided points: on each device
     runs = {best: own[best], rival: reference[rival], "product": product(), "copy": copy()}
     found = in_turns(runs, arguments.repeats)
     flops = flops_of(functools.partial(attribute, points=points, chunk=points), classifier, latent)

@@ -255,9 +255,9 @@ def levels(weights: Weights, audio: np.ndarray, arguments: argparse.Namespace, s
     from benchmarks import reference
 
     job, rows = reference.Job(weights, folded=False), []
+    settings = dataclasses.replace(settings, chunk=min(CHUNKS))
     few = audio[: arguments.published_clips]
     for through_audio in (False, True):
-        settings = dataclasses.replace(settings, chunk=min(CHUNKS))
         own = own_ways(explain_levels(settings, through_audio), weights, audio, arguments.batches)
         best, _ = fastest(own)
         published = functools.partial(job.published_levels, few, LEVELS, POINTS, through_audio)

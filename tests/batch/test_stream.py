@@ -126,7 +126,7 @@ def test_closing_early_closes_the_source():
 
 
 AT_THE_END = """
-import sys, time
+import sys
 import jax, jax.numpy as jnp
 from audex_jax.batch.stream import ahead
 busy = jax.jit(lambda x: jax.lax.fori_loop(0, 100, lambda i, a: 1e-3 * a @ a, x))
