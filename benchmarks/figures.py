@@ -25,12 +25,14 @@ def pipeline_tables(found: dict) -> list[str]:
     parts = []
     for name, title in (
         ("same", "The same points"),
+        ("same in bfloat16", "The same points in bfloat16"),
         ("equal", "Equal ranking"),
         ("bfloat16", "Equal ranking in bfloat16"),
         ("refined", "Refined ranking"),
     ):
         if name in found:
-            parts += [f"{title}, {found['clips']} clips of {found['subject']}:", table([pipeline.plain(found[name])])]
+            clips = f"{found['clips']} clips of {found.get('seconds', 1.0):g} s, {found['subject']}"
+            parts += [f"{title}, {clips}:", table([pipeline.plain(found[name])])]
     enough = [found[name] for name in ("enough", "enough in bfloat16") if name in found]
     if enough:
         parts += ["Points that rank as well:", table(enough)]

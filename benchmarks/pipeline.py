@@ -8,7 +8,8 @@ of the size that suits it best, and is timed only once the results were found to
 
     same      both with Captum's default, 50 points of Gauss-Legendre
     equal     ours with as few points as rank as well as Captum's 50: 0.99 of the top fifth that 500 points find
-    bfloat16  the same, and the products of the path's gradients in bfloat16; PyTorch may use it in all its products
+    bfloat16  both again, with the products of the path's gradients in bfloat16, which PyTorch may use in all its
+              products; of the fifth that is kept a share is the same as with PyTorch's float32
     levels    the published evaluation at 7 levels, clip by clip, attribution and filler made anew for each level;
               ours attributes once, and takes clips and levels in batches
     memory    resident memory of the whole job, each side in a process of its own that loads the weights from a bundle
@@ -132,16 +133,20 @@ def own_ways(step: Any, weights: Weights, audio: np.ndarray, batches: tuple[int,
 
 
 def captum_ways(
-    job: Any, audio: np.ndarray, batches: tuple[int, ...], points: int, rounded: bool = False
+    weights: Weights, audio: np.ndarray, batches: tuple[int, ...], rounded: bool, compile_too: bool
 ) -> dict[str, Callable[[], Any]]:
-    """By batch, and by rows at a time where one batch has more; if `rounded` with PyTorch's bfloat16 products, too."""
+    """By batch, and by rows at a time where one batch has more; with PyTorch's bfloat16 and `torch.compile`, or not."""
+    from benchmarks import reference
+
+    jobs = {compiled: reference.Job(weights, compiled=compiled) for compiled in sorted({False, compile_too})}
     return {
-        f"batch {batch}, {rows} rows{', bfloat16' * medium}": functools.partial(
-            job.in_batches, audio, batch, points=points, rows=rows, in_bfloat16=medium
+        f"batch {batch}, {rows} rows{', bfloat16' * medium}{', compiled' * compiled}": functools.partial(
+            job.in_batches, audio, batch, points=POINTS, rows=rows, in_bfloat16=medium
         )
+        for compiled, job in jobs.items()
         for batch in batches
-        for rows in {min(rows, points * batch) for rows in ROWS}
-        for medium in {False, rounded}
+        for rows in sorted({min(rows, POINTS * batch) for rows in ROWS})
+        for medium in sorted({False, rounded})
     }
 
 
@@ -175,15 +180,19 @@ def check(ours: list[Any], theirs: list[dict]) -> dict[str, float]:
     return errors
 
 
+def kept_alike(ours: list[Any], theirs: list[dict]) -> float:
+    """Share of the elements which one side keeps that the other keeps, too."""
+    own, other = joined(ours, "mask"), np.concatenate([part["mask"].numpy() for part in theirs])
+    return float((own & other).sum() / own.sum())
+
+
 def joined_heard(parts: list[Any]) -> np.ndarray:
     return np.concatenate([np.asarray(part.heard)[:, 0].reshape(-1, part.heard.shape[-1]) for part in parts])
 
 
 def same(weights: Weights, audio: np.ndarray, arguments: argparse.Namespace, settings: Settings) -> dict:
     """Both sides with the same points, or ours with fewer; see the top."""
-    from benchmarks import reference
-
-    job = reference.Job(weights)
+    rounded = settings.precision == "bfloat16"
     own = {
         f"{way}, chunk {chunk}": run
         for chunk in CHUNKS
@@ -191,9 +200,10 @@ def same(weights: Weights, audio: np.ndarray, arguments: argparse.Namespace, set
             explain(dataclasses.replace(settings, chunk=chunk)), weights, audio, arguments.batches
         ).items()
     }
-    captum = captum_ways(job, audio, arguments.batches, POINTS, settings.precision == "bfloat16")
+    captum = captum_ways(weights, audio, arguments.batches, rounded, arguments.compile)
     (best, cold), (rival, _) = fastest(own), fastest(captum)
     errors = check(own[best](), captum[rival]()) if settings == SAME else {}
+    shared = {"kept as in float32": kept_alike(own[best](), next(iter(captum.values()))())} if rounded else {}
     runs = {"ours": own[best], "theirs": captum[rival], "product": product(), "copy": copy()}
     found = in_turns(runs, arguments.repeats)
     batch = (audio[:1], np.full(1, audio.shape[1], np.int32), np.full(1, -1, np.int32))
@@ -208,6 +218,7 @@ def same(weights: Weights, audio: np.ndarray, arguments: argparse.Namespace, set
         "theirs, ms a clip": 1e3 * found["theirs"].median / len(audio),
         "x faster": times_faster(found["ours"], found["theirs"]),
         "of the ceiling": share_of_ceiling(flops, found["ours"], found["product"]),
+        **shared,
         "errors": errors,
         "ceiling": ceiling(found),
         "timings": {name: timing.record() for name, timing in found.items()},
@@ -338,6 +349,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--batches", default="8,32", help="sizes to try, with commas")
     parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--compile", action="store_true", help="let torch.compile try, too; minutes")
     parser.add_argument("--memory-of", choices=("ours", "theirs"), help=argparse.SUPPRESS)
     parser.add_argument("--how", help=argparse.SUPPRESS)
     parser.add_argument("--weights", metavar="BUNDLE", help=argparse.SUPPRESS)
@@ -353,6 +365,7 @@ def main(argv: list[str] | None = None) -> None:
         print(json.dumps(memory_of(arguments.memory_of, weights, audio, arguments)))
         return
     figures: dict[str, Any] = {"subject": weights.codec.config.name, "clips": arguments.clips}
+    figures["seconds"] = arguments.seconds
     parts = arguments.parts.split(",")
 
     def found(name: str, title: str, row: Any) -> Any:
@@ -372,6 +385,8 @@ def main(argv: list[str] | None = None) -> None:
             rows = [row for how in (SAME, fewer) for row in levels(weights, audio, arguments, how)]
             found("levels", "the published evaluation", rows)
     if "bfloat16" in parts:
+        rounded = dataclasses.replace(SAME, precision="bfloat16")
+        found("same in bfloat16", "the same points, bfloat16", same(weights, audio, arguments, rounded))
         enough = enough_points(weights, audio, "bfloat16")
         found("enough in bfloat16", "points that are enough", enough)
         found("bfloat16", "equal ranking, bfloat16", same(weights, audio, arguments, settings_of(enough)))

@@ -75,15 +75,20 @@ def loudness(audio: Tensor, normalize: bool) -> Tensor | float:
 
 
 class Job:
-    """The whole job in PyTorch, on the weights of ours."""
+    """The whole job in PyTorch, on the weights of ours; `compiled` by `torch.compile`."""
 
-    def __init__(self, weights: Weights, folded: bool = True):
-        self.codec, self.classifier = codec_of(weights.codec, folded), classifier_of(weights.classifier)
+    def __init__(self, weights: Weights, folded: bool = True, compiled: bool = False):
+        codec = codec_of(weights.codec, folded)
+        networks = codec.encoder, codec.decoder, classifier_of(weights.classifier)
+        if compiled:
+            torch._dynamo.config.recompile_limit = 64  # one for every convolution's shapes; beyond it compiles no more
+            networks = tuple(torch.compile(network, dynamic=False) for network in networks)
+        self.encoder, self.decoder, self.classifier = networks
         self.normalize = weights.codec.config.normalize
 
     def encode(self, audio: Tensor) -> Tensor:
         """Latent `[b, t, d]` of audio `[b, c, n]`."""
-        return self.codec.encoder(audio / loudness(audio, self.normalize)).transpose(1, 2)
+        return self.encoder(audio / loudness(audio, self.normalize)).transpose(1, 2)
 
     def explain(self, audio: np.ndarray, points: int, rows: int | None, keep: float = 0.2) -> dict[str, Tensor]:
         """What `explain_step` does with clips `[b, n, c]` of full length, ranked as `weighted`, filled with zeros."""
@@ -97,7 +102,7 @@ class Job:
             mask = top_share((attribution * latent).abs(), keep)
             edited = torch.cat([latent * mask, latent * ~mask])
             edited_logits = self.classifier(edited)
-            sounds = self.codec.decoder(torch.cat([latent, edited]).transpose(1, 2))[..., : sound.shape[2]]
+            sounds = self.decoder(torch.cat([latent, edited]).transpose(1, 2))[..., : sound.shape[2]]
             whole = sounds[: len(sound)]
             gain = loudness(sound, self.normalize) / loudness(whole, self.normalize)
             sounds = (sounds.unflatten(0, (3, -1)) * gain).flatten(0, 1)
@@ -136,7 +141,7 @@ class Job:
         with torch.no_grad():
             kept = torch.where(top_share(attribution, level), latent, filler)
             if through_audio:
-                kept = self.encode(self.codec.decoder(kept.transpose(1, 2)))
+                kept = self.encode(self.decoder(kept.transpose(1, 2)))
             return self.classifier(kept)
 
 

@@ -10,6 +10,7 @@ from flax import nnx
 
 from audex_jax.codec import Encodec, codes, segments
 from audex_jax.codec.config import ENCODEC_24KHZ, ENCODEC_48KHZ, PRESETS, TINY, EncodecConfig
+from audex_jax.codec.seanet import ROWS, LSTMLayer
 
 pytestmark = pytest.mark.usefixtures("strict_dtypes")
 
@@ -204,3 +205,19 @@ def test_few_clips_at_a_time_are_what_all_at_once_are(clips, normal, monkeypatch
 
     for ours, plain in zip(both_halves(True), both_halves(False), strict=True):
         np.testing.assert_allclose(ours, plain, rtol=1e-5, atol=1e-6)
+
+
+def test_lstm_of_many_clips_is_that_of_each_with_its_gradients(monkeypatch, rng):
+    layer, x = LSTMLayer(6, nnx.Rngs(0)), jnp.asarray(rng.normal(size=(ROWS + 1, 5, 6)), jnp.float32)
+    slope = jnp.asarray(rng.normal(size=x.shape), jnp.float32)
+
+    def pulled_back(layer, x, slope):
+        return jax.vjp(lambda layer, x: layer(x), layer, x)[1](slope)
+
+    monkeypatch.setattr("audex_jax.codec.seanet.each_core_is_a_device", lambda: False)
+    one_by_one = jax.vmap(lambda clip: layer(clip[None])[0])(x)
+    expected = pulled_back(layer, x, slope)
+    monkeypatch.setattr("audex_jax.codec.seanet.each_core_is_a_device", lambda: True)
+    np.testing.assert_allclose(layer(x), one_by_one, atol=1e-6)
+    for own, other in zip(jax.tree.leaves(pulled_back(layer, x, slope)), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(own, other, atol=1e-5)

@@ -13,8 +13,10 @@ from flax import nnx
 
 from audex_jax.codec.config import EncodecConfig
 from audex_jax.codec.conv import Conv1d, ConvTranspose1d, elu
-from audex_jax.parallel import few_at_a_time
+from audex_jax.parallel import each_core_is_a_device, few_at_a_time
 from audex_jax.types import Array, Audio, Float, Latent
+
+ROWS = 8  # clips from which the recurrent product is faster as a convolution
 
 
 class Elu(nnx.Module):
@@ -58,7 +60,7 @@ class LSTMLayer(nnx.Module):
 
         def step(carry, gates_in):
             hidden, cell = carry
-            gates = gates_in + hidden @ recurrent
+            gates = gates_in + _recur(hidden, recurrent)
             i, f, _, o = jnp.split(jax.nn.sigmoid(gates), 4, axis=-1)  # one sigmoid for all: XLA computes it once
             cell = f * cell + i * jnp.tanh(jnp.split(gates, 4, axis=-1)[2])
             hidden = o * jnp.tanh(cell)
@@ -67,6 +69,21 @@ class LSTMLayer(nnx.Module):
         start = jnp.zeros_like(x[:, 0])
         _, y = jax.lax.scan(step, (start, start), projected.swapaxes(0, 1))
         return y.swapaxes(0, 1)
+
+
+@jax.custom_vjp
+def _recur(hidden: Float[Array, "b d"], kernel: Float[Array, "d o"]) -> Float[Array, "b o"]:
+    """`hidden @ kernel`; of many clips, where every device is a core, as a convolution: XLA packs its kernel less."""
+    if len(hidden) < ROWS or not each_core_is_a_device():
+        return hidden @ kernel
+    labels = ("NWC", "WIO", "NWC")
+    return jax.lax.conv_general_dilated(hidden[None], kernel[None], (1,), "VALID", dimension_numbers=labels)[0]
+
+
+_recur.defvjp(
+    lambda hidden, kernel: (_recur(hidden, kernel), (hidden, kernel)),
+    lambda saved, slope: (slope @ saved[1].T, saved[0].T @ slope),
+)
 
 
 class LSTM(nnx.Module):
