@@ -13,9 +13,13 @@ import jax.numpy as jnp
 
 from audex_jax.types import Array, ClipValid, Float
 
+LONG, BLOCK = 256, 64  # frames beyond which a clip is long; frames of it that look at a time
+
 
 def attend(projected: Float[Array, "t w3"], valid: ClipValid, heads: int) -> Float[Array, "t w"]:
     """Every frame's mean of the values, weighted in each head by how its query meets the keys.
+
+    Of long clips `BLOCK` frames look at a time, and look again for the gradient: memory grows with t, not t^2.
 
     Args:
         projected: queries, keys and values side by side, in each the heads side by side, `[t, 3 w]`.
@@ -29,31 +33,34 @@ def attend(projected: Float[Array, "t w3"], valid: ClipValid, heads: int) -> Flo
     >>> attend(jnp.array([[0.0, 0.0, 1.0], [0.0, 0.0, 3.0]]), jnp.ones(2, bool), 1).tolist()
     [[2.0], [2.0]]
     """
-    return _attend(projected, valid, heads)
+    frames = len(projected)
+    queries, keys, values = (_by_head(part, heads) for part in jnp.split(projected, 3, axis=-1))
+    if frames <= LONG:
+        return _side_by_side(_attend(queries, keys, values, valid))
+    queries = jnp.pad(queries, ((0, 0), (0, -frames % BLOCK), (0, 0)))
+    blocks = queries.reshape(heads, -1, BLOCK, queries.shape[-1]).swapaxes(0, 1)
+    mixed = jax.lax.map(jax.checkpoint(lambda some: _attend(some, keys, values, valid)), blocks)
+    return _side_by_side(mixed.swapaxes(0, 1).reshape(queries.shape))[:frames]
 
 
-def _plain(projected: Array, valid: Array, heads: int) -> Array:
-    return _forward(projected, valid, heads)[0]
+@jax.custom_vjp
+def _attend(queries: Array, keys: Array, values: Array, valid: Array) -> Float[Array, "h t e"]:
+    return _forward(queries, keys, values, valid)[0]
 
 
-def _forward(projected: Array, valid: Array, heads: int) -> tuple[Array, tuple[Array, ...]]:
-    q, k, v = (_by_head(part, heads) for part in jnp.split(projected, 3, axis=-1))
+def _forward(q: Array, k: Array, v: Array, valid: Array) -> tuple[Array, tuple[Array, ...]]:
     scores = _product(q * q.shape[-1] ** -0.5, k, 2, 2) + jnp.where(valid, 0.0, -1e30)
     weights = jax.nn.softmax(scores, axis=-1)
     mixed = _product(weights, v, 2, 1)
-    return _side_by_side(mixed), (q, k, v, weights, mixed)
+    return mixed, (q, k, v, weights, mixed)
 
 
-def _backward(heads: int, saved: tuple[Array, ...], slope: Array) -> tuple[Array, None]:
+def _backward(saved: tuple[Array, ...], slope: Array) -> tuple[Array, Array, Array, None]:
     q, k, v, weights, mixed = saved
-    slope = _by_head(slope, heads)
     for_scores = weights * (_product(slope, v, 2, 2) - (slope * mixed).sum(-1, keepdims=True)) * q.shape[-1] ** -0.5
-    for_q, for_k = _product(for_scores, k, 2, 1), _product(for_scores, q, 1, 1)
-    parts = (for_q, for_k, _product(weights, slope, 1, 1))
-    return jnp.concatenate([_side_by_side(part) for part in parts], axis=-1), None
+    return _product(for_scores, k, 2, 1), _product(for_scores, q, 1, 1), _product(weights, slope, 1, 1), None
 
 
-_attend = jax.custom_vjp(_plain, nondiff_argnums=(2,))
 _attend.defvjp(_forward, _backward)
 
 

@@ -38,8 +38,9 @@ from benchmarks.measure import (
 from benchmarks.subject import SUBJECTS, clips_of, weights_of
 
 CASES = "1x0.5,1x1,1x5,8x1,32x1"
-CHUNKS = (2, 8)
-ROWS = (50, 100, 200)
+CHUNKS = (1, 2, 8)
+ROWS = (50, 100, 200)  # of a second, or as many fewer as clips are longer
+FRAMES = 75  # a second, of the published shape
 RULE = "gauss-legendre"
 TOLERANCE = 1e-3
 
@@ -90,7 +91,9 @@ def theirs(classifier: LatentClassifier, latent: np.ndarray, points: int) -> dic
     model, z = reference.classifier_of(classifier), torch.from_numpy(np.array(latent))
     with torch.no_grad():
         target = model(z).argmax(1)
-    sizes = [rows for rows in ROWS if rows < points * len(latent)] or [points * len(latent)]
+    most = points * len(latent)
+    seconds = max(1.0, latent.shape[1] / FRAMES)
+    sizes = sorted({min(most, round(rows / seconds)) for rows in ROWS})
     return {
         f"Captum, {rows} rows": functools.partial(reference.gradients, model, z, target, points, rows) for rows in sizes
     }

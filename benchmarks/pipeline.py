@@ -71,7 +71,7 @@ POINTS = 50  # Captum's default
 SAME = Settings(ranking="weighted", rule="gauss-legendre", steps=POINTS)
 FEWER, FEWER_RULE, EXACT = (4, 8, 12, 16, 24, 32), "riemann-middle", 500
 LEVELS = (0.05, 0.1, 0.2, 0.3, 0.417, 0.5, 0.7)
-ROWS = (100, 200)  # at a time, for Captum
+ROWS = (100, 200)  # of a second at a time, for Captum; as many fewer as clips are longer
 CHUNKS = (2, 8)  # points at a time of each clip, for ours
 
 
@@ -138,6 +138,7 @@ def captum_ways(
     """By batch, and by rows at a time where one batch has more; with PyTorch's bfloat16 and `torch.compile`, or not."""
     from benchmarks import reference
 
+    seconds = max(1.0, audio.shape[1] / weights.codec.config.sample_rate)
     jobs = {compiled: reference.Job(weights, compiled=compiled) for compiled in sorted({False, compile_too})}
     return {
         f"batch {batch}, {rows} rows{', bfloat16' * medium}{', compiled' * compiled}": functools.partial(
@@ -145,7 +146,7 @@ def captum_ways(
         )
         for compiled, job in jobs.items()
         for batch in batches
-        for rows in sorted({min(rows, POINTS * batch) for rows in ROWS})
+        for rows in sorted({min(round(rows / seconds), POINTS * batch) for rows in ROWS})
         for medium in sorted({False, rounded})
     }
 
