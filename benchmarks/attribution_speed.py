@@ -39,8 +39,7 @@ from benchmarks.subject import SUBJECTS, clips_of, weights_of
 
 CASES = "1x0.5,1x1,1x5,8x1,32x1"
 CHUNKS = (1, 2, 8)
-ROWS = (50, 100, 200)  # of a second, or as many fewer as clips are longer
-FRAMES = 75  # a second, of the published shape
+ROWS = (50, 100, 200)  # at a time, for Captum
 RULE = "gauss-legendre"
 TOLERANCE = 1e-3
 
@@ -82,7 +81,9 @@ def ours(classifier: LatentClassifier, latent: np.ndarray, points: int) -> dict[
     return ways
 
 
-def theirs(classifier: LatentClassifier, latent: np.ndarray, points: int) -> dict[str, Callable[[], Any]]:
+def theirs(
+    classifier: LatentClassifier, latent: np.ndarray, seconds: float, points: int
+) -> dict[str, Callable[[], Any]]:
     """Ways to do so with Captum, by rows at a time."""
     import torch
 
@@ -91,18 +92,16 @@ def theirs(classifier: LatentClassifier, latent: np.ndarray, points: int) -> dic
     model, z = reference.classifier_of(classifier), torch.from_numpy(np.array(latent))
     with torch.no_grad():
         target = model(z).argmax(1)
-    most = points * len(latent)
-    seconds = max(1.0, latent.shape[1] / FRAMES)
-    sizes = sorted({min(most, round(rows / seconds)) for rows in ROWS})
     return {
-        f"Captum, {rows} rows": functools.partial(reference.gradients, model, z, target, points, rows) for rows in sizes
+        f"Captum, {rows} rows": functools.partial(reference.gradients, model, z, target, points, rows)
+        for rows in reference.rows_to_try(ROWS, seconds, points * len(latent))
     }
 
 
 def measure(classifier: LatentClassifier, latent: np.ndarray, length: float, arguments: argparse.Namespace) -> dict:
     """One row: the quickest of either side in turns, after the two were found to agree."""
     points = arguments.points
-    own, reference = ours(classifier, latent, points), theirs(classifier, latent, points)
+    own, reference = ours(classifier, latent, points), theirs(classifier, latent, length, points)
     expected = next(iter(reference.values()))().numpy()
     (best, cold), (rival, _) = fastest(own), fastest(reference)
     result = np.asarray(own[best]()).reshape(-1, *expected.shape[1:])

@@ -71,7 +71,7 @@ POINTS = 50  # Captum's default
 SAME = Settings(ranking="weighted", rule="gauss-legendre", steps=POINTS)
 FEWER, FEWER_RULE, EXACT = (4, 8, 12, 16, 24, 32), "riemann-middle", 500
 LEVELS = (0.05, 0.1, 0.2, 0.3, 0.417, 0.5, 0.7)
-ROWS = (100, 200)  # of a second at a time, for Captum; as many fewer as clips are longer
+ROWS = (100, 200)  # at a time, for Captum
 CHUNKS = (2, 8)  # points at a time of each clip, for ours
 
 
@@ -138,7 +138,7 @@ def captum_ways(
     """By batch, and by rows at a time where one batch has more; with PyTorch's bfloat16 and `torch.compile`, or not."""
     from benchmarks import reference
 
-    seconds = max(1.0, audio.shape[1] / weights.codec.config.sample_rate)
+    seconds = audio.shape[1] / weights.codec.config.sample_rate
     jobs = {compiled: reference.Job(weights, compiled=compiled) for compiled in sorted({False, compile_too})}
     return {
         f"batch {batch}, {rows} rows{', bfloat16' * medium}{', compiled' * compiled}": functools.partial(
@@ -146,7 +146,7 @@ def captum_ways(
         )
         for compiled, job in jobs.items()
         for batch in batches
-        for rows in sorted({min(round(rows / seconds), POINTS * batch) for rows in ROWS})
+        for rows in reference.rows_to_try(ROWS, seconds, POINTS * batch)
         for medium in sorted({False, rounded})
     }
 
@@ -166,6 +166,7 @@ def check(ours: list[Any], theirs: list[dict]) -> dict[str, float]:
     expected = {name: [part[name].numpy() for part in theirs] for name in theirs[0]}
     whole = np.concatenate([np.split(part, 3)[0] for part in expected["sounds"]])
     heard = np.concatenate([np.split(part, 3)[0] for part in expected["heard"]])
+    own_heard = np.concatenate([np.asarray(part.heard)[:, 0].reshape(-1, part.heard.shape[-1]) for part in ours])
     mask = np.concatenate(expected["mask"])
     errors = {
         "logits": must_agree("logits", joined(ours, "logits"), np.concatenate(expected["logits"]), 1e-3),
@@ -173,7 +174,7 @@ def check(ours: list[Any], theirs: list[dict]) -> dict[str, float]:
             "attributions", joined(ours, "attribution"), np.concatenate(expected["attribution"]), 1e-3
         ),
         "sounds": must_agree("sounds", joined(ours, "reconstruction"), whole.transpose(0, 2, 1), 1e-3),
-        "heard": must_agree("logits of the sounds", joined_heard(ours), heard, 1e-2),
+        "heard": must_agree("logits of the sounds", own_heard, heard, 1e-2),
         "masks": float((joined(ours, "mask") != mask).mean()),
     }
     if errors["masks"] > 1e-3:
@@ -185,10 +186,6 @@ def kept_alike(ours: list[Any], theirs: list[dict]) -> float:
     """Share of the elements which one side keeps that the other keeps, too."""
     own, other = joined(ours, "mask"), np.concatenate([part["mask"].numpy() for part in theirs])
     return float((own & other).sum() / own.sum())
-
-
-def joined_heard(parts: list[Any]) -> np.ndarray:
-    return np.concatenate([np.asarray(part.heard)[:, 0].reshape(-1, part.heard.shape[-1]) for part in parts])
 
 
 def same(weights: Weights, audio: np.ndarray, arguments: argparse.Namespace, settings: Settings) -> dict:
@@ -365,8 +362,8 @@ def main(argv: list[str] | None = None) -> None:
     if arguments.memory_of:
         print(json.dumps(memory_of(arguments.memory_of, weights, audio, arguments)))
         return
-    figures: dict[str, Any] = {"subject": weights.codec.config.name, "clips": arguments.clips}
-    figures["seconds"] = arguments.seconds
+    subject = weights.codec.config.name
+    figures: dict[str, Any] = {"subject": subject, "clips": arguments.clips, "seconds": arguments.seconds}
     parts = arguments.parts.split(",")
 
     def found(name: str, title: str, row: Any) -> Any:

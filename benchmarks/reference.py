@@ -67,6 +67,11 @@ def gradients(classifier: Classifier, latent: Tensor, target: Tensor, points: in
     )
 
 
+def rows_to_try(sizes: Sequence[int], seconds: float, most: int) -> list[int]:
+    """Captum's `internal_batch_size`s: `sizes` for clips of a second, fewer as they are longer, `most` at most."""
+    return sorted({min(round(size / max(1.0, seconds)), most) for size in sizes})
+
+
 def loudness(audio: Tensor, normalize: bool) -> Tensor | float:
     """What to divide `[b, c, n]` by before it is encoded."""
     if not normalize:

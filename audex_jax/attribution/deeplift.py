@@ -12,10 +12,12 @@ where L(u) = (u - u0) / (log u - log u0), the logarithmic mean, lies between u a
 slopes however far clip and baseline are apart. Each replaces dy by the exact difference y - y0, so the attribution
 sums to F(z) - F(z0), through attention and layer normalisation too. (Captum has the first line for the modules that it
 recognises, and rules for its softmax and pooling modules; products and normalisation keep their plain derivative
-there, and the sum is missed.) What is in none of the lines, such as max pooling or a recurrence by `lax.scan`, keeps
-its plain derivative here; `gap` shows whether that mattered.
+there, and the sum is missed.) `lax.scan` is run turn by turn, so that a recurrence, or attention in blocks, has these
+slopes as well. What is in none of the lines, such as max pooling, keeps its plain derivative here; `gap` shows whether
+that mattered.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -31,7 +33,9 @@ from audex_jax.attribution.integrated_gradients import (
 )
 from audex_jax.types import Array, ClipLatent
 
-NESTED = frozenset(("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "checkpoint"))
+NESTED = frozenset(
+    ("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "checkpoint", "remat2")
+)
 ELEMENTWISE = frozenset(
     (
         *("abs", "acos", "acosh", "asin", "asinh", "atan", "atanh", "cbrt", "cos", "cosh", "erf", "erf_inv", "erfc"),
@@ -114,6 +118,8 @@ def _step(equation: Any, inputs: list) -> list:
     if name in NESTED:
         inner = equation.params.get("jaxpr", equation.params.get("call_jaxpr"))
         return _run(inner.jaxpr, inner.consts, inputs) if hasattr(inner, "consts") else _run(inner, [], inputs)
+    if name == "scan":
+        return _scan(equation.params, inputs)
     if name == "stop_gradient":  # a constant by its author's word, such as softmax's shift: the same one for both
         return [inputs[0].middle]
     if len(dependent) == 1 and (name in ELEMENTWISE or (name == "div" and dependent == [1])):
@@ -125,6 +131,26 @@ def _step(equation: Any, inputs: list) -> list:
     at_clip = _bind(equation, [v.clip if isinstance(v, _Pair) else v for v in inputs])
     at_baseline = _bind(equation, [v.baseline if isinstance(v, _Pair) else v for v in inputs])
     return [_Pair(*values) for values in zip(at_clip, at_baseline, strict=True)]
+
+
+def _scan(how: Any, inputs: list) -> list:
+    """The turns of a loop, one after the other; its results are the last state, and what all turns gave, stacked."""
+    first, states = how["num_consts"], how["num_carry"]
+    constants, state, rows = inputs[:first], inputs[first : first + states], inputs[first + states :]
+    given: list[list] = []
+    for turn in range(how["length"])[:: -1 if how["reverse"] else 1]:
+        row = [_Pair(x.clip[turn], x.baseline[turn]) if isinstance(x, _Pair) else x[turn] for x in rows]
+        results = _run(how["jaxpr"].jaxpr, how["jaxpr"].consts, [*constants, *state, *row])
+        state = results[:states]
+        given.append(results[states:])
+    return [*state, *(_stack(values[:: -1 if how["reverse"] else 1]) for values in zip(*given, strict=True))]
+
+
+def _stack(values: Sequence) -> Any:
+    if not any(isinstance(value, _Pair) for value in values):
+        return jnp.stack(values)
+    pairs = [value if isinstance(value, _Pair) else _Pair(value, value) for value in values]
+    return _Pair(jnp.stack([pair.clip for pair in pairs]), jnp.stack([pair.baseline for pair in pairs]))
 
 
 def _bind(equation: Any, values: list) -> list:

@@ -93,7 +93,7 @@ class GroupNorm(nnx.Module):
         return (x - mean) * jax.lax.rsqrt(variance + 1e-5) * self.scale[...] + self.bias[...]  # torch's epsilon
 
 
-def _primitive(x: Float[Array, "b n c"], kernel: Float[Array, "k c o"], stride: int, pad: int) -> Float[Array, "b m o"]:
+def primitive(x: Float[Array, "b n c"], kernel: Float[Array, "k c o"], stride: int, pad: int) -> Float[Array, "b m o"]:
     """Convolution of `x` with `pad` zeros on either side."""
     labels = ("NWC", "WIO", "NWC")
     return jax.lax.conv_general_dilated(x, kernel, (stride,), [(pad, pad)], dimension_numbers=labels)
@@ -101,19 +101,19 @@ def _primitive(x: Float[Array, "b n c"], kernel: Float[Array, "k c o"], stride: 
 
 # Its gradient is the primitive's, but for one detail: at stride 1 the kernel is turned round in memory, where JAX only
 # relabels its axes. Within a loop XLA:CPU runs a convolution so labelled some twenty times slower.
-_convolve = jax.custom_vjp(_primitive, nondiff_argnums=(2, 3))
+_convolve = jax.custom_vjp(primitive, nondiff_argnums=(2, 3))
 
 
 def _convolve_forward(x: Array, kernel: Array, stride: int, pad: int) -> tuple[Array, tuple[Array, Array]]:
-    return _primitive(x, kernel, stride, pad), (x, kernel)
+    return primitive(x, kernel, stride, pad), (x, kernel)
 
 
 def _convolve_backward(stride: int, pad: int, saved: tuple[Array, Array], slope: Array) -> tuple[Array, Array]:
     x, kernel = saved
-    _, plain = jax.vjp(lambda x, kernel: _primitive(x, kernel, stride, pad), x, kernel)
+    _, plain = jax.vjp(lambda x, kernel: primitive(x, kernel, stride, pad), x, kernel)
     for_x, for_kernel = plain(slope)  # XLA drops what is not used
     if stride == 1:
-        for_x = _primitive(slope, kernel[::-1].transpose(0, 2, 1), 1, len(kernel) - 1 - pad)
+        for_x = primitive(slope, kernel[::-1].transpose(0, 2, 1), 1, len(kernel) - 1 - pad)
     return for_x, for_kernel
 
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from audex_jax.codec.config import EncodecConfig
-from audex_jax.codec.conv import Conv1d, ConvTranspose1d, elu
+from audex_jax.codec.conv import Conv1d, ConvTranspose1d, elu, primitive
 from audex_jax.parallel import each_core_is_a_device, few_at_a_time
 from audex_jax.types import Array, Audio, Float, Latent
 
@@ -76,8 +76,7 @@ def _recur(hidden: Float[Array, "b d"], kernel: Float[Array, "d o"]) -> Float[Ar
     """`hidden @ kernel`; of many clips, where every device is a core, as a convolution: XLA packs its kernel less."""
     if len(hidden) < ROWS or not each_core_is_a_device():
         return hidden @ kernel
-    labels = ("NWC", "WIO", "NWC")
-    return jax.lax.conv_general_dilated(hidden[None], kernel[None], (1,), "VALID", dimension_numbers=labels)[0]
+    return primitive(hidden[None], kernel[None], stride=1, pad=0)[0]
 
 
 _recur.defvjp(

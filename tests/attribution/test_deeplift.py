@@ -55,6 +55,32 @@ def test_sum_is_the_difference_through_the_whole_transformer():
     np.testing.assert_allclose(results.attribution[2], alone.attribution, rtol=1e-3, atol=1e-5)
 
 
+def test_attention_in_blocks_is_attention(monkeypatch):
+    classifier = LatentClassifier(ClassifierConfig(D, 4, 10, width=16, layers=2, heads=2), rngs=nnx.Rngs(0))
+
+    def explained():
+        return jax.jit(lambda z: deeplift(lambda z: classifier(z, jnp.ones(T, bool))[1], z, CLIPS[1]))(CLIPS[0])
+
+    whole = explained()
+    monkeypatch.setattr("audex_jax.attention.LONG", 3)
+    monkeypatch.setattr("audex_jax.attention.BLOCK", 2)
+    np.testing.assert_allclose(explained().attribution, whole.attribution, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_sum_is_the_difference_through_a_recurrence(reverse):
+    def f(z):
+        def turn(state, frame):
+            state = jnp.tanh(2 * state + frame)
+            return state, state * frame
+
+        last, all_turns = jax.lax.scan(turn, jnp.zeros(D), z, reverse=reverse)
+        return last.sum() + (jnp.arange(T)[:, None] * all_turns).sum()
+
+    result = jax.jit(lambda z: deeplift(f, z, CLIPS[1]))(CLIPS[0])
+    assert abs(result.gap) < 1e-4 * max(1, abs(result.value - result.baseline_value))
+
+
 @pytest.mark.parametrize("scale", [1, 8, 20])
 def test_softmax_keeps_its_sum_and_bounded_slopes_far_from_the_baseline(scale):
     z = scale * CLIPS[0]
