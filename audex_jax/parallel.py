@@ -3,16 +3,24 @@
 A step is a pure function of (weights, batch) in which no clip sees another, so it needs no collective: weights are put
 on every device once, the batch axis is split. Only this process's own devices take part; processes divide the clips
 among them beforehand and never wait for one another.
+
+On CPUs the programs of several devices share XLA's pool of threads, and each holds one of them. In jaxlib 0.10.1 and
+0.10.2 a convolution that is divided among the pool can return wrong numbers while no thread of it is free, so the pool
+gets one thread more than there are devices: importing this module, before JAX is first used, sees to that.
 """
 
 import contextlib
 import os
+import pathlib
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from audex_jax.errors import AudexError
 
 PARALLEL = ("auto", "pmap", "sharding")
 AXIS = "batch"
@@ -52,6 +60,8 @@ def map_over_devices(
 
     Raises:
         ValueError: an unknown way.
+        AudexError: several devices of a CPU would hold every thread of XLA's pool; JAX was used, or told their number,
+            before this module was imported.
 
     >>> double = map_over_devices(lambda weights, batch: weights * batch, 2.0, devices=jax.local_devices()[:1])
     >>> double.step(double.weights, double.place(np.ones((3, 2), np.float32))).shape
@@ -61,6 +71,8 @@ def map_over_devices(
         raise ValueError(f"no way {parallel!r} to use several devices; choose one of {', '.join(PARALLEL)}")
     devices = list(devices or jax.local_devices())
     count = len(devices)
+    if count > 1 and devices[0].platform == "cpu":
+        _must_have_a_thread_to_spare(count)
     mesh = Mesh(np.array(devices), (AXIS,), axis_types=(AxisType.Auto,))
     everywhere, split = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(AXIS))
 
@@ -86,10 +98,10 @@ def a_device_for_each_core() -> None:
     Two devices of one core each explain a batch a quarter faster than one that uses both (`benchmarks/NOTES.md`). For
     accelerators nothing changes.
     """
-    settled = "JAX_NUM_CPU_DEVICES" in os.environ or "host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
-    if not settled:
+    if not _devices_told():
         with contextlib.suppress(RuntimeError):  # JAX's, if it has started already
             jax.config.update("jax_num_cpu_devices", _cores())
+            _leave_a_thread_to_spare(_cores())
 
 
 def few_at_a_time(step: Callable[[Any], Any], batch: Any, few: int = FEW) -> Any:
@@ -121,6 +133,33 @@ def each_core_is_a_device() -> bool:
 def _cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _devices_told() -> int:
+    """Devices of the CPU that the environment or the configuration asks for; 0 where neither does."""
+    by_flag = re.findall(r"host_platform_device_count=(\d+)", os.environ.get("XLA_FLAGS", ""))
+    configured: int = jax.config.jax_num_cpu_devices  # pyright: ignore[reportAttributeAccessIssue]
+    return max(configured, 0) or int(by_flag[-1] if by_flag else 0)
+
+
+def _leave_a_thread_to_spare(devices: int) -> None:
+    """Let XLA's pool have more threads than there are devices; nothing happens once JAX has started."""
+    told = os.environ.get("PJRT_NPROC") or os.environ.get("NPROC") or str(_cores())
+    os.environ["PJRT_NPROC"] = str(max(int(told) if told.isdecimal() else 0, devices + 1))
+
+
+def _must_have_a_thread_to_spare(devices: int) -> None:
+    threads = sum(name.read_text().startswith("tf_XLAEigen") for name in pathlib.Path("/proc/self/task").glob("*/comm"))
+    if 0 < threads <= devices:
+        raise AudexError(
+            f"{devices} devices of this CPU would hold all {threads} threads of XLA's pool, and XLA then returns wrong "
+            "numbers; import audex_jax.parallel before JAX is first used, or set JAX_NUM_CPU_DEVICES in the "
+            f"environment instead of jax.config, or PJRT_NPROC={devices + 1}"
+        )
+
+
+if _devices_told() > 1:
+    _leave_a_thread_to_spare(_devices_told())
 
 
 def leave_accelerators() -> None:

@@ -32,7 +32,7 @@ ALLOWED = {
     "audex_jax.progress": (),
     "audex_jax.data": ("audex_jax.errors", "audex_jax.audio", "audex_jax.data", "audex_jax.progress"),
     "audex_jax.checkpoint": ("audex_jax.errors", "audex_jax.codec", "audex_jax.classifier"),
-    "audex_jax.parallel": (),
+    "audex_jax.parallel": ("audex_jax.errors",),
     "audex_jax.batch.manifest": ("audex_jax.data", "audex_jax.errors"),
     "audex_jax.batch.read": ("audex_jax.audio", "audex_jax.data.prepared"),
     "audex_jax.batch.schema": (),

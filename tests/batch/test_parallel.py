@@ -110,7 +110,58 @@ def test_one_device_and_an_unknown_way():
 
 @pytest.mark.parametrize("told", [{}, {"JAX_NUM_CPU_DEVICES": "3"}, {"XLA_FLAGS": DEVICES_BY_FLAG}])
 def test_each_core_is_a_device_unless_somebody_settled_it(told):
-    code = "import jax; from audex_jax import parallel; parallel.a_device_for_each_core(); print(len(jax.devices()))"
-    plain = {name: value for name, value in os.environ.items() if name not in ("JAX_NUM_CPU_DEVICES", "XLA_FLAGS")}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=plain | told)
-    assert int(done.stdout) == (3 if told else len(os.sched_getaffinity(0)))
+    code = "from audex_jax import parallel; parallel.a_device_for_each_core(); print(len(jax.devices()), pool())"
+    devices, threads = map(int, _alone(code, told).stdout.split())
+    assert devices == (3 if told else len(os.sched_getaffinity(0)))
+    assert threads > devices > 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
+def test_devices_that_hold_every_thread_are_refused():
+    code = "jax.config.update('jax_num_cpu_devices', 9); jax.devices(); from audex_jax.parallel import map_over_devices"
+    done = _alone(f"{code}; map_over_devices(lambda w, x: x, 1.0)", {"PJRT_NPROC": "9"})
+    assert "AudexError: 9 devices of this CPU would hold all 9 threads" in done.stderr
+    assert "PJRT_NPROC=10" in done.stderr
+    done = _alone(f"{code}; print(map_over_devices(lambda w, x: x, 1.0).devices)", {"PJRT_NPROC": "10"})
+    assert done.stdout == "9\n"
+
+
+TWICE_ENCODED = """
+import jax.numpy as jnp, numpy as np
+from flax import nnx
+from audex_jax.codec import Encodec
+from audex_jax.codec.config import ENCODEC_24KHZ
+from audex_jax.parallel import a_device_for_each_core, map_over_devices
+a_device_for_each_core()
+
+def encode_decode_encode(codec, audio):
+    z = codec.encoder(audio)
+    return codec.encoder(codec.decoder(jnp.concatenate([z, z / 2, -z])))
+
+codec = Encodec(ENCODEC_24KHZ, rngs=nnx.Rngs(0))
+audio = np.random.default_rng(0).normal(size=(16, 24_000, 1)).astype(np.float32)
+devices = jax.local_devices()
+one, all = (map_over_devices(encode_decode_encode, codec, devices=some) for some in (devices[:1], devices))
+[expected] = np.asarray(one.step(one.weights, one.place(audio)))
+for turn in range(2):
+    for found in np.asarray(all.step(all.weights, all.place(np.concatenate([audio] * len(devices))))):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+print("alike")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) > 4, reason="memory and time grow with the cores")
+def test_devices_at_work_together_give_what_one_gives():
+    """Many clips of the published codec: without a thread to spare, XLA's convolutions are wrong on some machines."""
+    done = _alone(TWICE_ENCODED, {})
+    assert done.stdout == "alike\n", done.stderr
+
+
+def _alone(code: str, told: dict[str, str]) -> subprocess.CompletedProcess:
+    """A process whose devices nobody told but `told`; `pool()` in it counts the threads of XLA's pool."""
+    names = ("JAX_NUM_CPU_DEVICES", "XLA_FLAGS", "PJRT_NPROC", "NPROC")
+    plain = {name: value for name, value in os.environ.items() if name not in names}
+    pool = "lambda: sum('tf_XLAEigen' in open(name).read() for name in glob('/proc/self/task/*/comm'))"
+    code = f"import jax\nfrom glob import glob\npool = {pool}\n{code}"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=plain | told)
