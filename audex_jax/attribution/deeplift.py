@@ -33,9 +33,7 @@ from audex_jax.attribution.integrated_gradients import (
 )
 from audex_jax.types import Array, ClipLatent
 
-NESTED = frozenset(
-    ("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "checkpoint", "remat2")
-)
+NESTED = frozenset(("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "remat2"))
 ELEMENTWISE = frozenset(
     (
         *("abs", "acos", "acosh", "asin", "asinh", "atan", "atanh", "cbrt", "cos", "cosh", "erf", "erf_inv", "erfc"),
