@@ -70,9 +70,8 @@ def map_over_devices(
     if parallel not in PARALLEL:
         raise ValueError(f"no way {parallel!r} to use several devices; choose one of {', '.join(PARALLEL)}")
     devices = list(devices or jax.local_devices())
+    must_leave_a_thread(devices)
     count = len(devices)
-    if count > 1 and devices[0].platform == "cpu":
-        _must_have_a_thread_to_spare(count)
     mesh = Mesh(np.array(devices), (AXIS,), axis_types=(AxisType.Auto,))
     everywhere, split = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(AXIS))
 
@@ -101,7 +100,7 @@ def a_device_for_each_core() -> None:
     if not _devices_told():
         with contextlib.suppress(RuntimeError):  # JAX's, if it has started already
             jax.config.update("jax_num_cpu_devices", _cores())
-            _leave_a_thread_to_spare(_cores())
+    _leave_a_thread_to_spare()
 
 
 def few_at_a_time(step: Callable[[Any], Any], batch: Any, few: int = FEW) -> Any:
@@ -142,24 +141,35 @@ def _devices_told() -> int:
     return max(configured, 0) or int(by_flag[-1] if by_flag else 0)
 
 
-def _leave_a_thread_to_spare(devices: int) -> None:
-    """Let XLA's pool have more threads than there are devices; nothing happens once JAX has started."""
-    told = os.environ.get("PJRT_NPROC") or os.environ.get("NPROC") or str(_cores())
-    os.environ["PJRT_NPROC"] = str(max(int(told) if told.isdecimal() else 0, devices + 1))
+def _leave_a_thread_to_spare() -> None:
+    """Let XLA's pool have more threads than it is told to have devices; without effect once JAX has started."""
+    if devices := _devices_told():
+        told = os.environ.get("PJRT_NPROC") or os.environ.get("NPROC") or str(_cores())
+        os.environ["PJRT_NPROC"] = str(max(int(told) if told.isdecimal() else 0, devices + 1))
 
 
-def _must_have_a_thread_to_spare(devices: int) -> None:
-    threads = sum(name.read_text().startswith("tf_XLAEigen") for name in pathlib.Path("/proc/self/task").glob("*/comm"))
-    if 0 < threads <= devices:
+def must_leave_a_thread(devices: Sequence[Any]) -> None:
+    """Ask before several devices work together.
+
+    Raises:
+        AudexError: they are of a CPU, and would hold every thread of XLA's pool; see the top.
+    """
+    count = len(devices)
+    if count < 2 or devices[0].platform != "cpu":
+        return
+    threads = 0  # of XLA's pool; Linux tells them by name
+    for name in pathlib.Path("/proc/self/task").glob("*/comm"):
+        with contextlib.suppress(OSError):  # a thread that has ended meanwhile
+            threads += name.read_text().startswith("tf_XLAEigen")
+    if 0 < threads <= count:
         raise AudexError(
-            f"{devices} devices of this CPU would hold all {threads} threads of XLA's pool, and XLA then returns wrong "
+            f"{count} devices of this CPU would hold all {threads} threads of XLA's pool, and XLA then returns wrong "
             "numbers; import audex_jax.parallel before JAX is first used, or set JAX_NUM_CPU_DEVICES in the "
-            f"environment instead of jax.config, or PJRT_NPROC={devices + 1}"
+            f"environment instead of jax.config, or PJRT_NPROC={count + 1}"
         )
 
 
-if _devices_told() > 1:
-    _leave_a_thread_to_spare(_devices_told())
+_leave_a_thread_to_spare()
 
 
 def leave_accelerators() -> None:

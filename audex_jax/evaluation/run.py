@@ -24,6 +24,7 @@ from audex_jax.evaluation.judge import random_order as draw_order
 from audex_jax.evaluation.plan import Plan, Variants
 from audex_jax.evaluation.shape import complexity, sparseness
 from audex_jax.explainer import Explainer
+from audex_jax.parallel import must_leave_a_thread
 from audex_jax.pipeline import Settings, filler_latent
 from audex_jax.progress import Bar
 
@@ -238,9 +239,11 @@ def evaluate(
         devices: that take a clip each; default: one. Changes the speed only.
 
     Raises:
-        AudexError: no clip with sound, or the filler `other` with clips of one label only.
+        AudexError: no clip with sound, the filler `other` with clips of one label only, or devices of a CPU that leave
+            no thread to spare (`parallel.must_leave_a_thread`).
         AudioError: names a recording that cannot be read.
     """
+    must_leave_a_thread(devices)
     clips = [c[: explainer.clip_samples] for c in read_clips([f.path for f in files], explainer.sample_rate, quiet)]
     loud = [i for i, clip in enumerate(clips) if np.abs(clip).max() >= SILENCE_PEAK]
     silent = len(clips) - len(loud)

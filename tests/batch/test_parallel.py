@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from audex_jax.batch.stream import _on_host, _step
-from audex_jax.parallel import AXIS, map_over_devices
+from audex_jax.parallel import AXIS, _cores, map_over_devices
 from audex_jax.pipeline import Settings
 
 DEVICES_BY_FLAG = "--xla_force_host_platform_device_count=3"
@@ -119,9 +119,11 @@ def test_each_core_is_a_device_unless_somebody_settled_it(told):
 @pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
 def test_devices_that_hold_every_thread_are_refused():
     code = "jax.config.update('jax_num_cpu_devices', 9); jax.devices(); from audex_jax.parallel import map_over_devices"
-    done = _alone(f"{code}; map_over_devices(lambda w, x: x, 1.0)", {"PJRT_NPROC": "9"})
-    assert "AudexError: 9 devices of this CPU would hold all 9 threads" in done.stderr
-    assert "PJRT_NPROC=10" in done.stderr
+    evaluate = "from audex_jax.evaluation import run; run.evaluate(None, [], None, devices=jax.local_devices())"
+    for use in ("map_over_devices(lambda w, x: x, 1.0)", evaluate):
+        done = _alone(f"{code}; {use}", {"PJRT_NPROC": "9"})
+        assert "AudexError: 9 devices of this CPU would hold all 9 threads" in done.stderr
+        assert "PJRT_NPROC=10" in done.stderr
     done = _alone(f"{code}; print(map_over_devices(lambda w, x: x, 1.0).devices)", {"PJRT_NPROC": "10"})
     assert done.stdout == "9\n"
 
@@ -141,17 +143,17 @@ def encode_decode_encode(codec, audio):
 codec = Encodec(ENCODEC_24KHZ, rngs=nnx.Rngs(0))
 audio = np.random.default_rng(0).normal(size=(16, 24_000, 1)).astype(np.float32)
 devices = jax.local_devices()
-one, all = (map_over_devices(encode_decode_encode, codec, devices=some) for some in (devices[:1], devices))
+one, each = (map_over_devices(encode_decode_encode, codec, devices=some) for some in (devices[:1], devices))
 [expected] = np.asarray(one.step(one.weights, one.place(audio)))
 for turn in range(2):
-    for found in np.asarray(all.step(all.weights, all.place(np.concatenate([audio] * len(devices))))):
+    for found in np.asarray(each.step(each.weights, each.place(np.concatenate([audio] * len(devices))))):
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 print("alike")
 """
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) > 4, reason="memory and time grow with the cores")
+@pytest.mark.skipif(_cores() > 4, reason="memory and time grow with the cores")
 def test_devices_at_work_together_give_what_one_gives():
     """Many clips of the published codec: without a thread to spare, XLA's convolutions are wrong on some machines."""
     done = _alone(TWICE_ENCODED, {})
