@@ -5,7 +5,10 @@ a digit or two of a path's gradients. Here that term is a sum over the outputs o
 
     o = p v        dv = p^T do        ds = p (do v^T - sum of do * o)        dq = ds k        dk = ds^T q
 
-which is also faster (`benchmarks/NOTES.md`).
+which is also faster (`benchmarks/NOTES.md`). Long clips are taken in blocks of queries, and what p was is computed once
+more for the gradient, from the logarithm l of each row's sum of exponentials (arXiv 2307.08691, algorithms 1 and 2):
+
+    p = exp(q k^T - l)
 """
 
 import jax
@@ -13,13 +16,15 @@ import jax.numpy as jnp
 
 from audex_jax.types import Array, ClipValid, Float
 
-LONG, BLOCK = 256, 64  # frames beyond which a clip is long; frames of it that look at a time
+LONG, BLOCK = 192, 128  # frames beyond which a clip is long; frames of it that look at a time
+UNSEEN = -1e30  # score of a frame that may not be looked at
 
 
 def attend(projected: Float[Array, "t w3"], valid: ClipValid, heads: int) -> Float[Array, "t w"]:
     """Every frame's mean of the values, weighted in each head by how its query meets the keys.
 
-    Of long clips `BLOCK` frames look at a time, and look again for the gradient: memory grows with t, not t^2.
+    Of long clips `BLOCK` frames look at a time, and look again for the gradient: memory grows with t, not t^2. On a
+    CPU one head does so after the other, whose keys and values stay in the cache.
 
     Args:
         projected: queries, keys and values side by side, in each the heads side by side, `[t, 3 w]`.
@@ -35,12 +40,13 @@ def attend(projected: Float[Array, "t w3"], valid: ClipValid, heads: int) -> Flo
     """
     frames = len(projected)
     queries, keys, values = (_by_head(part, heads) for part in jnp.split(projected, 3, axis=-1))
+    queries *= queries.shape[-1] ** -0.5
     if frames <= LONG:
         return _side_by_side(_attend(queries, keys, values, valid))
     queries = jnp.pad(queries, ((0, 0), (0, -frames % BLOCK), (0, 0)))
-    blocks = queries.reshape(heads, -1, BLOCK, queries.shape[-1]).swapaxes(0, 1)
-    mixed = jax.lax.map(jax.checkpoint(lambda some: _attend(some, keys, values, valid)), blocks)
-    return _side_by_side(mixed.swapaxes(0, 1).reshape(queries.shape))[:frames]
+    at_once = 1 if jax.default_backend() == "cpu" else heads
+    one_head = lambda head: _attend_in_blocks(*head, valid)  # noqa: E731
+    return _side_by_side(jax.lax.map(one_head, (queries, keys, values), batch_size=at_once))[:frames]
 
 
 @jax.custom_vjp
@@ -49,19 +55,75 @@ def _attend(queries: Array, keys: Array, values: Array, valid: Array) -> Float[A
 
 
 def _forward(q: Array, k: Array, v: Array, valid: Array) -> tuple[Array, tuple[Array, ...]]:
-    scores = _product(q * q.shape[-1] ** -0.5, k, 2, 2) + jnp.where(valid, 0.0, -1e30)
+    scores = _product(q, k, 1, 1) + jnp.where(valid, 0.0, UNSEEN)
     weights = jax.nn.softmax(scores, axis=-1)
-    mixed = _product(weights, v, 2, 1)
+    mixed = _product(weights, v, 1, 0)
     return mixed, (q, k, v, weights, mixed)
 
 
 def _backward(saved: tuple[Array, ...], slope: Array) -> tuple[Array, Array, Array, None]:
     q, k, v, weights, mixed = saved
-    for_scores = weights * (_product(slope, v, 2, 2) - (slope * mixed).sum(-1, keepdims=True)) * q.shape[-1] ** -0.5
-    return _product(for_scores, k, 2, 1), _product(for_scores, q, 1, 1), _product(weights, slope, 1, 1), None
+    for_scores = weights * (_product(slope, v, 1, 1) - (slope * mixed).sum(-1, keepdims=True))
+    return _product(for_scores, k, 1, 0), _product(for_scores, q, 0, 0), _product(weights, slope, 0, 0), None
 
 
 _attend.defvjp(_forward, _backward)
+
+
+@jax.custom_vjp
+def _attend_in_blocks(queries: Array, keys: Array, values: Array, valid: Array) -> Float[Array, "t e"]:
+    with_mask = _masked(keys, valid)
+    look = lambda some: jax.nn.softmax(_product(some, with_mask, 1, 1), axis=-1) @ values  # noqa: E731
+    return jax.lax.map(look, _blocks(_with_one(queries))).reshape(len(queries), -1)
+
+
+def _forward_in_blocks(q: Array, k: Array, v: Array, valid: Array) -> tuple[Array, tuple[Array, ...]]:
+    """The same, normalised after the product with the values: a pass less."""
+    with_mask = _masked(k, valid)
+
+    def look(some: Array) -> tuple[Array, Array]:
+        scores = _product(some, with_mask, 1, 1)
+        most = scores.max(-1, keepdims=True)
+        weights = jnp.exp(scores - most)
+        total = weights.sum(-1, keepdims=True)
+        return (weights @ v) / total, most + jnp.log(total)
+
+    mixed, logs = jax.lax.map(look, _blocks(_with_one(q)))
+    mixed = mixed.reshape(len(q), -1)
+    return mixed, (q, k, v, valid, mixed, logs)
+
+
+def _backward_in_blocks(saved: tuple[Array, ...], slope: Array) -> tuple[Array, Array, Array, None]:
+    q, k, v, valid, mixed, logs = saved
+    with_mask = _masked(k, valid)
+
+    def look_again(sums: tuple[Array, Array], block: tuple[Array, ...]) -> tuple[tuple[Array, Array], Array]:
+        some, slope, log, along = block
+        weights = jnp.exp(_product(some, with_mask, 1, 1) - log)
+        for_scores = weights * (_product(slope, v, 1, 1) - along)
+        for_k, for_v = _product(for_scores, some[:, :-1], 0, 0), _product(weights, slope, 0, 0)
+        return (sums[0] + for_k, sums[1] + for_v), for_scores @ k
+
+    along = (slope * mixed).sum(-1, keepdims=True)
+    blocks = _blocks(_with_one(q)), _blocks(slope), logs, _blocks(along)
+    (for_k, for_v), for_q = jax.lax.scan(look_again, (jnp.zeros_like(k), jnp.zeros_like(v)), blocks)
+    return for_q.reshape(q.shape), for_k, for_v, None
+
+
+_attend_in_blocks.defvjp(_forward_in_blocks, _backward_in_blocks)
+
+
+def _masked(keys: Float[Array, "t e"], valid: Array) -> Float[Array, "t e1"]:
+    """Keys of which the product with `_with_one(queries)` is the scores, `UNSEEN` added where it belongs."""
+    return jnp.concatenate([keys, jnp.where(valid, 0.0, UNSEEN).astype(keys.dtype)[:, None]], axis=1)
+
+
+def _with_one(queries: Float[Array, "t e"]) -> Float[Array, "t e1"]:
+    return jnp.pad(queries, ((0, 0), (0, 1)), constant_values=1)
+
+
+def _blocks(x: Float[Array, "t e"]) -> Float[Array, "m b e"]:
+    return x.reshape(-1, BLOCK, x.shape[-1])
 
 
 def _by_head(x: Float[Array, "t w"], heads: int) -> Float[Array, "h t e"]:
@@ -73,5 +135,6 @@ def _side_by_side(x: Float[Array, "h t e"]) -> Float[Array, "t w"]:
 
 
 def _product(a: Array, b: Array, axis: int, other: int) -> Array:
-    """Products of each head's two matrices, summed over an axis of each."""
-    return jax.lax.dot_general(a, b, (((axis,), (other,)), ((0,), (0,))))
+    """Products of each head's two matrices, or of one head's, summed over an axis of each, 0 or 1."""
+    heads = tuple(range(a.ndim - 2))
+    return jax.lax.dot_general(a, b, (((len(heads) + axis,), (len(heads) + other,)), (heads, heads)))
