@@ -14,6 +14,7 @@ more for the gradient, from the logarithm l of each row's sum of exponentials (a
 import jax
 import jax.numpy as jnp
 
+from audex_jax.parallel import few_at_a_time
 from audex_jax.types import Array, ClipValid, Float
 
 LONG, BLOCK = 192, 128  # frames beyond which a clip is long; frames of it that look at a time
@@ -23,8 +24,8 @@ UNSEEN = -1e30  # score of a frame that may not be looked at
 def attend(projected: Float[Array, "t w3"], valid: ClipValid, heads: int) -> Float[Array, "t w"]:
     """Every frame's mean of the values, weighted in each head by how its query meets the keys.
 
-    Of long clips `BLOCK` frames look at a time, and look again for the gradient: memory grows with t, not t^2. On a
-    CPU one head does so after the other, whose keys and values stay in the cache.
+    Of long clips `BLOCK` frames look at a time, and look again for the gradient: memory grows with t, not t^2. Where
+    each device is a core one head does so after the other, whose keys and values stay in the cache.
 
     Args:
         projected: queries, keys and values side by side, in each the heads side by side, `[t, 3 w]`.
@@ -44,9 +45,9 @@ def attend(projected: Float[Array, "t w3"], valid: ClipValid, heads: int) -> Flo
     if frames <= LONG:
         return _side_by_side(_attend(queries, keys, values, valid))
     queries = jnp.pad(queries, ((0, 0), (0, -frames % BLOCK), (0, 0)))
-    at_once = 1 if jax.default_backend() == "cpu" else heads
-    one_head = lambda head: _attend_in_blocks(*head, valid)  # noqa: E731
-    return _side_by_side(jax.lax.map(one_head, (queries, keys, values), batch_size=at_once))[:frames]
+    each_head = jax.vmap(_attend_in_blocks, (0, 0, 0, None))
+    mixed = few_at_a_time(lambda head: each_head(*head, valid), (queries, keys, values), few=1)
+    return _side_by_side(mixed)[:frames]
 
 
 @jax.custom_vjp
@@ -78,7 +79,7 @@ def _attend_in_blocks(queries: Array, keys: Array, values: Array, valid: Array) 
 
 
 def _forward_in_blocks(q: Array, k: Array, v: Array, valid: Array) -> tuple[Array, tuple[Array, ...]]:
-    """The same, normalised after the product with the values: a pass less."""
+    """The same, normalised after the product with the values: a pass less, but no softmax that DeepLIFT would know."""
     with_mask = _masked(k, valid)
 
     def look(some: Array) -> tuple[Array, Array]:
@@ -98,14 +99,14 @@ def _backward_in_blocks(saved: tuple[Array, ...], slope: Array) -> tuple[Array, 
     with_mask = _masked(k, valid)
 
     def look_again(sums: tuple[Array, Array], block: tuple[Array, ...]) -> tuple[tuple[Array, Array], Array]:
-        some, slope, log, along = block
+        some, slope_of_some, log, common = block
         weights = jnp.exp(_product(some, with_mask, 1, 1) - log)
-        for_scores = weights * (_product(slope, v, 1, 1) - along)
-        for_k, for_v = _product(for_scores, some[:, :-1], 0, 0), _product(weights, slope, 0, 0)
+        for_scores = weights * (_product(slope_of_some, v, 1, 1) - common)
+        for_k, for_v = _product(for_scores, some[:, :-1], 0, 0), _product(weights, slope_of_some, 0, 0)
         return (sums[0] + for_k, sums[1] + for_v), for_scores @ k
 
-    along = (slope * mixed).sum(-1, keepdims=True)
-    blocks = _blocks(_with_one(q)), _blocks(slope), logs, _blocks(along)
+    common = (slope * mixed).sum(-1, keepdims=True)
+    blocks = _blocks(_with_one(q)), _blocks(slope), logs, _blocks(common)
     (for_k, for_v), for_q = jax.lax.scan(look_again, (jnp.zeros_like(k), jnp.zeros_like(v)), blocks)
     return for_q.reshape(q.shape), for_k, for_v, None
 

@@ -34,10 +34,12 @@ def test_value_and_gradient_are_the_textbooks(rng, scale):
         np.testing.assert_allclose(a, b, atol=3e-6 * np.abs(b).max())
 
 
-def test_a_long_clip_in_blocks_is_the_whole(rng, monkeypatch):
+@pytest.mark.parametrize("each_core_is_a_device", [False, True])
+def test_a_long_clip_in_blocks_is_the_whole(rng, monkeypatch, each_core_is_a_device):
     projected, slope, valid = rng.normal(size=(11, 48)), rng.normal(size=(11, 16)), np.arange(11) < 9
     with jax.enable_x64(True):
         whole = both(jnp.asarray(projected), jnp.asarray(slope), valid, textbook)
+        monkeypatch.setattr("audex_jax.parallel.each_core_is_a_device", lambda: each_core_is_a_device)
         monkeypatch.setattr("audex_jax.attention.LONG", 4)
         monkeypatch.setattr("audex_jax.attention.BLOCK", 3)  # 11 frames leave the last block to be filled
         for a, b in zip(both(jnp.asarray(projected), jnp.asarray(slope), valid, attend), whole, strict=True):

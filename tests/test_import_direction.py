@@ -23,7 +23,7 @@ ALLOWED = {
     ),
     "audex_jax.codec.quantizer": ("audex_jax.types", "audex_jax.codec.config"),
     "audex_jax.codec": ("audex_jax.types", "audex_jax.errors", "audex_jax.codec", "audex_jax.audio"),
-    "audex_jax.attention": ("audex_jax.types",),
+    "audex_jax.attention": ("audex_jax.types", "audex_jax.parallel"),
     "audex_jax.classifier": ("audex_jax.types", "audex_jax.errors", "audex_jax.attention"),
     "audex_jax.attribution": ("audex_jax.types", "audex_jax.attribution"),
     "audex_jax.explanation": ("audex_jax.types", "audex_jax.attribution"),
