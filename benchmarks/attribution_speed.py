@@ -38,7 +38,7 @@ from benchmarks.measure import (
 from benchmarks.subject import SUBJECTS, clips_of, weights_of
 
 CASES = "1x0.5,1x1,1x5,8x1,32x1"
-CHUNKS = (1, 2, 8)
+CHUNKS = (1, 2, 5, 8)
 ROWS = (50, 100, 200)  # at a time, for Captum
 RULE = "gauss-legendre"
 TOLERANCE = 1e-3

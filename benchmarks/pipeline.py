@@ -71,7 +71,7 @@ SAME = Settings(ranking="weighted", rule="gauss-legendre", steps=POINTS)
 FEWER, FEWER_RULE, EXACT = (4, 8, 12, 16, 24, 32), "riemann-middle", 500
 LEVELS = (0.05, 0.1, 0.2, 0.3, 0.417, 0.5, 0.7)
 ROWS = (100, 200)  # at a time, for Captum
-CHUNKS = (2, 8)  # points at a time of each clip, for ours
+CHUNKS = (2, 5)  # points at a time of each clip, for ours
 
 
 def in_batches(step: Callable[[Weights, Any], Any], weights: Weights, audio: np.ndarray, batch: int, devices: int):

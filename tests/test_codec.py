@@ -194,7 +194,7 @@ def test_damaged_codes_are_refused(codec, damage, tmp_path):
         codes.load(path)
 
 
-@pytest.mark.parametrize("clips", [2, 3, 4])
+@pytest.mark.parametrize("clips", [2, 3, 4, 32])
 def test_few_clips_at_a_time_are_what_all_at_once_are(clips, normal, monkeypatch):
     codec = Encodec(TINY, rngs=nnx.Rngs(0))
     audio = normal(clips, 95, 1)

@@ -17,6 +17,7 @@ from audex_jax.parallel import each_core_is_a_device, few_at_a_time
 from audex_jax.types import Array, Audio, Float, Latent
 
 ROWS = 8  # clips from which the recurrent product is faster as a convolution
+TOGETHER = 16  # clips that share one reading of the LSTM's weights; what more of them project leaves the cache
 
 
 class Elu(nnx.Module):
@@ -113,7 +114,8 @@ class Encoder(nnx.Module):
 
     def __call__(self, audio: Audio) -> Latent:
         convolutions, rest = self.layers[:-3], self.layers[-3:]  # the LSTM and what follows
-        return _in_turn(rest, few_at_a_time(functools.partial(_in_turn, convolutions), audio))
+        frames = few_at_a_time(functools.partial(_in_turn, convolutions), audio)
+        return few_at_a_time(functools.partial(_in_turn, rest), frames, TOGETHER)
 
 
 class Decoder(nnx.Module):
@@ -132,7 +134,8 @@ class Decoder(nnx.Module):
 
     def __call__(self, latent: Latent) -> Audio:
         first, convolutions = self.layers[:2], self.layers[2:]  # up to the LSTM
-        return few_at_a_time(functools.partial(_in_turn, convolutions), _in_turn(first, latent))
+        frames = few_at_a_time(functools.partial(_in_turn, first), latent, TOGETHER)
+        return few_at_a_time(functools.partial(_in_turn, convolutions), frames)
 
 
 def _in_turn(layers: Sequence[nnx.Module], x: Float[Array, "b n c"]) -> Float[Array, "b m o"]:
