@@ -2,10 +2,10 @@
 
     python -m benchmarks.attribution_speed [--subject published] [--cases 32x1,1x1] [--points 50] [--json FILE]
 
-A case is clips x seconds. Captum takes the number of rows at a time (`internal_batch_size`) that is fastest here, the
-model has no gradients of its weights to compute; ours runs with several chunks, on one device that uses all cores and
-on a device a core. Both take Gauss-Legendre points, and are compared before anything is timed. `python -m
-benchmarks.attribution` asks how many points are needed.
+A case is clips x seconds. Both sides are told which class to explain, take Gauss-Legendre points, and are compared
+before anything is timed. Captum takes the number of rows at a time (`internal_batch_size`) that is fastest here, and
+its model has no gradients of its weights to compute; ours runs with several chunks, on one device that uses all cores
+and on a device a core. `python -m benchmarks.attribution` asks how many points are needed.
 """
 
 import argparse
@@ -42,73 +42,76 @@ CHUNKS = (1, 2, 5, 8)
 ROWS = (50, 100, 200)  # at a time, for Captum
 RULE = "gauss-legendre"
 TOLERANCE = 1e-3
+Clips = tuple[jax.Array, jax.Array]  # latents `[b, t, d]`, and the class of each, `[b]`
+
+
+def with_class(classifier: LatentClassifier, latent: np.ndarray) -> Clips:
+    """Latents and the classes that they are taken for."""
+    logits = jax.jit(jax.vmap(lambda z: classifier(z, jnp.ones(len(z), bool))))(latent)
+    return jnp.asarray(latent), logits.argmax(-1)
 
 
 @functools.partial(jax.jit, static_argnames=("points", "chunk", "axis"))
 def attribute(
-    classifier: LatentClassifier, latent: jax.Array, points: int, chunk: int, axis: str | None = None
+    classifier: LatentClassifier, clips: Clips, points: int, chunk: int, axis: str | None = None
 ) -> jax.Array:
-    """Attributions `[b, t, d]` of the predicted class, from zero; `axis` as in `integrated_gradients`."""
+    """Attributions `[b, t, d]` of each clip's class, from zero; `axis` as in `integrated_gradients`."""
 
-    def one(z: jax.Array) -> jax.Array:
+    def one(z: jax.Array, target: jax.Array) -> jax.Array:
         valid = jnp.ones(len(z), bool)
-        target = classifier(z, valid).argmax()
         f, affine = path_function(classifier, valid, target)
         how = {"rule": RULE, "steps": points, "chunk": chunk, "affine": affine, "axis": axis}
         return integrated_gradients(f, z, 0.0, **how).attribution
 
-    return map_paths(one, latent)
+    return map_paths(one, *clips)
 
 
-def ours(classifier: LatentClassifier, latent: np.ndarray, points: int) -> dict[str, Callable[[], Any]]:
+def ours(classifier: LatentClassifier, clips: Clips, points: int) -> dict[str, Callable[[], Any]]:
     """Ways to attribute a batch, by device and chunk."""
-    here = jax.device_put(latent, jax.local_devices()[0])
+    here, count = jax.device_put(clips, jax.local_devices()[0]), len(clips[0])
     ways: dict[str, Callable[[], Any]] = {}
     devices = len(jax.local_devices())
     for chunk in CHUNKS:
         step = functools.partial(attribute, points=points, chunk=chunk)
         ways[f"one device, chunk {chunk}"] = functools.partial(step, classifier, here)
-        if devices > 1 and len(latent) % devices == 0:
+        if devices > 1 and count % devices == 0:
             mapped = map_over_devices(step, classifier)
             ways[f"a device a core, chunk {chunk}"] = functools.partial(
-                mapped.step, mapped.weights, mapped.place(latent)
+                mapped.step, mapped.weights, mapped.place(clips)
             )
-        if devices > 1 and len(latent) == 1:  # every device is given the clip
+        if devices > 1 and count == 1:  # every device is given the clip
             mapped = map_over_devices(functools.partial(step, axis=AXIS), classifier)
             ways[f"points over {devices} devices, chunk {chunk}"] = functools.partial(
-                mapped.step, mapped.weights, mapped.place(np.repeat(latent, devices, 0))
+                mapped.step, mapped.weights, mapped.place([np.repeat(part, devices, 0) for part in clips])
             )
     return ways
 
 
-def theirs(
-    classifier: LatentClassifier, latent: np.ndarray, seconds: float, points: int
-) -> dict[str, Callable[[], Any]]:
+def theirs(classifier: LatentClassifier, clips: Clips, seconds: float, points: int) -> dict[str, Callable[[], Any]]:
     """Ways to do so with Captum, by rows at a time."""
     import torch
 
     from benchmarks import reference
 
-    model, z = reference.classifier_of(classifier), torch.from_numpy(np.array(latent))
-    with torch.no_grad():
-        target = model(z).argmax(1)
+    model = reference.classifier_of(classifier)
+    z, target = torch.from_numpy(np.array(clips[0])), torch.from_numpy(np.array(clips[1], np.int64))
     return {
         f"Captum, {rows} rows": functools.partial(reference.gradients, model, z, target, points, rows)
-        for rows in reference.rows_to_try(ROWS, seconds, points * len(latent))
+        for rows in reference.rows_to_try(ROWS, seconds, points * len(z))
     }
 
 
 def measure(classifier: LatentClassifier, latent: np.ndarray, length: float, arguments: argparse.Namespace) -> dict:
     """One row: the quickest of either side in turns, after the two were found to agree."""
-    points = arguments.points
-    own, reference = ours(classifier, latent, points), theirs(classifier, latent, length, points)
+    points, clips = arguments.points, with_class(classifier, latent)
+    own, reference = ours(classifier, clips, points), theirs(classifier, clips, length, points)
     expected = next(iter(reference.values()))().numpy()
     (best, cold), (rival, _) = fastest(own), fastest(reference)
     result = np.asarray(own[best]()).reshape(-1, *expected.shape[1:])
     error = must_agree("attributions", result[: len(expected)], expected, TOLERANCE)  # divided points: on each device
     runs = {best: own[best], rival: reference[rival], "product": product(), "copy": copy()}
     found = in_turns(runs, arguments.repeats)
-    flops = flops_of(functools.partial(attribute, points=points, chunk=points), classifier, latent)
+    flops = flops_of(functools.partial(attribute, points=points, chunk=points), classifier, clips)
     return {
         "clips": len(latent),
         "seconds": length,

@@ -21,7 +21,7 @@ import jax
 import numpy as np
 
 from audex_jax.pipeline import Settings, Weights, explain_step, latent_of
-from benchmarks.attribution_speed import attribute
+from benchmarks.attribution_speed import attribute, with_class
 from benchmarks.codec import decode, encode
 from benchmarks.measure import seconds, show
 from benchmarks.subject import SUBJECTS, clips_of, weights_of
@@ -35,13 +35,14 @@ def step_of(name: str, weights: Weights, arguments: argparse.Namespace) -> tuple
     audio = clips_of(weights.codec.config, arguments.clips, arguments.seconds)
     lengths = np.full(len(audio), audio.shape[1], np.int32)
     latent = jax.jit(functools.partial(latent_of, bandwidth=None))(weights.codec, audio, lengths)
+    clips = with_class(weights.classifier, latent)
     settings = Settings(ranking="weighted", steps=arguments.points, chunk=arguments.chunk)
     if name == "refine":
         settings = dataclasses.replace(settings, ranking="refined")
     return {
         "encode": (encode, (weights.codec, audio)),
         "decode": (decode, (weights.codec, latent)),
-        "attribute": (attribute, (weights.classifier, latent, arguments.points, arguments.chunk)),
+        "attribute": (attribute, (weights.classifier, clips, arguments.points, arguments.chunk)),
         "explain": (explain_step, (weights, audio, lengths, np.full(len(audio), -1, np.int32), settings, None)),
         "refine": (explain_step, (weights, audio, lengths, np.full(len(audio), -1, np.int32), settings, None)),
     }[name]

@@ -39,6 +39,7 @@ def test_flops_of_a_product_and_a_loop():
     assert flops_of(lambda a, b: a @ b, a, b) == 2 * 3 * 4 * 5
     looped = lambda a, b: jax.lax.scan(lambda c, _: (c + a @ b, None), jnp.zeros((3, 5)), None, length=7)  # noqa: E731
     assert flops_of(looped, a, b) == 7 * 2 * 3 * 4 * 5
+    assert flops_of(lambda a, b: jax.jit(lambda a, b: (a @ b, (a + 1) @ b))(a, b)[0], a, b) == 2 * 3 * 4 * 5
 
 
 def test_rankings_are_apart_where_their_intervals_are():
