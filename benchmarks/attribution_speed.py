@@ -21,6 +21,7 @@ from audex_jax.attribution import integrated_gradients
 from audex_jax.classifier import LatentClassifier
 from audex_jax.parallel import AXIS, a_device_for_each_core, map_over_devices
 from audex_jax.pipeline import latent_of, map_paths, path_function
+from audex_jax.training.classifier import predict
 from benchmarks.arithmetic import flops_of
 from benchmarks.measure import (
     ceiling,
@@ -47,8 +48,8 @@ Clips = tuple[jax.Array, jax.Array]  # latents `[b, t, d]`, and the class of eac
 
 def with_class(classifier: LatentClassifier, latent: np.ndarray) -> Clips:
     """Latents and the classes that they are taken for."""
-    logits = jax.jit(jax.vmap(lambda z: classifier(z, jnp.ones(len(z), bool))))(latent)
-    return jnp.asarray(latent), logits.argmax(-1)
+    classes = predict(classifier, latent, np.ones(latent.shape[:2], bool), len(latent))
+    return jnp.asarray(latent), jnp.asarray(classes)
 
 
 @functools.partial(jax.jit, static_argnames=("points", "chunk", "axis"))
