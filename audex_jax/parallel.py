@@ -4,12 +4,17 @@ A step is a pure function of (weights, batch) in which no clip sees another, so 
 on every device once, the batch axis is split. Only this process's own devices take part; processes divide the clips
 among them beforehand and never wait for one another.
 
-On CPUs the programs of several devices share XLA's pool of threads, and each holds one of them. In jaxlib 0.10.1 and
-0.10.2 a convolution that is divided among the pool can return wrong numbers while no thread of it is free, so the pool
-gets one thread more than there are devices: importing this module, before JAX is first used, sees to that.
+On CPUs the programs of several devices share XLA's pool of threads, and each holds one of them. XLA (jaxlib 0.10.1 and
+0.10.2) cuts large elementwise operations into a part for each core that its compiler may use, and offers the pool all
+parts but the first. A thread that is never idle carries out the first, then finds the others done or does them, too;
+what was offered stays in its queue. Once 1,024 of these fill the queue, Eigen carries out what is offered to it within
+whatever it is doing, and convolutions return wrong numbers. So either nothing is cut (`a_device_for_each_core`), or the
+pool has one thread more than there are devices, which empties the queues: importing this module, before JAX is first
+used, sees to that. The thread costs a tenth of the speed, since it takes work from one core to the other.
 """
 
 import contextlib
+import functools
 import os
 import pathlib
 import re
@@ -25,6 +30,7 @@ from audex_jax.errors import AudexError
 PARALLEL = ("auto", "pmap", "sharding")
 AXIS = "batch"
 FEW = 2  # clips at once where each device is a core; one alone is slower, more leave its cache
+UNDIVIDED = "--xla_cpu_multi_thread_eigen=false"  # marks a process in which XLA cuts no operation
 
 
 class Mapped(NamedTuple):
@@ -92,15 +98,17 @@ def map_over_devices(
 
 
 def a_device_for_each_core() -> None:
-    """Let each core of this machine's CPU be a device, unless that is settled already or a device is in use.
+    """Start JAX with each core of this machine's CPU as a device, unless that is settled or a device is in use.
 
     Two devices of one core each explain a batch a quarter faster than one that uses both (`benchmarks/NOTES.md`). For
     accelerators nothing changes.
     """
-    if not _devices_told():
-        with contextlib.suppress(RuntimeError):  # JAX's, if it has started already
-            jax.config.update("jax_num_cpu_devices", _cores())
-    _leave_a_thread_to_spare()
+    if _devices_told() or os.environ.get("PJRT_NPROC") or not hasattr(os, "sched_setaffinity"):
+        if not _devices_told():
+            _tell(_cores())
+        _leave_a_thread_to_spare()
+    elif _tell(_cores()):
+        _start_undivided()
 
 
 def few_at_a_time(step: Callable[[Any], Any], batch: Any, few: int = FEW) -> Any:
@@ -127,6 +135,50 @@ def few_at_a_time(step: Callable[[Any], Any], batch: Any, few: int = FEW) -> Any
 def each_core_is_a_device() -> bool:
     """Does this process run on a CPU of which every core is a device?"""
     return jax.default_backend() == "cpu" and jax.local_device_count() >= _cores()
+
+
+def _tell(devices: int) -> bool:
+    """Ask JAX for so many devices of the CPU; false if it has started already."""
+    with contextlib.suppress(RuntimeError):
+        jax.config.update("jax_num_cpu_devices", devices)
+        return True
+    return False
+
+
+def _start_undivided() -> None:
+    """Start JAX so that XLA cuts no operation: the threads that compile may use one core, as who starts them.
+
+    The threads that work get all cores back. The flag, which XLA reads but no longer heeds, keeps apart what is in
+    compilation caches: programs with operations cut must not be taken from there.
+    """
+    cores = os.sched_getaffinity(0)
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {UNDIVIDED}".strip()
+    before = set(os.listdir("/proc/self/task"))
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        backend = jax.default_backend()
+    finally:
+        os.sched_setaffinity(0, cores)
+    for thread in set(os.listdir("/proc/self/task")) - before:
+        if backend != "cpu" or thread in _pool():
+            os.sched_setaffinity(int(thread), cores)
+
+
+@functools.cache
+def _cuts_operations() -> bool:
+    """Does XLA cut a large elementwise operation into parts? Asked of a program; once JAX has started."""
+    program = jax.jit(jax.numpy.exp).lower(jax.ShapeDtypeStruct((1 << 22,), "float32")).compile()
+    return 'outer_dimension_partitions":["' in (program.as_text() or "")
+
+
+def _pool() -> list[str]:
+    """Threads of XLA's pool; Linux tells them by name, elsewhere none are found."""
+    found = []
+    for name in pathlib.Path("/proc/self/task").glob("*/comm"):
+        with contextlib.suppress(OSError):  # a thread that has ended meanwhile
+            if name.read_text().startswith("tf_XLAEigen"):
+                found.append(name.parent.name)
+    return found
 
 
 def _cores() -> int:
@@ -157,11 +209,8 @@ def must_leave_a_thread(devices: Sequence[Any]) -> None:
     count = len(devices)
     if count < 2 or devices[0].platform != "cpu":
         return
-    threads = 0  # of XLA's pool; Linux tells them by name
-    for name in pathlib.Path("/proc/self/task").glob("*/comm"):
-        with contextlib.suppress(OSError):  # a thread that has ended meanwhile
-            threads += name.read_text().startswith("tf_XLAEigen")
-    if 0 < threads <= count:
+    threads = len(_pool())
+    if 0 < threads <= count and _cuts_operations():
         raise AudexError(
             f"{count} devices of this CPU would hold all {threads} threads of XLA's pool, and XLA then returns wrong "
             "numbers; import audex_jax.parallel before JAX is first used, or set JAX_NUM_CPU_DEVICES in the "
@@ -169,6 +218,8 @@ def must_leave_a_thread(devices: Sequence[Any]) -> None:
         )
 
 
+if UNDIVIDED in os.environ.get("XLA_FLAGS", ""):  # of the process that started this one
+    os.environ["XLA_FLAGS"] = os.environ["XLA_FLAGS"].replace(UNDIVIDED, "")
 _leave_a_thread_to_spare()
 
 

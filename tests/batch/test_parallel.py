@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from audex_jax.batch.stream import _on_host, _step
-from audex_jax.parallel import AXIS, _cores, map_over_devices
+from audex_jax.parallel import AXIS, UNDIVIDED, _cores, map_over_devices
 from audex_jax.pipeline import Settings
 
 DEVICES_BY_FLAG = "--xla_force_host_platform_device_count=3"
@@ -112,11 +112,29 @@ def test_one_device_and_an_unknown_way():
 def test_each_core_is_a_device_unless_somebody_settled_it(told):
     code = "from audex_jax import parallel; parallel.a_device_for_each_core(); print(len(jax.devices()), pool())"
     devices, threads = map(int, _alone(code, told).stdout.split())
-    assert devices == (3 if told else len(os.sched_getaffinity(0)))
-    assert threads > devices > 0
+    assert devices == (3 if told else _cores())
+    assert threads > devices if told else threads == devices
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the cores of a thread are told by Linux")
+def test_only_what_compiles_is_kept_to_one_core():
+    """Started so, XLA cuts no operation; a process that it starts in turn does, and does not keep its mark."""
+    code = """
+import os
+from audex_jax import parallel
+START
+cores = os.sched_getaffinity(0)
+free = all(os.sched_getaffinity(int(thread)) == cores for thread in parallel._pool())
+print(len(cores), free, parallel._cuts_operations(), parallel.UNDIVIDED in os.environ["XLA_FLAGS"])
+"""
+    done = _alone(code.replace("START", "parallel.a_device_for_each_core()"), {})
+    assert done.stdout == f"{_cores()} True False True\n", done.stderr
+    done = _alone(code.replace("START", "jax.devices()"), {"XLA_FLAGS": UNDIVIDED})
+    assert done.stdout == f"{_cores()} True {_cores() > 1} False\n", done.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
+@pytest.mark.skipif(_cores() == 1, reason="nothing is divided among one core")
 def test_devices_that_hold_every_thread_are_refused():
     code = "jax.config.update('jax_num_cpu_devices', 9); jax.devices(); from audex_jax.parallel import map_over_devices"
     evaluate = "from audex_jax.evaluation import run; run.evaluate(None, [], None, devices=jax.local_devices())"
@@ -155,9 +173,10 @@ print("alike")
 @pytest.mark.slow
 @pytest.mark.skipif(_cores() > 4, reason="memory and time grow with the cores")
 def test_devices_at_work_together_give_what_one_gives():
-    """Many clips of the published codec: without a thread to spare, XLA's convolutions are wrong on some machines."""
-    done = _alone(TWICE_ENCODED, {})
-    assert done.stdout == "alike\n", done.stderr
+    """Many clips of the published codec: enough to fill the queues of XLA's pool, were its operations cut."""
+    for told in ({}, {"JAX_NUM_CPU_DEVICES": str(_cores())}):  # nothing cut; a thread to spare
+        done = _alone(TWICE_ENCODED, told)
+        assert done.stdout == "alike\n", done.stderr
 
 
 def _alone(code: str, told: dict[str, str]) -> subprocess.CompletedProcess:
