@@ -30,6 +30,7 @@ from audex_jax.errors import AudexError
 PARALLEL = ("auto", "pmap", "sharding")
 AXIS = "batch"
 FEW = 2  # clips at once where each device is a core; one alone is slower, more leave its cache
+THREADS = pathlib.Path("/proc/self/task")  # Linux's list of this process's threads
 UNDIVIDED = "--xla_cpu_multi_thread_eigen=false"  # marks a process in which XLA cuts no operation
 
 
@@ -103,12 +104,15 @@ def a_device_for_each_core() -> None:
     Two devices of one core each explain a batch a quarter faster than one that uses both (`benchmarks/NOTES.md`). For
     accelerators nothing changes.
     """
-    if _devices_told() or os.environ.get("PJRT_NPROC") or not hasattr(os, "sched_setaffinity"):
-        if not _devices_told():
-            _tell(_cores())
+    if _devices_told():
         _leave_a_thread_to_spare()
-    elif _tell(_cores()):
-        _start_undivided()
+        return
+    with contextlib.suppress(RuntimeError):  # JAX's, if it has started already
+        jax.config.update("jax_num_cpu_devices", _cores())
+        if os.environ.get("PJRT_NPROC") or not THREADS.is_dir():
+            _leave_a_thread_to_spare()
+        else:
+            _start_undivided()
 
 
 def few_at_a_time(step: Callable[[Any], Any], batch: Any, few: int = FEW) -> Any:
@@ -137,14 +141,6 @@ def each_core_is_a_device() -> bool:
     return jax.default_backend() == "cpu" and jax.local_device_count() >= _cores()
 
 
-def _tell(devices: int) -> bool:
-    """Ask JAX for so many devices of the CPU; false if it has started already."""
-    with contextlib.suppress(RuntimeError):
-        jax.config.update("jax_num_cpu_devices", devices)
-        return True
-    return False
-
-
 def _start_undivided() -> None:
     """Start JAX so that XLA cuts no operation: the threads that compile may use one core, as who starts them.
 
@@ -153,14 +149,15 @@ def _start_undivided() -> None:
     """
     cores = os.sched_getaffinity(0)
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {UNDIVIDED}".strip()
-    before = set(os.listdir("/proc/self/task"))
+    before = set(os.listdir(THREADS))
     os.sched_setaffinity(0, {min(cores)})
     try:
         backend = jax.default_backend()
     finally:
         os.sched_setaffinity(0, cores)
-    for thread in set(os.listdir("/proc/self/task")) - before:
-        if backend != "cpu" or thread in _pool():
+    started = set(os.listdir(THREADS)) - before
+    for thread in (_pool() & started if backend == "cpu" else started) or started:
+        with contextlib.suppress(OSError):  # a thread that has ended meanwhile
             os.sched_setaffinity(int(thread), cores)
 
 
@@ -171,14 +168,20 @@ def _cuts_operations() -> bool:
     return 'outer_dimension_partitions":["' in (program.as_text() or "")
 
 
-def _pool() -> list[str]:
+def _pool() -> set[str]:
     """Threads of XLA's pool; Linux tells them by name, elsewhere none are found."""
-    found = []
-    for name in pathlib.Path("/proc/self/task").glob("*/comm"):
+    found = set()
+    for name in THREADS.glob("*/comm"):
         with contextlib.suppress(OSError):  # a thread that has ended meanwhile
             if name.read_text().startswith("tf_XLAEigen"):
-                found.append(name.parent.name)
+                found.add(name.parent.name)
     return found
+
+
+def _threads_told() -> int:
+    """Threads that the environment, or else the machine, gives XLA's pool before there are more devices."""
+    told = os.environ.get("PJRT_NPROC") or os.environ.get("NPROC") or str(_cores())
+    return int(told) if told.isdecimal() else 0
 
 
 def _cores() -> int:
@@ -196,8 +199,7 @@ def _devices_told() -> int:
 def _leave_a_thread_to_spare() -> None:
     """Let XLA's pool have more threads than it is told to have devices; without effect once JAX has started."""
     if devices := _devices_told():
-        told = os.environ.get("PJRT_NPROC") or os.environ.get("NPROC") or str(_cores())
-        os.environ["PJRT_NPROC"] = str(max(int(told) if told.isdecimal() else 0, devices + 1))
+        os.environ["PJRT_NPROC"] = str(max(_threads_told(), devices + 1))
 
 
 def must_leave_a_thread(devices: Sequence[Any]) -> None:
@@ -209,8 +211,8 @@ def must_leave_a_thread(devices: Sequence[Any]) -> None:
     count = len(devices)
     if count < 2 or devices[0].platform != "cpu":
         return
-    threads = len(_pool())
-    if 0 < threads <= count and _cuts_operations():
+    threads = len(_pool()) or _threads_told()
+    if threads <= count and _cuts_operations():
         raise AudexError(
             f"{count} devices of this CPU would hold all {threads} threads of XLA's pool, and XLA then returns wrong "
             "numbers; import audex_jax.parallel before JAX is first used, or set JAX_NUM_CPU_DEVICES in the "
