@@ -147,10 +147,13 @@ def _start_undivided() -> None:
     The threads that work get all cores back. The flag, which XLA reads but no longer heeds, keeps apart what is in
     compilation caches: programs with operations cut must not be taken from there.
     """
-    cores = os.sched_getaffinity(0)
+    cores, before = os.sched_getaffinity(0), set(os.listdir(THREADS))
+    try:
+        os.sched_setaffinity(0, {min(cores)})
+    except OSError:  # a container may forbid it
+        _leave_a_thread_to_spare()
+        return
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {UNDIVIDED}".strip()
-    before = set(os.listdir(THREADS))
-    os.sched_setaffinity(0, {min(cores)})
     try:
         backend = jax.default_backend()
     finally:

@@ -117,6 +117,20 @@ def test_each_core_is_a_device_unless_somebody_settled_it(told):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the cores of a thread are told by Linux")
+def test_where_cores_cannot_be_chosen_a_thread_is_to_spare():
+    code = """
+import os
+from audex_jax import parallel
+def forbidden(*_): raise PermissionError
+os.sched_setaffinity = forbidden
+parallel.a_device_for_each_core()
+print(len(jax.devices()), pool(), parallel.UNDIVIDED in os.environ.get("XLA_FLAGS", ""))
+"""
+    done = _alone(code, {})
+    assert done.stdout == f"{_cores()} {_cores() + 1} False\n", done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the cores of a thread are told by Linux")
 def test_only_what_compiles_is_kept_to_one_core():
     """Started so, XLA cuts no operation; a process that it starts in turn does, and does not keep its mark."""
     code = """
