@@ -104,15 +104,12 @@ def a_device_for_each_core() -> None:
     Two devices of one core each explain a batch a quarter faster than one that uses both (`benchmarks/NOTES.md`). For
     accelerators nothing changes.
     """
-    if _devices_told():
-        _leave_a_thread_to_spare()
-        return
-    with contextlib.suppress(RuntimeError):  # JAX's, if it has started already
-        jax.config.update("jax_num_cpu_devices", _cores())
-        if os.environ.get("PJRT_NPROC") or not THREADS.is_dir():
-            _leave_a_thread_to_spare()
-        else:
-            _start_undivided()
+    if not _devices_told():
+        with contextlib.suppress(RuntimeError):  # JAX's, if it has started already
+            jax.config.update("jax_num_cpu_devices", _cores())
+            if not os.environ.get("PJRT_NPROC") and _start_undivided():
+                return
+    _leave_a_thread_to_spare()
 
 
 def few_at_a_time(step: Callable[[Any], Any], batch: Any, few: int = FEW) -> Any:
@@ -141,18 +138,18 @@ def each_core_is_a_device() -> bool:
     return jax.default_backend() == "cpu" and jax.local_device_count() >= _cores()
 
 
-def _start_undivided() -> None:
+def _start_undivided() -> bool:
     """Start JAX so that XLA cuts no operation: the threads that compile may use one core, as who starts them.
 
     The threads that work get all cores back. The flag, which XLA reads but no longer heeds, keeps apart what is in
-    compilation caches: programs with operations cut must not be taken from there.
+    compilation caches: programs with operations cut must not be taken from there. False, and nothing is started, where
+    a process may not choose its cores or list its threads.
     """
-    cores, before = os.sched_getaffinity(0), set(os.listdir(THREADS))
     try:
+        cores, before = os.sched_getaffinity(0), set(os.listdir(THREADS))
         os.sched_setaffinity(0, {min(cores)})
-    except OSError:  # a container may forbid it
-        _leave_a_thread_to_spare()
-        return
+    except (AttributeError, OSError):  # not Linux, or a container that forbids it
+        return False
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {UNDIVIDED}".strip()
     try:
         backend = jax.default_backend()
@@ -162,6 +159,7 @@ def _start_undivided() -> None:
     for thread in (_pool() & started if backend == "cpu" else started) or started:
         with contextlib.suppress(OSError):  # a thread that has ended meanwhile
             os.sched_setaffinity(int(thread), cores)
+    return True
 
 
 @functools.cache
@@ -215,7 +213,8 @@ def must_leave_a_thread(devices: Sequence[Any]) -> None:
     if count < 2 or devices[0].platform != "cpu":
         return
     threads = len(_pool()) or _threads_told()
-    if threads <= count and _cuts_operations():
+    marked = UNDIVIDED in os.environ.get("XLA_FLAGS", "")  # others may find programs with operations cut in caches
+    if threads <= count and (not marked or _cuts_operations()):
         raise AudexError(
             f"{count} devices of this CPU would hold all {threads} threads of XLA's pool, and XLA then returns wrong "
             "numbers; import audex_jax.parallel before JAX is first used, or set JAX_NUM_CPU_DEVICES in the "

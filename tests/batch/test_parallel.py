@@ -148,7 +148,6 @@ print(len(cores), free, parallel._cuts_operations(), parallel.UNDIVIDED in os.en
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
-@pytest.mark.skipif(_cores() == 1, reason="nothing is divided among one core")
 def test_devices_that_hold_every_thread_are_refused():
     code = "jax.config.update('jax_num_cpu_devices', 9); jax.devices(); from audex_jax.parallel import map_over_devices"
     evaluate = "from audex_jax.evaluation import run; run.evaluate(None, [], None, devices=jax.local_devices())"
