@@ -1,7 +1,5 @@
 """Padding arithmetic and convolutions against plain NumPy, one output sample at a time."""
 
-import re
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +10,6 @@ from audex_jax.codec.conv import (
     Conv1d,
     ConvTranspose1d,
     GroupNorm,
-    _convolve,
     conv_padding,
     convolve,
     elu,
@@ -141,32 +138,6 @@ def test_elu_and_its_gradient():
     np.testing.assert_allclose(elu(x), np.where(x > 0, x, np.expm1(np.minimum(x, 0))), atol=1e-7)
     gradient = jax.vmap(jax.grad(lambda v: elu(v)))(x)
     np.testing.assert_allclose(gradient, np.where(x > 0, 1, np.exp(np.minimum(x, 0))), atol=1e-7)
-
-
-@pytest.mark.parametrize(("taps", "stride", "pad"), [(1, 1, 0), (2, 1, 1), (3, 1, 0), (5, 1, 3), (5, 2, 0), (7, 3, 2)])
-def test_gradients_are_those_of_the_primitive(taps, stride, pad, normal):
-    def primitive(x, kernel):
-        labels = ("NWC", "WIO", "NWC")
-        return jax.lax.conv_general_dilated(x, kernel, (stride,), [(pad, pad)], dimension_numbers=labels)
-
-    def slopes(convolve):
-        return jax.jit(jax.grad(lambda x, kernel: jnp.sin(convolve(x, kernel)).sum(), (0, 1)))(x, kernel)
-
-    x, kernel = normal(2, 12, 3), normal(taps, 3, 4)
-    for ours, expected in zip(slopes(lambda x, k: _convolve(x, k, stride, pad)), slopes(primitive), strict=True):
-        np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.skipif(jax.default_backend() != "cpu", reason="about XLA:CPU")
-def test_a_gradient_in_a_loop_keeps_the_axes_that_xla_is_fast_for(normal):
-    def descend(x, kernel):
-        slope = jax.grad(lambda x: jnp.square(_convolve(x, kernel, 1, 0)).sum())
-        return jax.lax.scan(lambda x, _: (x - 0.1 * slope(x), None), x, None, length=3)[0]
-
-    program = jax.jit(descend).lower(normal(2, 50, 4), normal(3, 4, 5)).compile().as_text()
-    labels = re.findall(r"dim_labels=(\S+),", program)
-    assert len(labels) == 2
-    assert set(labels) == {"b0f_0io->b0f"}
 
 
 @pytest.mark.parametrize(("taps", "inputs", "outputs"), [(7, 1, 16), (7, 16, 1), (3, 16, 8), (2, 4, 4)])

@@ -17,9 +17,11 @@ ALLOWED = {
     "audex_jax.types": (),
     "audex_jax.errors": (),
     "audex_jax.codec.config": ("audex_jax.errors",),
-    "audex_jax.codec.conv": ("audex_jax.types",),
+    "audex_jax.codec.filtering": ("audex_jax.types", "audex_jax.parallel"),
+    "audex_jax.codec.conv": ("audex_jax.types", "audex_jax.codec.filtering"),
     "audex_jax.codec.seanet": (
-        "audex_jax.types", "audex_jax.codec.config", "audex_jax.codec.conv", "audex_jax.parallel",
+        "audex_jax.types", "audex_jax.codec.config", "audex_jax.codec.conv", "audex_jax.codec.filtering",
+        "audex_jax.parallel",
     ),
     "audex_jax.codec.quantizer": ("audex_jax.types", "audex_jax.codec.config"),
     "audex_jax.codec": ("audex_jax.types", "audex_jax.errors", "audex_jax.codec", "audex_jax.audio"),

@@ -8,8 +8,7 @@ Padding (`encodec/modules/conv.py`), with `total = k - s` and `extra` so that th
 All padding is plain integer arithmetic on static shapes. A convolution whose kernel is twice its stride (all of
 EnCodec's resampling layers) becomes one of 2 taps and stride 1 on frames of `stride` samples; a transposed one
 likewise, and one of few channels becomes one on frames as long as its kernel reaches. All are exact rewrites into dense
-products. They go through XLA's convolution primitive: on a CPU its gradients run three times as fast as those of the
-same products written with `@`.
+products, which `filtering` multiplies out.
 """
 
 from typing import Literal
@@ -18,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from audex_jax.codec.filtering import filtered
 from audex_jax.types import Array, Float
 
 PadMode = Literal["reflect", "constant"]
@@ -93,33 +93,6 @@ class GroupNorm(nnx.Module):
         return (x - mean) * jax.lax.rsqrt(variance + 1e-5) * self.scale[...] + self.bias[...]  # torch's epsilon
 
 
-def primitive(x: Float[Array, "b n c"], kernel: Float[Array, "k c o"], stride: int, pad: int) -> Float[Array, "b m o"]:
-    """Convolution of `x` with `pad` zeros on either side."""
-    labels = ("NWC", "WIO", "NWC")
-    return jax.lax.conv_general_dilated(x, kernel, (stride,), [(pad, pad)], dimension_numbers=labels)
-
-
-# Its gradient is the primitive's, but for one detail: at stride 1 the kernel is turned round in memory, where JAX only
-# relabels its axes. Within a loop XLA:CPU runs a convolution so labelled some twenty times slower.
-_convolve = jax.custom_vjp(primitive, nondiff_argnums=(2, 3))
-
-
-def _convolve_forward(x: Array, kernel: Array, stride: int, pad: int) -> tuple[Array, tuple[Array, Array]]:
-    return primitive(x, kernel, stride, pad), (x, kernel)
-
-
-def _convolve_backward(stride: int, pad: int, saved: tuple[Array, Array], slope: Array) -> tuple[Array, Array]:
-    x, kernel = saved
-    _, plain = jax.vjp(lambda x, kernel: primitive(x, kernel, stride, pad), x, kernel)
-    for_x, for_kernel = plain(slope)  # XLA drops what is not used
-    if stride == 1:
-        for_x = primitive(slope, kernel[::-1].transpose(0, 2, 1), 1, len(kernel) - 1 - pad)
-    return for_x, for_kernel
-
-
-_convolve.defvjp(_convolve_forward, _convolve_backward)
-
-
 def frame_size(samples: int, taps: int, inputs: int, outputs: int, stride: int) -> int:
     """Samples a frame on which a convolution becomes a dense product of two frames; 0 if it is left as it is.
 
@@ -141,13 +114,13 @@ def convolve(
     taps, inputs, outputs = kernel.shape
     frame = frame_size(x.shape[1], taps, inputs, outputs, stride)
     if not frame:
-        return _convolve(pad_time(x, left, right, mode), kernel, stride, 0)
+        return filtered(pad_time(x, left, right, mode), kernel, stride, 0)
     spare = frame + stride - taps  # samples of the first frame that no output reads
     x = pad_time(x, left + spare, right, mode).reshape(len(x), -1, frame * inputs)
     starts = range(spare, spare + frame, stride)
     shifted = [jnp.pad(kernel, ((at, 2 * frame - at - taps), (0, 0), (0, 0))) for at in starts]
     product = jnp.stack(shifted, 2).reshape(2, frame * inputs, len(starts) * outputs)
-    return _convolve(x, product, 1, 0).reshape(len(x), -1, outputs)
+    return filtered(x, product, 1, 0).reshape(len(x), -1, outputs)
 
 
 class Conv1d(nnx.Module):
@@ -200,7 +173,7 @@ class ConvTranspose1d(nnx.Module):
         batch, frames, _ = x.shape
         # [2, in, stride * out]: tap 0 meets the frame before (second half of its kernel), tap 1 the frame itself
         halves = kernel.reshape(2, stride, inputs, outputs).transpose(0, 2, 1, 3).reshape(2, inputs, stride * outputs)
-        y = _convolve(x, halves[::-1], 1, 1)
+        y = filtered(x, halves[::-1], 1, 1)
         y = y.reshape(batch, (frames + 1) * stride, outputs) + self.bias[...]
         if self.norm is not None:
             y = self.norm(y)

@@ -12,12 +12,14 @@ import jax.numpy as jnp
 from flax import nnx
 
 from audex_jax.codec.config import EncodecConfig
-from audex_jax.codec.conv import Conv1d, ConvTranspose1d, elu, primitive
+from audex_jax.codec.conv import Conv1d, ConvTranspose1d, elu
+from audex_jax.codec.filtering import primitive
 from audex_jax.parallel import each_core_is_a_device, few_at_a_time
 from audex_jax.types import Array, Audio, Float, Latent
 
 ROWS = 8  # clips from which the recurrent product is faster as a convolution
-TOGETHER = 16  # clips that share one reading of the LSTM's weights; what more of them project leaves the cache
+TOGETHER = 16  # clips that share one reading of the largest kernels; what the LSTM projects of more leaves the cache
+ALONE = 1  # clips at once through the other convolutions: what these make of more leaves the cache
 
 
 class Elu(nnx.Module):
@@ -113,9 +115,12 @@ class Encoder(nnx.Module):
         self.layers = nnx.List(layers)
 
     def __call__(self, audio: Audio) -> Latent:
-        convolutions, rest = self.layers[:-3], self.layers[-3:]  # the LSTM and what follows
-        frames = few_at_a_time(functools.partial(_in_turn, convolutions), audio)
-        return few_at_a_time(functools.partial(_in_turn, rest), frames, TOGETHER)
+        long, short = (
+            self.layers[:-5],
+            self.layers[-5:],
+        )  # from the last resampling on, frames are few and kernels large
+        frames = few_at_a_time(functools.partial(_in_turn, long), audio, ALONE)
+        return few_at_a_time(functools.partial(_in_turn, short), frames, TOGETHER)
 
 
 class Decoder(nnx.Module):
@@ -133,9 +138,9 @@ class Decoder(nnx.Module):
         self.layers = nnx.List(layers)
 
     def __call__(self, latent: Latent) -> Audio:
-        first, convolutions = self.layers[:2], self.layers[2:]  # up to the LSTM
-        frames = few_at_a_time(functools.partial(_in_turn, first), latent, TOGETHER)
-        return few_at_a_time(functools.partial(_in_turn, convolutions), frames)
+        short, long = self.layers[:4], self.layers[4:]  # up to the first resampling, frames are few and kernels large
+        frames = few_at_a_time(functools.partial(_in_turn, short), latent, TOGETHER)
+        return few_at_a_time(functools.partial(_in_turn, long), frames, ALONE)
 
 
 def _in_turn(layers: Sequence[nnx.Module], x: Float[Array, "b n c"]) -> Float[Array, "b m o"]:
