@@ -135,12 +135,7 @@ def few_at_a_time(step: Callable[[Any], Any], batch: Any, few: int = FEW) -> Any
 
 def each_core_is_a_device() -> bool:
     """Does this process run on a CPU of which every core is a device?"""
-    return on_a_cpu() and jax.local_device_count() >= _cores()
-
-
-def on_a_cpu() -> bool:
-    """Are this process's devices those of a CPU?"""
-    return jax.default_backend() == "cpu"
+    return jax.default_backend() == "cpu" and jax.local_device_count() >= _cores()
 
 
 def _start_undivided() -> bool:

@@ -1,6 +1,5 @@
 """Convolutions in every form against XLA's primitive, and minimal filtering against the sum that it stands for."""
 
-import functools
 import re
 
 import jax
@@ -8,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from audex_jax.codec.filtering import DEEP, LONG, filtered, minimal, primitive
+from audex_jax.codec.filtering import filtered, minimal, primitive
 
 pytestmark = pytest.mark.usefixtures("strict_dtypes")
 
@@ -23,41 +22,45 @@ def test_minimal_filtering_is_a_sum_over_taps(taps, frames, normal):
 
 @pytest.mark.parametrize("taps", [2, 3])
 def test_it_takes_two_thirds_of_the_products(taps, normal):
-    x, kernel = normal(1, 600 + taps - 1, DEEP), normal(taps, DEEP, 8)
+    x, kernel = normal(1, 600 + taps - 1, 5), normal(taps, 5, 8)
     program = jax.make_jaxpr(minimal)(x, kernel)
     (product,) = [equation for equation in program.eqns if equation.primitive.name == "dot_general"]
-    assert product.outvars[0].aval.size * DEEP == 2 / 3 * (600 * taps * DEEP * 8)
+    assert product.outvars[0].aval.size * 5 == 2 / 3 * (600 * taps * 5 * 8)
 
 
-@pytest.mark.skipif(jax.default_backend() != "cpu", reason="elsewhere the primitive does it all")
 @pytest.mark.parametrize(
-    ("clips", "frames", "inputs", "taps", "chosen"),
+    ("clips", "frames", "inputs", "outputs", "taps", "chosen"),
     [
-        (1, LONG, DEEP, 3, True),
-        (4, LONG // 4, DEEP, 2, True),
-        (1, LONG - 1, DEEP, 3, False),
-        (1, LONG, DEEP - 1, 3, False),
-        (1, LONG, DEEP, 4, False),
-        (1, LONG, DEEP, 1, False),
+        (1, 3000, 256, 128, 2, True),  # layers of the published encoder
+        (1, 600, 256, 128, 3, True),
+        (16, 75, 2048, 512, 2, True),
+        (4, 75, 2048, 512, 2, False),  # too few frames for so large a kernel
+        (1, 24_000, 32, 16, 3, False),  # too shallow
+        (1, 2000, 128, 32, 2, False),  # of the bundled one: too small
+        (16, 75, 512, 128, 7, False),
     ],
 )
-def test_long_and_deep_ones_are_filtered_minimally(clips, frames, inputs, taps, chosen, normal):
-    x, kernel = normal(clips, frames, inputs), normal(taps, inputs, 8)
-    program = str(jax.make_jaxpr(functools.partial(filtered, stride=1, pad=0))(x, kernel))
+def test_large_ones_are_filtered_minimally(clips, frames, inputs, outputs, taps, chosen, monkeypatch):
+    monkeypatch.setattr("audex_jax.codec.filtering.each_core_is_a_device", lambda: True)
+    shapes = (clips, frames + taps - 1, inputs), (taps, inputs, outputs)
+    program = str(
+        jax.make_jaxpr(lambda x, k: filtered(x, k, 1, 0))(*map(jax.ShapeDtypeStruct, shapes, ["float32"] * 2))
+    )
     assert ("dot_general" in program, "conv_general_dilated" in program) == (chosen, not chosen)
 
 
+@pytest.mark.parametrize("cores", [True, False])
 @pytest.mark.parametrize(("taps", "stride", "pad"), [(1, 1, 0), (2, 1, 1), (3, 1, 0), (5, 1, 3), (5, 2, 0), (7, 3, 2)])
-@pytest.mark.parametrize("deep", [1, DEEP])
-def test_filters_and_their_gradients_are_those_of_the_primitive(taps, stride, pad, deep, normal, monkeypatch):
-    monkeypatch.setattr("audex_jax.codec.filtering.DEEP", deep)  # at 1 what can be is filtered minimally
-    monkeypatch.setattr("audex_jax.codec.filtering.LONG", 1)
+def test_filters_and_their_gradients_are_those_of_the_primitive(taps, stride, pad, cores, normal, monkeypatch):
+    for bound in ("DEEP", "LONG", "LARGE"):
+        monkeypatch.setattr(f"audex_jax.codec.filtering.{bound}", 1)
+    monkeypatch.setattr("audex_jax.codec.filtering.each_core_is_a_device", lambda: cores)
 
     def slopes(convolve):
         return jax.jit(jax.grad(lambda x, kernel: jnp.sin(convolve(x, kernel)).sum(), (0, 1)))(x, kernel)
 
     x, kernel = normal(2, 12, 3), normal(taps, 3, 4)
-    own, plain = (functools.partial(f, stride=stride, pad=pad) for f in (filtered, primitive))
+    own, plain = (lambda x, kernel, f=f: f(x, kernel, stride, pad) for f in (filtered, primitive))
     np.testing.assert_allclose(own(x, kernel), plain(x, kernel), rtol=1e-5, atol=1e-5)
     for ours, expected in zip(slopes(own), slopes(plain), strict=True):
         np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-5)

@@ -1,9 +1,10 @@
 """Convolutions without padding of their own, `[b, n, c] -> [b, m, o]`, multiplied out in the form that is fastest.
 
 XLA's primitive is the general form; on a CPU its gradients run three times as fast as those of the same products
-written with `@`. There a filter of 2 or 3 taps takes a third fewer products by minimal filtering (Winograd 1980;
-arXiv 1509.09308, section 4.1): F(m, r) makes m outputs of r taps from m + r - 1 products instead of m r. With four
-products, F(3, 2) and F(2, 3), frames d and taps g are added up to
+written with `@`. Where each device is a core, and what a clip becomes stays in its cache, large filters of 2 or 3 taps
+take a third fewer products by minimal filtering (Winograd 1980; arXiv 1509.09308, section 4.1): F(m, r) makes m outputs
+of r taps from m + r - 1 products instead of m r. With four products, F(3, 2) and F(2, 3), frames d and taps g are added
+up to
 
     d0 - d2      d1 + d2                      d2 - d1                      d3 - d1
     g0           (sum of even + odd taps)/2   (sum of even - odd taps)/2   last tap
@@ -15,12 +16,13 @@ three. Every factor is 1 or 1/2, so that results differ from the primitive's by 
 import jax
 import jax.numpy as jnp
 
-from audex_jax.parallel import on_a_cpu
+from audex_jax.parallel import each_core_is_a_device
 from audex_jax.types import Array, Float
 
 PRODUCTS = 4  # of minimal filtering, for each group of outputs
-DEEP = 64  # channels from which products are so much dearer than sums that minimal filtering pays
-LONG = 400  # frames of all clips from which it does: the taps are added up in every call
+DEEP = 64  # channels from which products are so much dearer than sums that it pays
+LONG = 600  # frames of all clips from which it does: kernels are added up in every call
+LARGE = 1 << 24  # multiplications a tap from which it does: the sums take passes of their own
 
 
 def primitive(x: Float[Array, "b n c"], kernel: Float[Array, "k c o"], stride: int, pad: int) -> Float[Array, "b m o"]:
@@ -51,9 +53,10 @@ def _filtered(x: Float[Array, "b n c"], kernel: Float[Array, "k c o"], stride: i
     Its gradient is that of the primitive, but for one detail: at stride 1 the kernel is turned round in memory, where
     JAX only relabels its axes. Within a loop XLA:CPU runs a convolution so labelled some twenty times slower.
     """
-    taps, inputs, _ = kernel.shape
+    taps, inputs, outputs = kernel.shape
     frames = len(x) * (x.shape[1] + 2 * pad)
-    if stride == 1 and taps in (2, 3) and inputs >= DEEP and frames >= LONG and on_a_cpu():
+    large = inputs >= DEEP and frames >= LONG and frames * inputs * outputs >= LARGE
+    if stride == 1 and taps in (2, 3) and large and each_core_is_a_device():
         return minimal(jnp.pad(x, ((0, 0), (pad, pad), (0, 0))), kernel)
     return primitive(x, kernel, stride, pad)
 
