@@ -115,10 +115,7 @@ class Encoder(nnx.Module):
         self.layers = nnx.List(layers)
 
     def __call__(self, audio: Audio) -> Latent:
-        long, short = (
-            self.layers[:-5],
-            self.layers[-5:],
-        )  # from the last resampling on, frames are few and kernels large
+        long, short = self.layers[:-5], self.layers[-5:]  # the last resampling and on: few frames, large kernels
         frames = few_at_a_time(functools.partial(_in_turn, long), audio, ALONE)
         return few_at_a_time(functools.partial(_in_turn, short), frames, TOGETHER)
 
@@ -138,7 +135,7 @@ class Decoder(nnx.Module):
         self.layers = nnx.List(layers)
 
     def __call__(self, latent: Latent) -> Audio:
-        short, long = self.layers[:4], self.layers[4:]  # up to the first resampling, frames are few and kernels large
+        short, long = self.layers[:4], self.layers[4:]  # up to the first resampling: few frames, large kernels
         frames = few_at_a_time(functools.partial(_in_turn, short), latent, TOGETHER)
         return few_at_a_time(functools.partial(_in_turn, long), frames, ALONE)
 
