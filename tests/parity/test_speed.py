@@ -18,9 +18,9 @@ pytestmark = pytest.mark.parity
 
 
 def figures(tmp_path, module, *words):
-    """What a benchmark writes, run by itself: these tests' fake devices are not its own."""
+    """What a benchmark writes, run by itself: these tests' fake devices, and the threads for these, are not its own."""
     path = tmp_path / "figures.json"
-    environment = {k: v for k, v in os.environ.items() if k != "JAX_NUM_CPU_DEVICES"}
+    environment = {k: v for k, v in os.environ.items() if k not in ("JAX_NUM_CPU_DEVICES", "PJRT_NPROC")}
     command = [sys.executable, "-m", f"benchmarks.{module}", *words, "--json", str(path)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
