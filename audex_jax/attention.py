@@ -9,12 +9,14 @@ which is also faster (`benchmarks/NOTES.md`). Long clips are taken in blocks of 
 more for the gradient, from the logarithm l of each row's sum of exponentials (arXiv 2307.08691, algorithms 1 and 2):
 
     p = exp(q k^T - l)
+
+Its sums dk and dv are added up as dk^T and dv^T: p is then the second factor, which a CPU need not turn round.
 """
 
 import jax
 import jax.numpy as jnp
 
-from audex_jax.parallel import few_at_a_time
+from audex_jax.parallel import each_core_is_a_device
 from audex_jax.types import Array, ClipValid, Float
 
 LONG, BLOCK = 192, 128  # frames beyond which a clip is long; frames of it that look at a time
@@ -45,8 +47,9 @@ def attend(projected: Float[Array, "t w3"], valid: ClipValid, heads: int) -> Flo
     if frames <= LONG:
         return _side_by_side(_attend(queries, keys, values, valid))
     queries = jnp.pad(queries, ((0, 0), (0, -frames % BLOCK), (0, 0)))
-    each_head = jax.vmap(_attend_in_blocks, (0, 0, 0, None))
-    mixed = few_at_a_time(lambda head: each_head(*head, valid), (queries, keys, values), few=1)
+    one = lambda head: _attend_in_blocks(*head, valid)  # noqa: E731
+    by_head = queries, keys, values
+    mixed = jax.lax.map(one, by_head) if each_core_is_a_device() else jax.vmap(one)(by_head)
     return _side_by_side(mixed)[:frames]
 
 
@@ -102,13 +105,13 @@ def _backward_in_blocks(saved: tuple[Array, ...], slope: Array) -> tuple[Array, 
         some, slope_of_some, log, common = block
         weights = jnp.exp(_product(some, with_mask, 1, 1) - log)
         for_scores = weights * (_product(slope_of_some, v, 1, 1) - common)
-        for_k, for_v = _product(for_scores, some[:, :-1], 0, 0), _product(weights, slope_of_some, 0, 0)
+        for_k, for_v = _product(some[:, :-1], for_scores, 0, 0), _product(slope_of_some, weights, 0, 0)
         return (sums[0] + for_k, sums[1] + for_v), for_scores @ k
 
     common = (slope * mixed).sum(-1, keepdims=True)
     blocks = _blocks(_with_one(q)), _blocks(slope), logs, _blocks(common)
-    (for_k, for_v), for_q = jax.lax.scan(look_again, (jnp.zeros_like(k), jnp.zeros_like(v)), blocks)
-    return for_q.reshape(q.shape), for_k, for_v, None
+    (for_k, for_v), for_q = jax.lax.scan(look_again, (jnp.zeros_like(k.T), jnp.zeros_like(v.T)), blocks)
+    return for_q.reshape(q.shape), for_k.T, for_v.T, None
 
 
 _attend_in_blocks.defvjp(_forward_in_blocks, _backward_in_blocks)

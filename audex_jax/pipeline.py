@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from audex_jax.attribution import integrated_gradients
+from audex_jax.attribution.chunks import for_each
 from audex_jax.attribution.integrated_gradients import ends, with_gap
 from audex_jax.classifier import LatentClassifier, in_bfloat16
 from audex_jax.codec import Encodec
@@ -171,7 +172,7 @@ def path_function(
 
 def map_paths(one: Callable[..., Any], *arrays: Array) -> Any:
     """`jax.vmap(one)(*arrays)` for a function of one clip that takes gradients along a path, in cache-sized parts."""
-    return few_at_a_time(lambda clips: jax.vmap(one)(*clips), arrays)
+    return few_at_a_time(lambda clips: for_each(one)(*clips), arrays)
 
 
 @functools.partial(jax.jit, static_argnames=("settings", "bandwidth"))
