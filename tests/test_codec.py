@@ -195,8 +195,7 @@ def test_damaged_codes_are_refused(codec, damage, tmp_path):
 
 
 @pytest.mark.parametrize("clips", [2, 3, 4, 32])
-def test_few_clips_at_a_time_are_what_all_at_once_are(clips, normal, monkeypatch):
-    codec = Encodec(TINY, rngs=nnx.Rngs(0))
+def test_few_clips_at_a_time_are_what_all_at_once_are(clips, codec, normal, monkeypatch):
     audio = normal(clips, 95, 1)
 
     def both_halves(on_cores):

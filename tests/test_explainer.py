@@ -102,10 +102,10 @@ def test_another_target_is_explained_when_asked_for(explainer, clips):
 
 
 def test_attributions_add_up_as_points_grow(explainer, clips):
-    wish = [dataclasses.replace(SETTINGS, steps=n) for n in (2, 16, 128)]
+    wish = [dataclasses.replace(SETTINGS, steps=n) for n in (2, 128)]
     gaps = [explainer.explain_clips(clips[:1], None, settings)[0].completeness_gap for settings in wish]
-    assert gaps[2] < gaps[0]
-    assert gaps[2] < 0.01
+    assert gaps[1] < gaps[0]
+    assert gaps[1] < 0.01
 
 
 def test_automatic_steps_take_as_many_as_the_ranking_needs(explainer, clips):

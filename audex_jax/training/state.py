@@ -28,15 +28,15 @@ class TrainingCheckpoints:
         self._checkpointer.close()
 
     def restore(self, initial: Callable[[], dict], shape: Callable[[], dict] | None = None) -> dict:
-        """The newest saved state, or `initial()` when there is none.
+        """The newest saved state, or `initial()` when there is none; either on the first device, for one compilation.
 
         Args:
             initial: makes the state to start from.
             shape: makes a state of the same shape and can be traced, where `initial` cannot.
         """
-        if self._checkpointer.latest is None:
-            return initial()
         place = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        if self._checkpointer.latest is None:
+            return jax.device_put(initial(), place)
         wanted = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place), jax.eval_shape(shape or initial)
         )
