@@ -53,7 +53,7 @@ def files(data):
 
 @pytest.fixture(scope="module")
 def scores(tiny_explainer, files):
-    return evaluate(tiny_explainer, files, PLAN, chunk=16)
+    return evaluate(tiny_explainer, files, PLAN)
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +189,7 @@ def test_a_killed_evaluation_goes_on(tiny_explainer, files, scores, tmp_path, mo
     assert calls == [0, 1, 2, 3, 4, 4, 5, 6, 7, 8]  # two blocks of two were kept
     same(resumed, scores)
     calls.clear()
-    other = dataclasses.replace(PLAN, steps=5)
+    other = dataclasses.replace(PLAN, methods=("random",), seeds=1)
     evaluate(tiny_explainer, files, other, tmp_path / "s")
     assert len(calls) == 9  # another plan starts anew
 
