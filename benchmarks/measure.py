@@ -25,6 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 
 REST = 0.02  # seconds between two runs, for the threads of the one before, which spin for a while, to go to sleep
+BRIEF = 20.0  # seconds that a round of all ways may take, to be repeated
 SIDE = 2048  # of the matrices of the ceiling
 COPIED = 2**28  # bytes of its copy
 PACKAGES = ("jax", "jaxlib", "flax", "numpy", "torch", "transformers", "captum")
@@ -65,12 +66,15 @@ def in_turns(runs: Mapping[str, Callable[[], Any]], repeats: int = 7, in_a_loop:
 
 
 def fastest(ways: Mapping[str, Callable[[], Any]]) -> tuple[str, float]:
-    """The one of several ways that takes least time, tried once after a warm-up, and the seconds of its first run.
+    """The one of several ways that takes least time, tried after a warm-up, and the seconds of its first run.
 
-    The first run traces and compiles.
+    The first run traces and compiles. Ways that all together are brief are tried in three rounds: machines waver.
     """
     cold = {name: seconds(way) for name, way in ways.items()}
-    best = min(ways, key=lambda name: seconds(ways[name]))
+    taken = {name: seconds(way) for name, way in ways.items()}
+    for _ in range(2 if sum(taken.values()) < BRIEF else 0):
+        taken = {name: min(taken[name], seconds(way)) for name, way in ways.items()}
+    best = min(taken, key=taken.__getitem__)
     return best, cold[best]
 
 
