@@ -23,11 +23,6 @@ def model(tiny_explainer, tmp_path_factory) -> str:
     return str(directory)
 
 
-@pytest.fixture
-def cache(monkeypatch, tmp_path_factory):
-    monkeypatch.setenv("AUDEX_CACHE", str(tmp_path_factory.getbasetemp() / "xla"))
-
-
 def recording(path, seconds: float, rate: int = 1000, level: float = 0.1) -> str:
     rng = np.random.default_rng(len(path.name))
     soundfile.write(os.fsencode(path), level * rng.normal(size=round(seconds * rate)), rate, format=path.suffix[1:])
@@ -42,7 +37,7 @@ def names(out) -> list[str]:
     return sorted(os.listdir(out)) if out.exists() else []
 
 
-def test_one_recording_gives_all_outputs(tmp_path, model, cache, capsys):
+def test_one_recording_gives_all_outputs(tmp_path, model, capsys):
     path = recording(tmp_path / "a word.wav", 0.8, rate=8000)
     assert explain(model, tmp_path / "out", path) == 0
     assert names(tmp_path / "out") == sorted(f"a word.{kind}" for kind in KINDS)
@@ -60,7 +55,7 @@ def test_one_recording_gives_all_outputs(tmp_path, model, cache, capsys):
     assert (tmp_path / "out" / "a word.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_name_that_is_no_text_is_explained_and_shown(tmp_path, model, cache, capsys):
+def test_a_name_that_is_no_text_is_explained_and_shown(tmp_path, model, capsys):
     path = recording(tmp_path / os.fsdecode(b"caf\xe9.wav"), 0.8, rate=8000)
     broken = tmp_path / os.fsdecode(b"na\xefve.wav")
     broken.touch()
@@ -72,7 +67,7 @@ def test_a_name_that_is_no_text_is_explained_and_shown(tmp_path, model, cache, c
     assert json.loads((tmp_path / "out" / os.fsdecode(b"caf\xe9.json")).read_text())["file"] == path
 
 
-def test_a_report_offers_every_level(tmp_path, model, cache, capsys):
+def test_a_report_offers_every_level(tmp_path, model, capsys):
     path = recording(tmp_path / "long.wav", 1.5)
     assert explain(model, tmp_path / "out", path, options=("--report", "--levels", "10,50")) == 0
     assert "report.html: 1 recordings" in capsys.readouterr().out
@@ -88,7 +83,7 @@ def test_a_report_offers_every_level(tmp_path, model, cache, capsys):
     assert names(tmp_path / "out").count("report.html") == 1
 
 
-def test_a_long_recording_is_told_in_segments(tmp_path, model, cache):
+def test_a_long_recording_is_told_in_segments(tmp_path, model):
     path = recording(tmp_path / "long.flac", 2.5)
     assert explain(model, tmp_path / "out", path) == 0
     record = json.loads((tmp_path / "out" / "long.json").read_text())
@@ -98,7 +93,7 @@ def test_a_long_recording_is_told_in_segments(tmp_path, model, cache):
     assert len(soundfile.read(tmp_path / "out" / "long.explanation.wav")[0]) == 2500
 
 
-def test_bad_recordings_do_not_stop_the_good_ones(tmp_path, model, cache, capsys):
+def test_bad_recordings_do_not_stop_the_good_ones(tmp_path, model, capsys):
     folder = tmp_path / "in"
     folder.mkdir()
     recording(folder / "good.wav", 0.5)
@@ -134,7 +129,7 @@ def test_bad_recordings_do_not_stop_the_good_ones(tmp_path, model, cache, capsys
     ],
 )
 def test_wrong_usage_and_failures_have_one_line_and_an_exit_code(
-    tmp_path, model, cache, capsys, monkeypatch, arguments, code, says
+    tmp_path, model, capsys, monkeypatch, arguments, code, says
 ):
     monkeypatch.chdir(tmp_path)
     recording(tmp_path / "in.wav", 0.5)
@@ -148,14 +143,14 @@ def test_wrong_usage_and_failures_have_one_line_and_an_exit_code(
     assert names(tmp_path / "out") == []
 
 
-def test_an_unwritable_folder_is_named(tmp_path, model, cache, capsys):
+def test_an_unwritable_folder_is_named(tmp_path, model, capsys):
     (tmp_path / "file").write_text("x")
     path = recording(tmp_path / "in.wav", 0.5)
     assert explain(model, tmp_path / "file" / "out", path) == 1
     assert "file" in capsys.readouterr().err
 
 
-def test_recordings_of_one_name_do_not_overwrite_each_other(tmp_path, model, cache):
+def test_recordings_of_one_name_do_not_overwrite_each_other(tmp_path, model):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
     paths = [recording(tmp_path / folder / "x.wav", 0.5) for folder in ("a", "b")]
@@ -196,7 +191,7 @@ def test_help_does_not_wait_for_jax():
 
 
 @pytest.mark.slow
-def test_train_codec_train_and_explain_a_folder(tmp_path, cache, capsys, request):
+def test_train_codec_train_and_explain_a_folder(tmp_path, capsys, request):
     rng = np.random.default_rng(0)
     for label, pitch in (("high", 230), ("low", 60)):
         (tmp_path / "data" / label).mkdir(parents=True)

@@ -1,6 +1,5 @@
 """Every snippet and every command of the README runs as it is written."""
 
-import os
 import pathlib
 import re
 import shlex
@@ -33,27 +32,23 @@ def commands() -> list[list[str]]:
     return [shlex.split(line) for line in lines if line.startswith("audex ")]
 
 
-def run(command: list[str], folder: pathlib.Path, cache: pathlib.Path) -> str:
+def run(command: list[str], folder: pathlib.Path) -> str:
     words = [str(found) for word in command[1:] for found in (sorted(folder.glob(word)) if "*" in word else [word])]
-    environment = os.environ | {"AUDEX_CACHE": str(cache)}
-    done = subprocess.run(
-        [sys.executable, "-c", AUDEX, *words], cwd=folder, capture_output=True, text=True, env=environment
-    )
+    done = subprocess.run([sys.executable, "-c", AUDEX, *words], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, f"{shlex.join(command)}\n{done.stderr}"
     return done.stdout
 
 
 @pytest.mark.parametrize("code", blocks("python"))
 def test_python_snippets_run(code, tmp_path):
-    environment = os.environ | {"AUDEX_CACHE": str(tmp_path / "cache")}
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env=environment)
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
 def test_the_main_command_explains_the_demo_clips(tmp_path):
     first = commands()[0]
     assert first[:3] == ["audex", "explain", "demo"]
-    said = run(first, tmp_path, tmp_path / "cache")
+    said = run(first, tmp_path)
     assert len(list((tmp_path / "explained").glob("*.explanation.wav"))) == len(demo_clips())
     assert "report.html: 4 recordings" in said
 
@@ -73,7 +68,7 @@ def test_all_other_commands_run_one_after_the_other(tmp_path):
     for command in commands()[1:]:
         if command[1] == "study-score":
             answer_everything(tmp_path / "study" / "study.html", tmp_path / "answers" / "1.csv")
-        run(command, tmp_path, tmp_path / "cache")
+        run(command, tmp_path)
     made = ("my-explainer", "explained-by-mine", "job", "explained.parquet", "study")
     assert [name for name in made if not (tmp_path / name).exists()] == []
 

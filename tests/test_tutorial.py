@@ -13,7 +13,7 @@ TUTORIAL = pathlib.Path(__file__).parents[1] / "tutorial.py"
 @pytest.mark.slow
 @pytest.mark.skipif(not TUTORIAL.exists(), reason="the tutorial is only in the source tree")
 def test_the_tutorial_runs(tmp_path):
-    environment = os.environ | {"AUDEX_CACHE": str(tmp_path / "cache"), "TMPDIR": str(tmp_path)}
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
     done = subprocess.run([sys.executable, TUTORIAL], capture_output=True, text=True, env=environment, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (out,) = tmp_path.glob("audex-tutorial-*")

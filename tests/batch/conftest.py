@@ -9,7 +9,6 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from audex_jax.compilation import use_compilation_cache
 from audex_jax.explainer import save_explainer
 
 # The noise filler depends on the length of the batch, so there is one length, and one program to compile.
@@ -59,12 +58,6 @@ def many(recordings, tmp_path_factory):
         return path
 
     return listed
-
-
-@pytest.fixture(autouse=True)
-def cache(monkeypatch, tmp_path_factory):
-    monkeypatch.setenv("AUDEX_CACHE", str(tmp_path_factory.getbasetemp() / "xla"))
-    use_compilation_cache()  # most tests run the same program
 
 
 def rows_of(out: os.PathLike) -> list[dict]:

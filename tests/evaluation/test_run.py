@@ -194,8 +194,7 @@ def test_a_killed_evaluation_goes_on(tiny_explainer, files, scores, tmp_path, mo
     assert len(calls) == 9  # another plan starts anew
 
 
-def test_the_command_writes_what_it_says(data, model, tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("AUDEX_CACHE", str(tmp_path / "xla"))
+def test_the_command_writes_what_it_says(data, model, tmp_path, capsys):
     out = tmp_path / "out"
     given = ["evaluate", str(data), "--model", model, "--out", str(out), "--methods", "weighted,random", "--quiet"]
     given += ["--devices", "1"]

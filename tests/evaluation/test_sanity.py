@@ -103,8 +103,7 @@ def test_the_batch_changes_nothing(tiny_explainer, words):
 
 
 @pytest.mark.slow
-def test_a_guessing_model_fails_the_check(tiny_explainer, tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("AUDEX_CACHE", str(tmp_path / "xla"))
+def test_a_guessing_model_fails_the_check(tiny_explainer, tmp_path, capsys):
     save_explainer(tmp_path / "m", tiny_explainer, {})
     rng = np.random.default_rng(0)
     lines = ["file,label,split"]

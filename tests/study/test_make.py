@@ -129,8 +129,7 @@ def recordings(tmp_path, rng):
     return tmp_path / "in"
 
 
-def test_the_command_explains_by_every_kind_of_method(tmp_path, recordings, tiny_explainer, monkeypatch, capsys):
-    monkeypatch.setenv("AUDEX_CACHE", str(tmp_path / "cache"))
+def test_the_command_explains_by_every_kind_of_method(tmp_path, recordings, tiny_explainer, capsys):
     save_explainer(tmp_path / "tiny", tiny_explainer, {"made_by": "test"})
     common = [str(recordings), "--model", str(tmp_path / "tiny"), "--listeners", "2", "--quiet"]
     methods = ["--methods", "weighted,random,input-ig,reconstruction"]
@@ -148,8 +147,7 @@ def test_the_command_explains_by_every_kind_of_method(tmp_path, recordings, tiny
         assert similar[0] > max(similar[1:])
 
 
-def test_the_command_fails_in_one_line_and_leaves_nothing(tmp_path, recordings, tiny_explainer, capsys, monkeypatch):
-    monkeypatch.setenv("AUDEX_CACHE", str(tmp_path / "cache"))
+def test_the_command_fails_in_one_line_and_leaves_nothing(tmp_path, recordings, tiny_explainer, capsys):
     save_explainer(tmp_path / "tiny", tiny_explainer, {"made_by": "test"})
     common = ["--model", str(tmp_path / "tiny"), "--out", str(tmp_path / "out"), "--quiet"]
     silence = str(recordings / "silence.wav")
