@@ -116,8 +116,11 @@ class Encoder(nnx.Module):
 
     def __call__(self, audio: Audio) -> Latent:
         long, short = self.layers[:-5], self.layers[-5:]  # the last resampling and on: few frames, large kernels
-        frames = few_at_a_time(functools.partial(_in_turn, long), audio, ALONE)
-        return few_at_a_time(functools.partial(_in_turn, short), frames, TOGETHER)
+
+        def together(clips: Audio) -> Latent:
+            return _in_turn(short, few_at_a_time(functools.partial(_in_turn, long), clips, ALONE))
+
+        return few_at_a_time(together, audio, TOGETHER)
 
 
 class Decoder(nnx.Module):
@@ -136,8 +139,11 @@ class Decoder(nnx.Module):
 
     def __call__(self, latent: Latent) -> Audio:
         short, long = self.layers[:4], self.layers[4:]  # up to the first resampling: few frames, large kernels
-        frames = few_at_a_time(functools.partial(_in_turn, short), latent, TOGETHER)
-        return few_at_a_time(functools.partial(_in_turn, long), frames, ALONE)
+
+        def together(clips: Latent) -> Audio:
+            return few_at_a_time(functools.partial(_in_turn, long), _in_turn(short, clips), ALONE)
+
+        return few_at_a_time(together, latent, TOGETHER)
 
 
 def _in_turn(layers: Sequence[nnx.Module], x: Float[Array, "b n c"]) -> Float[Array, "b m o"]:
