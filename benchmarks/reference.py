@@ -6,7 +6,7 @@ Gradients are Captum's. Two uses of them: `Job.explain`, in batches, weights fol
 """
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -60,7 +60,9 @@ def codec_of(source: Encodec, folded: bool = True) -> EncodecModel:
     return model
 
 
-def gradients(classifier: Classifier, latent: Tensor, target: Tensor, points: int, rows: int | None) -> Tensor:
+def gradients(
+    classifier: Callable[..., Tensor], latent: Tensor, target: Tensor, points: int, rows: int | None
+) -> Tensor:
     """Captum's Integrated Gradients of `[b, t, d]` from zero, `rows` rows at a time (None: all at once)."""
     return IntegratedGradients(classifier).attribute(
         latent, 0.0, target=target, n_steps=points, internal_batch_size=rows
