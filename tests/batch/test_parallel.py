@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 from audex_jax.batch.stream import _on_host, _step
+from audex_jax.checkpoint import save_codec
+from audex_jax.codec.config import ENCODEC_24KHZ
 from audex_jax.parallel import AXIS, UNDIVIDED, _cores, map_over_devices
 from audex_jax.pipeline import Settings
 
@@ -162,23 +164,17 @@ def test_devices_that_hold_every_thread_are_refused():
 
 TWICE_ENCODED = """
 import pathlib, jax.numpy as jnp, numpy as np
-from flax import nnx
-from audex_jax.codec import Encodec
-from audex_jax.codec.config import ENCODEC_24KHZ
+from audex_jax.checkpoint import load_codec
 from audex_jax.parallel import a_device_for_each_core, map_over_devices
 a_device_for_each_core()
-rng, alone = np.random.default_rng(0), pathlib.Path("alone.npy")
+alone = pathlib.Path("alone.npy")
 
 def encode_decode_encode(codec, audio):
     z = codec.encoder(audio)
     return codec.encoder(codec.decoder(jnp.concatenate([z, z / 2, -z])))
 
-def draw(leaf):
-    return (rng.normal(size=leaf.shape) / np.sqrt(max(leaf.size // leaf.shape[-1], 10))).astype(np.float32)
-
-graph, state = nnx.split(nnx.eval_shape(lambda: Encodec(ENCODEC_24KHZ, rngs=nnx.Rngs(0))))
-codec = nnx.merge(graph, jax.tree.map(draw, state))
-audio = rng.normal(size=(16, 24_000, 1)).astype(np.float32)
+codec = load_codec("codec")
+audio = np.random.default_rng(0).normal(size=(16, 24_000, 1)).astype(np.float32)
 devices = jax.local_devices()
 if not alone.exists():
     one = map_over_devices(encode_decode_encode, codec, devices=devices[:1])
@@ -193,8 +189,9 @@ print("alike")
 
 @pytest.mark.slow
 @pytest.mark.skipif(_cores() > 4, reason="memory and time grow with the cores")
-def test_devices_at_work_together_give_what_one_gives(tmp_path):
+def test_devices_at_work_together_give_what_one_gives(codec_of, tmp_path):
     """Many clips of the published codec: enough to fill the queues of XLA's pool, were its operations cut."""
+    save_codec(tmp_path / "codec", codec_of(ENCODEC_24KHZ), {})
     for told in ({}, {"JAX_NUM_CPU_DEVICES": str(_cores())}):  # nothing cut; a thread to spare
         done = _alone(TWICE_ENCODED, told, tmp_path)
         assert done.stdout == "alike\n", done.stderr
