@@ -11,7 +11,8 @@ from audex_jax.audio import replacing
 from audex_jax.explainer import Explanation
 
 # of the axes, as shares of the figure; to work them out from the texts would double the time that a picture takes
-MARGINS = {"left": 0.09, "right": 0.9, "bottom": 0.06, "top": 0.945, "hspace": 0.12}
+MARGINS = {"left": 0.09, "right": 0.885, "bottom": 0.06, "top": 0.945, "hspace": 0.12}
+OUTLINE = 2000  # points in time of a waveform, two for each pixel of its width
 INK, FAINT, FOR, AGAINST = "#1b1f24", "#9aa4af", "#c1272d", "#1f5fa8"
 
 
@@ -40,9 +41,8 @@ def explanation_figure(
     figure.suptitle(title, fontsize=10, color=INK, parse_math=False, y=0.985)
     axes = figure.subplots(5, 1, sharex=True, height_ratios=(1, 1.2, 1.5, 0.8, 1), gridspec_kw=MARGINS)
 
-    time = np.arange(len(mono)) / rate
-    axes[0].plot(time, mono, color=FAINT, linewidth=0.5, label=what)
-    axes[0].plot(time, kept, color=FOR, linewidth=0.5, label="explanation")
+    axes[0].plot(*_outline(mono, rate), color=FAINT, linewidth=0.5, label=what)
+    axes[0].plot(*_outline(kept, rate), color=FOR, linewidth=0.5, label="explanation")
     axes[0].set_ylabel("amplitude")
     axes[0].legend(loc="upper right", fontsize=7, frameon=False, ncols=2)
 
@@ -57,9 +57,8 @@ def explanation_figure(
     picture = axes[2].pcolormesh(frames, dims, attribution.T, cmap="RdBu_r", vmin=-limit, vmax=limit, rasterized=True)
     axes[2].set_ylabel("latent dimension")
     place = axes[2].get_position()
-    bar = figure.colorbar(picture, cax=figure.add_axes((0.91, place.y0, 0.02, place.height)))
+    bar = figure.colorbar(picture, cax=figure.add_axes((0.895, place.y0, 0.014, place.height)))
     bar.set_label("attribution (logit)", fontsize=7)
-    bar.ax.tick_params(labelsize=7)
 
     centres = (frames[:-1] + frames[1:]) / 2
     width = frames[1] - frames[0]
@@ -73,6 +72,10 @@ def explanation_figure(
     axes[4].set_ylabel("kept elements")
     axes[4].set_xlabel("time (s)")
     axes[4].set_xlim(0, seconds)
+    for axis in (bar.ax, axes[3]):  # of numbers of any size, whose labels must fit into the margins
+        axis.ticklabel_format(axis="y", scilimits=(-2, 3))
+        axis.yaxis.get_offset_text().set_size(7)
+    bar.ax.tick_params(labelsize=7)
     for axis in axes:
         axis.tick_params(labelsize=7)
         axis.yaxis.label.set_size(8)
@@ -107,6 +110,16 @@ def save_figure(path: str | os.PathLike, figure: Figure) -> None:
 def mono_of(audio: np.ndarray) -> np.ndarray:
     """Mean over channels, `[n]`."""
     return audio if audio.ndim == 1 else audio.mean(1)
+
+
+def _outline(audio: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray]:
+    """Seconds and samples, of long audio the least and the greatest of every few: the same line, drawn sooner."""
+    few = max(1, len(audio) // OUTLINE)
+    if few < 3:
+        return np.arange(len(audio)) / rate, audio
+    parts = np.pad(audio, (0, -len(audio) % few), mode="edge").reshape(-1, few)
+    ends = np.stack([parts.min(1), parts.max(1)], axis=1)
+    return np.repeat((np.arange(len(parts)) + 0.5) * few / rate, 2), ends.ravel()
 
 
 def _spectrogram_db(audio: np.ndarray, window: int) -> np.ndarray:
