@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,6 @@ from audex_jax.audio import AudioError, level_db, read_recording, replacing, wri
 from audex_jax.data.folder import audio_files
 from audex_jax.explainer import Explainer, Explanation
 from audex_jax.pipeline import Settings
-from audex_jax.report.figure import explanation_figure, save_figure
 
 BATCHES = (8, 4, 2, 1)  # clips explained at once; few sizes, since each compiles its own program
 
@@ -103,20 +103,35 @@ def explain_files(
         One result a recording, in order.
     """
     names = output_names(paths)
-    pending: list[tuple[pathlib.Path, np.ndarray]] = []
+    explained: Iterator[Any] = iter(())
+    for recordings in _batches_of_recordings(explainer, paths):
+        next(explained, None)
+        following = _explain(explainer, recordings, names, out, target, settings, model, levels)
+        next(following)
+        yield from explained  # written while the device explains those that follow
+        explained = following
+    next(explained, None)
+    yield from explained
+
+
+def _batches_of_recordings(
+    explainer: Explainer, paths: Sequence[pathlib.Path]
+) -> Iterator[list[tuple[pathlib.Path, np.ndarray | AudioError]]]:
+    """Recordings, or why they cannot be read, with as many segments together as are explained at once, or more."""
+    recordings, segments = [], 0
     for path in paths:
         try:
             audio = read_recording(path, explainer.sample_rate, explainer.weights.codec.config.channels)
         except AudioError as error:
-            yield from _explain_pending(explainer, pending, names, out, target, settings, model, levels)
-            pending = []
-            yield FileResult(path, error=str(error))
+            recordings.append((path, error))
             continue
-        pending.append((path, audio))
-        if sum(len(explainer.segments(a)) for _, a in pending) >= BATCHES[0]:
-            yield from _explain_pending(explainer, pending, names, out, target, settings, model, levels)
-            pending = []
-    yield from _explain_pending(explainer, pending, names, out, target, settings, model, levels)
+        recordings.append((path, audio))
+        segments += len(explainer.segments(audio))
+        if segments >= BATCHES[0]:
+            yield recordings
+            recordings, segments = [], 0
+    if recordings:
+        yield recordings
 
 
 def output_names(paths: Sequence[pathlib.Path]) -> dict[pathlib.Path, str]:
@@ -134,19 +149,31 @@ def output_names(paths: Sequence[pathlib.Path]) -> dict[pathlib.Path, str]:
     return names
 
 
-def _explain_pending(explainer, pending, names, out, target, settings, model, levels) -> Iterator[FileResult]:
-    segments = [segment for _, audio in pending for segment in explainer.segments(audio)]
+def _explain(explainer, recordings, names, out, target, settings, model, levels) -> Iterator[FileResult | None]:
+    """Explain recordings: None once the device has begun with the last of them, None once it is done, the results."""
+    read = [audio for _, audio in recordings if not isinstance(audio, AudioError)]
+    segments = [segment for audio in read for segment in explainer.segments(audio)]
     explanations: list[Explanation] = []
     others: dict[float, list[Explanation]] = {keep: [] for keep in sorted({*levels} - {settings.keep})}
+    if not segments:
+        yield None
     while segments:
         size = next(size for size in BATCHES if size <= len(segments))
-        found = explainer.explain_clips(segments[:size], target, settings)
+        batch, segments = segments[:size], segments[size:]
+        begun = explainer.start(batch, target, settings)
+        if not segments:
+            yield None
+            import audex_jax.report.figure  # noqa: F401  # Matplotlib takes its time: meanwhile the device works
+        found = explainer.explanations(begun, batch, settings)
         for keep, listened in others.items():
-            listened += explainer.listen_at(keep, segments[:size], found)
+            listened += explainer.listen_at(keep, batch, found)
         explanations += found
-        segments = segments[size:]
+    yield None
     first = 0
-    for path, audio in pending:
+    for path, audio in recordings:
+        if isinstance(audio, AudioError):
+            yield FileResult(path, error=str(audio))
+            continue
         own = slice(first, first + len(explainer.segments(audio)))
         first = own.stop
         at = [listened[own] for listened in others.values()]
@@ -182,6 +209,8 @@ def write_explanation(
     Returns:
         The content of the JSON file.
     """
+    from audex_jax.report.figure import explanation_figure, save_figure
+
     rate = explainer.sample_rate
     for kind, arrays in (
         ("explanation", [e.audio for e in explanations]),

@@ -9,7 +9,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 
 from audex_jax import checkpoint
 from audex_jax.attribution.integrated_gradients import FLOOR, PathAttribution
@@ -142,11 +141,13 @@ class Explainer:
     ) -> list[Explanation]:
         """Explain several clips in one batch; see `explain`. Each batch size compiles once."""
         settings = settings or Settings()
+        return self.explanations(self.start(clips, target, settings), clips, settings)
+
+    def start(self, clips: Sequence[np.ndarray], target: str | None, settings: Settings) -> BatchExplanation:
+        """Let the device begin to explain several clips in one batch; `explanations` waits for it."""
         audio, lengths = self.pad(clips)
         targets = np.full(len(clips), self.target_index(target), np.int32)
-        batch = explain_step(self.weights, audio, lengths, targets, settings, self.bandwidth)
-        host: Any = jax.tree.map(np.asarray, batch)
-        return self.explanations(host, clips, settings)
+        return explain_step(self.weights, audio, lengths, targets, settings, self.bandwidth)
 
     def listen_at(
         self, keep: float, clips: Sequence[np.ndarray], explanations: Sequence[Explanation]
@@ -201,8 +202,9 @@ class Explainer:
         return audio, lengths
 
     def explanations(self, batch: Any, clips: Sequence[np.ndarray], settings: Settings) -> list[Explanation]:
-        """What `explain_step` returned for `clips`, as NumPy arrays, clip by clip; rows of padding are left out."""
-        return [self._unpack(batch, row, clip, settings) for row, clip in enumerate(clips)]
+        """What `explain_step` returned for `clips`, clip by clip, as NumPy arrays; rows of padding are left out."""
+        host = jax.tree.map(np.asarray, batch)
+        return [self._unpack(host, row, clip, settings) for row, clip in enumerate(clips)]
 
     def segments(self, audio: np.ndarray) -> list[np.ndarray]:
         """Cut a recording into clips of `clip_samples`; the last one is shorter, unless that leaves under 0.1 s."""
@@ -303,7 +305,7 @@ def load_explainer(name: str | os.PathLike) -> Explainer:
     path = directory / "classifier.safetensors"
     arrays = checkpoint.read_arrays(path)
     mean_latent = jnp.asarray(arrays.pop("statistics.mean_latent"))
-    classifier = checkpoint.module_from(lambda: LatentClassifier(config, rngs=nnx.Rngs(0)), arrays, str(path))
+    classifier = checkpoint.module_from(lambda: LatentClassifier(config, rngs=None), arrays, str(path))
     weights = Weights(codec, classifier, mean_latent)
     return Explainer(weights, description["labels"], description["clip_seconds"], description["bandwidth"])
 
