@@ -36,6 +36,7 @@ def weighted_sum(function: Callable[[Any], Array], points: Any, weights: Array |
     index, used = chunk_index(len(weights), chunk)
     points = jax.tree.map(lambda leaf: jnp.asarray(leaf)[index], points)
     weights = jnp.where(used, jnp.asarray(weights)[index], 0)
+    function = jax.jit(function)  # traced once for its shape and for the sum
     value = jax.eval_shape(jax.vmap(function), jax.tree.map(lambda leaf: leaf[0], points))
 
     def add(total: Array, part: tuple) -> tuple[Array, None]:
