@@ -177,7 +177,7 @@ def load_codec(directory: str | os.PathLike) -> Encodec:
             raise
         raise BundleError(f"{directory}: {error}") from None
     path = pathlib.Path(directory) / "codec.safetensors"
-    return module_from(lambda: Encodec(config, rngs=nnx.Rngs(0)), read_arrays(path), str(path))
+    return module_from(lambda: Encodec(config, rngs=None), read_arrays(path), str(path))
 
 
 def _flatten(tree: dict, prefix: str = "") -> dict:

@@ -13,6 +13,7 @@ from flax import nnx
 
 from audex_jax.attention import attend
 from audex_jax.errors import AudexError
+from audex_jax.initial import drawn, linear
 from audex_jax.types import Array, ClipLatent, ClipValid, Float
 
 
@@ -75,14 +76,14 @@ class EncoderLayer(nnx.Module):
     It is given `attention_in(x)` with x: for the first layer that is part of an affine map of the latent.
     """
 
-    def __init__(self, config: ClassifierConfig, rngs: nnx.Rngs):
+    def __init__(self, config: ClassifierConfig, rngs: nnx.Rngs | None):
         width = config.width
         self.heads = config.heads
         glorot = nnx.initializers.glorot_uniform()
-        self.attention_in = nnx.Linear(width, 3 * width, kernel_init=glorot, rngs=rngs)
-        self.attention_out = nnx.Linear(width, width, kernel_init=glorot, rngs=rngs)
-        self.feed_forward_in = nnx.Linear(width, config.feed_forward, kernel_init=glorot, rngs=rngs)
-        self.feed_forward_out = nnx.Linear(config.feed_forward, width, kernel_init=glorot, rngs=rngs)
+        self.attention_in = linear(width, 3 * width, rngs, glorot)
+        self.attention_out = linear(width, width, rngs, glorot)
+        self.feed_forward_in = linear(width, config.feed_forward, rngs, glorot)
+        self.feed_forward_out = linear(config.feed_forward, width, rngs, glorot)
         self.attention_norm = LayerNorm(width)
         self.feed_forward_norm = LayerNorm(width)
 
@@ -104,6 +105,8 @@ class EncoderLayer(nnx.Module):
 class LatentClassifier(nnx.Module):
     """Logits `[k]` of one clip's latent `[t, d]`; map it over clips with `jax.vmap`.
 
+    Without random numbers (`rngs=None`) all kernels are zeros, for those who bring their own.
+
     >>> import jax.numpy as jnp
     >>> from flax import nnx
     >>> config = ClassifierConfig(dim=6, classes=3, frames=10, width=8, layers=1, heads=2, feed_forward=16)
@@ -112,12 +115,12 @@ class LatentClassifier(nnx.Module):
     (3,)
     """
 
-    def __init__(self, config: ClassifierConfig, *, rngs: nnx.Rngs):
+    def __init__(self, config: ClassifierConfig, *, rngs: nnx.Rngs | None):
         self.config = config
-        self.project_in = nnx.Linear(config.dim, config.width, rngs=rngs)
-        self.positions = nnx.Param(jax.random.normal(rngs.params(), (config.frames, config.width)))
+        self.project_in = linear(config.dim, config.width, rngs)
+        self.positions = nnx.Param(drawn(jax.random.normal, rngs, (config.frames, config.width)))
         self.layers = nnx.List([EncoderLayer(config, rngs) for _ in range(config.layers)])
-        self.project_out = nnx.Linear(config.width, config.classes, rngs=rngs)
+        self.project_out = linear(config.width, config.classes, rngs)
 
     def __call__(
         self, latent: ClipLatent, valid: ClipValid, dropout: float = 0.0, key: Array | None = None

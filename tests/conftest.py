@@ -82,7 +82,7 @@ def codec_of() -> Callable:
             fan_in = max(1, leaf.size // leaf.shape[-1]) if leaf.ndim > 1 else 10
             return jnp.asarray(rng.normal(size=leaf.shape) / np.sqrt(fan_in), jnp.float32)
 
-        graph, state = nnx.split(nnx.eval_shape(lambda: Encodec(config, rngs=nnx.Rngs(0))))
+        graph, state = nnx.split(nnx.eval_shape(lambda: Encodec(config, rngs=None)))
         return nnx.merge(graph, jax.tree.map(draw, state))
 
     return build

@@ -50,7 +50,7 @@ def convert_codec(source: Source, model: str = "auto") -> Encodec:
     """
     config = _config(source, model)
     arrays = _fill(source.name, codec_targets(config), *_canonical(source.tensors, names.CODEC_RENAMES))
-    return module_from(lambda: Encodec(config, rngs=nnx.Rngs(0)), arrays, source.name)
+    return module_from(lambda: Encodec(config, rngs=None), arrays, source.name)
 
 
 def is_classifier(source: Source) -> bool:
@@ -95,19 +95,19 @@ def convert_classifier(source: Source, heads: int = 8) -> LatentClassifier:
     except (ValueError, IndexError) as error:
         raise ConversionError(f"{source.name}: its shapes are not those of a classifier ({error})") from None
     arrays = _fill(source.name, classifier_targets(config), tensors, faults)
-    return module_from(lambda: LatentClassifier(config, rngs=nnx.Rngs(0)), arrays, source.name)
+    return module_from(lambda: LatentClassifier(config, rngs=None), arrays, source.name)
 
 
 @functools.cache
 def codec_targets(config: EncodecConfig) -> tuple[Target, ...]:
     """All arrays of a codec, with the tensors that they are made of."""
-    return tuple(_targets(lambda: Encodec(config, rngs=nnx.Rngs(0)), names.CODEC, names.CODEC_PATHS))
+    return tuple(_targets(lambda: Encodec(config, rngs=None), names.CODEC, names.CODEC_PATHS))
 
 
 @functools.cache
 def classifier_targets(config: ClassifierConfig) -> tuple[Target, ...]:
     """All arrays of a classifier, with the tensors that they are made of."""
-    build = lambda: LatentClassifier(config, rngs=nnx.Rngs(0))  # noqa: E731
+    build = lambda: LatentClassifier(config, rngs=None)  # noqa: E731
     return tuple(_targets(build, names.CLASSIFIER, names.CLASSIFIER_PATHS))
 
 

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from audex_jax.codec.filtering import filtered
+from audex_jax.initial import drawn
 from audex_jax.types import Array, Float
 
 PadMode = Literal["reflect", "constant"]
@@ -136,12 +137,12 @@ class Conv1d(nnx.Module):
         causal: bool,
         pad_mode: PadMode,
         norm: bool,
-        rngs: nnx.Rngs,
+        rngs: nnx.Rngs | None,
     ):
         self.stride, self.causal = stride, causal
         self.pad_mode: PadMode = pad_mode
         init = nnx.initializers.orthogonal()
-        self.kernel = nnx.Param(init(rngs.params(), (kernel, inputs, outputs)))
+        self.kernel = nnx.Param(drawn(init, rngs, (kernel, inputs, outputs)))
         self.bias = nnx.Param(jnp.zeros((outputs,)))
         self.norm = GroupNorm(outputs) if norm else None
 
@@ -160,10 +161,10 @@ class ConvTranspose1d(nnx.Module):
     half over those of frame t + 1.
     """
 
-    def __init__(self, inputs: int, outputs: int, stride: int, *, causal: bool, norm: bool, rngs: nnx.Rngs):
+    def __init__(self, inputs: int, outputs: int, stride: int, *, causal: bool, norm: bool, rngs: nnx.Rngs | None):
         self.stride, self.causal = stride, causal
         init = nnx.initializers.orthogonal(scale=stride**0.5)  # a sample receives two of the 2 x stride taps
-        self.kernel = nnx.Param(init(rngs.params(), (2 * stride, inputs, outputs)))
+        self.kernel = nnx.Param(drawn(init, rngs, (2 * stride, inputs, outputs)))
         self.bias = nnx.Param(jnp.zeros((outputs,)))
         self.norm = GroupNorm(outputs) if norm else None
 

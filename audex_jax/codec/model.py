@@ -18,6 +18,8 @@ class Encodec(nnx.Module):
 
     Pure and stateless: pass the module to `jax.jit`, `jax.grad` or `jax.vmap` as an argument like any pytree.
 
+    Without random numbers (`rngs=None`) all weights are zeros, for those who bring their own.
+
     >>> import jax, jax.numpy as jnp
     >>> from flax import nnx
     >>> from audex_jax.codec.config import TINY
@@ -27,7 +29,7 @@ class Encodec(nnx.Module):
     ((1, 10, 6), (1, 100, 1))
     """
 
-    def __init__(self, config: EncodecConfig, *, rngs: nnx.Rngs):
+    def __init__(self, config: EncodecConfig, *, rngs: nnx.Rngs | None):
         self.config = config
         self.encoder = Encoder(config, rngs=rngs)
         self.quantizer = ResidualVectorQuantizer(config, rngs=rngs)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from audex_jax.codec.config import EncodecConfig
+from audex_jax.initial import drawn
 from audex_jax.types import Array, Codes, Float, Int, Latent
 
 
@@ -28,9 +29,9 @@ def nearest(residual: Float[Array, "*n d"], codebook: Float[Array, "e d"]) -> In
 class ResidualVectorQuantizer(nnx.Module):
     """Codebooks `[q, entries, d]` of all stages."""
 
-    def __init__(self, config: EncodecConfig, *, rngs: nnx.Rngs):
+    def __init__(self, config: EncodecConfig, *, rngs: nnx.Rngs | None):
         shape = (config.codebooks, config.codebook_size, config.dim)
-        self.codebooks = Codebook(jax.random.normal(rngs.params(), shape))
+        self.codebooks = Codebook(drawn(jax.random.normal, rngs, shape))
 
     def encode(self, latent: Latent, codebooks: int) -> Codes:
         """Codes of the first `codebooks` stages.

@@ -14,6 +14,7 @@ from flax import nnx
 from audex_jax.codec.config import EncodecConfig
 from audex_jax.codec.conv import Conv1d, ConvTranspose1d, elu
 from audex_jax.codec.filtering import primitive
+from audex_jax.initial import drawn
 from audex_jax.parallel import each_core_is_a_device, few_at_a_time
 from audex_jax.types import Array, Audio, Float, Latent
 
@@ -32,7 +33,7 @@ class Elu(nnx.Module):
 class ResidualBlock(nnx.Module):
     """`shortcut(x) + conv1(elu(conv3(elu(x))))`; the shortcut sees the raw input."""
 
-    def __init__(self, config: EncodecConfig, width: int, rngs: nnx.Rngs):
+    def __init__(self, config: EncodecConfig, width: int, rngs: nnx.Rngs | None):
         conv = functools.partial(_conv, config, rngs)
         hidden = width // config.compress
         self.narrow = conv(width, hidden, config.residual_kernel_size)
@@ -51,10 +52,10 @@ class LSTMLayer(nnx.Module):
     input projection of all frames is one product outside the scan.
     """
 
-    def __init__(self, width: int, rngs: nnx.Rngs):
-        init = nnx.initializers.lecun_normal()
-        self.input_kernel = nnx.Param(init(rngs.params(), (width, 4 * width)))
-        self.recurrent_kernel = nnx.Param(nnx.initializers.orthogonal()(rngs.params(), (width, 4 * width)))
+    def __init__(self, width: int, rngs: nnx.Rngs | None):
+        shape = width, 4 * width
+        self.input_kernel = nnx.Param(drawn(nnx.initializers.lecun_normal(), rngs, shape))
+        self.recurrent_kernel = nnx.Param(drawn(nnx.initializers.orthogonal(), rngs, shape))
         self.bias = nnx.Param(jnp.zeros((4 * width,)))
 
     def __call__(self, x: Float[Array, "b t d"]) -> Float[Array, "b t d"]:
@@ -91,7 +92,7 @@ _recur.defvjp(
 class LSTM(nnx.Module):
     """A stack of LSTM layers with a skip connection around the whole, `LSTM(x) + x`."""
 
-    def __init__(self, config: EncodecConfig, width: int, rngs: nnx.Rngs):
+    def __init__(self, config: EncodecConfig, width: int, rngs: nnx.Rngs | None):
         self.layers = nnx.List([LSTMLayer(width, rngs) for _ in range(config.lstm_layers)])
 
     def __call__(self, x: Float[Array, "b t d"]) -> Float[Array, "b t d"]:
@@ -104,7 +105,7 @@ class LSTM(nnx.Module):
 class Encoder(nnx.Module):
     """Audio `[b, n, c]` to latent `[b, ceil(n / hop), d]`."""
 
-    def __init__(self, config: EncodecConfig, *, rngs: nnx.Rngs):
+    def __init__(self, config: EncodecConfig, *, rngs: nnx.Rngs | None):
         conv = functools.partial(_conv, config, rngs)
         width = config.filters
         layers: list[nnx.Module] = [conv(config.channels, width, config.kernel_size)]
@@ -126,7 +127,7 @@ class Encoder(nnx.Module):
 class Decoder(nnx.Module):
     """Latent `[b, t, d]` to audio `[b, t * hop, c]`."""
 
-    def __init__(self, config: EncodecConfig, *, rngs: nnx.Rngs):
+    def __init__(self, config: EncodecConfig, *, rngs: nnx.Rngs | None):
         conv = functools.partial(_conv, config, rngs)
         width = config.filters * 2 ** len(config.ratios)
         layers: list[nnx.Module] = [conv(config.dim, width, config.kernel_size), LSTM(config, width, rngs)]
@@ -152,7 +153,9 @@ def _in_turn(layers: Sequence[nnx.Module], x: Float[Array, "b n c"]) -> Float[Ar
     return x
 
 
-def _conv(config: EncodecConfig, rngs: nnx.Rngs, inputs: int, outputs: int, kernel: int, stride: int = 1) -> Conv1d:
+def _conv(
+    config: EncodecConfig, rngs: nnx.Rngs | None, inputs: int, outputs: int, kernel: int, stride: int = 1
+) -> Conv1d:
     return Conv1d(
         inputs,
         outputs,

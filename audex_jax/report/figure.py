@@ -74,7 +74,7 @@ def explanation_figure(
     axes[4].set_xlim(0, seconds)
     for axis in (bar.ax, axes[3]):  # of numbers of any size, whose labels must fit into the margins
         axis.ticklabel_format(axis="y", scilimits=(-2, 3))
-        axis.yaxis.get_offset_text().set_size(7)
+        axis.yaxis.get_offset_text().set_fontsize(7)
     bar.ax.tick_params(labelsize=7)
     for axis in axes:
         axis.tick_params(labelsize=7)

@@ -235,7 +235,7 @@ def _train_step(
 
 def classifier_of(config: ClassifierConfig, params: dict) -> LatentClassifier:
     """The classifier of a training state."""
-    return rebuild(lambda: LatentClassifier(config, rngs=nnx.Rngs(0)), params)
+    return rebuild(lambda: LatentClassifier(config, rngs=None), params)
 
 
 def train_classifier(
@@ -267,7 +267,7 @@ def train_classifier(
     size = min(recipe.batch, len(labels))
 
     def shape() -> dict:
-        return state_of(LatentClassifier(config, rngs=nnx.Rngs(0)))
+        return state_of(LatentClassifier(config, rngs=None))
 
     def first() -> dict:
         if start is not None:

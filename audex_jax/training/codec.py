@@ -234,7 +234,7 @@ def _key(recipe: CodecRecipe, step: int | Array) -> Array:
 def codec_of(config: EncodecConfig, state: dict) -> Encodec:
     """The codec of a training state."""
     values = state["params"]["codec"] | {"quantizer": {"codebooks": state["codebooks"]["codebooks"]}}
-    return rebuild(lambda: Encodec(config, rngs=nnx.Rngs(0)), values)
+    return rebuild(lambda: Encodec(config, rngs=None), values)
 
 
 def judges_of(config: EncodecConfig, params: dict) -> Discriminators:
@@ -306,7 +306,7 @@ def train_codec(
     def shape() -> dict:
         bands = losses.mel_bands(2 * config.hop)
         readout = {"kernel": jnp.zeros((config.dim, bands)), "bias": jnp.zeros(bands)}
-        return initial_state(Encodec(config, rngs=nnx.Rngs(0)), readout, recipe)
+        return initial_state(Encodec(config, rngs=None), readout, recipe)
 
     with TrainingCheckpoints(directory) as checkpoints:
         state = checkpoints.restore(first, shape)
