@@ -13,6 +13,7 @@ import torch
 from captum.attr import IntegratedGradients
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import EncodecModel
 from transformers.utils.logging import disable_progress_bar
 
@@ -58,6 +59,17 @@ def codec_of(source: Encodec, folded: bool = True) -> EncodecModel:
         if parametrize.is_parametrized(module):
             parametrize.remove_parametrizations(module, "weight")
     return model
+
+
+def flops_of(half: nn.Module, given: Tensor, frames: int) -> float:
+    """Products and sums of the codec's encoder or decoder as PyTorch makes them, for so many latent frames in all.
+
+    Its own counter knows convolutions; of the LSTM every weight takes part once a frame.
+    """
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        half(given)
+    cells = [m for m in half.modules() if isinstance(m, nn.LSTM)]
+    return counter.get_total_flops() + 2 * frames * sum(w.numel() for m in cells for w in m.parameters() if w.ndim == 2)
 
 
 def gradients(
