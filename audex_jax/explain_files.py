@@ -107,8 +107,10 @@ def explain_files(
     for recordings in _batches_of_recordings(explainer, paths):
         next(explained, None)
         following = _explain(explainer, recordings, names, out, target, settings, model, levels)
-        next(following)
-        yield from explained  # written while the device explains those that follow
+        try:
+            next(following)
+        finally:  # what is explained is written while the device explains what follows, or if that fails
+            yield from explained
         explained = following
     next(explained, None)
     yield from explained
@@ -150,7 +152,7 @@ def output_names(paths: Sequence[pathlib.Path]) -> dict[pathlib.Path, str]:
 
 
 def _explain(explainer, recordings, names, out, target, settings, model, levels) -> Iterator[FileResult | None]:
-    """Explain recordings: None once the device has begun with the last of them, None once it is done, the results."""
+    """Explain recordings: None once the device has begun with the first, None once all are done, then the results."""
     read = [audio for _, audio in recordings if not isinstance(audio, AudioError)]
     segments = [segment for audio in read for segment in explainer.segments(audio)]
     explanations: list[Explanation] = []
@@ -161,7 +163,7 @@ def _explain(explainer, recordings, names, out, target, settings, model, levels)
         size = next(size for size in BATCHES if size <= len(segments))
         batch, segments = segments[:size], segments[size:]
         begun = explainer.start(batch, target, settings)
-        if not segments:
+        if not explanations:
             yield None
             import audex_jax.report.figure  # noqa: F401  # Matplotlib takes its time: meanwhile the device works
         found = explainer.explanations(begun, batch, settings)

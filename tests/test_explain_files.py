@@ -61,9 +61,23 @@ def explain(log: list[str], *names: str) -> list[str]:
 def test_what_follows_begins_before_what_is_done_is_written(happened):
     assert explain(happened, "1a", "bad", "1b", "3c", "1d") == ["1a", "bad: broken", "1b", "3c", "1d"]
     first = ["start 2", "done 2"]
-    second = ["start 2", "done 2", "start 1", "write 1a [0]", "write 1b [0]", "done 1"]
+    second = ["start 2", "write 1a [0]", "write 1b [0]", "done 2", "start 1", "done 1"]
     third = ["start 1", "write 3c [0, 1, 2]", "done 1", "write 1d [0]"]
     assert happened == first + second + third
+
+
+def test_what_is_done_is_written_if_what_follows_cannot_begin(happened, monkeypatch):
+    whole = Explainer.start
+
+    def start(self, clips, target, settings):
+        if len(clips) == 1:
+            raise MemoryError
+        return whole(self, clips, target, settings)
+
+    monkeypatch.setattr(Explainer, "start", start)
+    with pytest.raises(MemoryError):
+        explain(happened, "2a", "1b")
+    assert happened == ["start 2", "done 2", "write 2a [0, 1]"]
 
 
 @pytest.mark.parametrize("names", [(), ("bad",), ("bad", "1a"), ("2a", "bad")])
