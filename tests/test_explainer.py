@@ -100,19 +100,15 @@ def test_another_target_is_explained_when_asked_for(explainer, clips):
     assert np.abs(by_label["up"].attribution - by_label["down"].attribution).max() > 1e-4
 
 
-@pytest.fixture(scope="module")
-def exact(explainer, clips):
-    return explainer.explain_clips(clips, None, dataclasses.replace(SETTINGS, steps=512))
+def test_attributions_add_up_as_points_grow(explainer, clips, explanations):
+    finer = explainer.explain_clips(clips, None, dataclasses.replace(SETTINGS, steps=128))
+    for e, f in zip(explanations, finer, strict=True):
+        assert f.completeness_gap < e.completeness_gap
+        assert f.completeness_gap < 0.01
 
 
-def test_attributions_add_up_as_points_grow(explanations, exact):
-    for e, finer in zip(explanations, exact, strict=True):
-        assert finer.completeness_gap < e.completeness_gap
-        assert finer.completeness_gap < 0.01
-
-
-def test_automatic_steps_take_as_many_as_the_ranking_needs(explainer, clips, exact):
-    found = explainer.explain_clips(clips, None, dataclasses.replace(SETTINGS, steps="auto"))
+def test_automatic_steps_take_as_many_as_the_ranking_needs(explainer, clips):
+    exact, found = (explainer.explain_clips(clips, None, dataclasses.replace(SETTINGS, steps=n)) for n in (512, "auto"))
     for e, f in zip(exact, found, strict=True):
         assert f.verdict.reliable
         assert (e.mask & f.mask).sum() >= 0.95 * e.mask.sum()  # the wish, 0.99, is for the attribution
