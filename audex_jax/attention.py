@@ -10,7 +10,8 @@ more for the gradient, from the logarithm l of each row's sum of exponentials (a
 
     p = exp(q k^T - l)
 
-Its sums dk and dv are added up as dk^T and dv^T: p is then the second factor, which a CPU need not turn round.
+There scores are laid out as (q k^T)^T = k q^T, a row for each key: in four of the five products with a block's scores a
+CPU then lays out the other factor, which is small, and the mask and l meet rows and columns as they are.
 """
 
 import jax
@@ -77,41 +78,40 @@ _attend.defvjp(_forward, _backward)
 @jax.custom_vjp
 def _attend_in_blocks(queries: Array, keys: Array, values: Array, valid: Array) -> Float[Array, "t e"]:
     with_mask = _masked(keys, valid)
-    look = lambda some: jax.nn.softmax(_product(some, with_mask, 1, 1), axis=-1) @ values  # noqa: E731
-    return jax.lax.map(look, _blocks(_with_one(queries))).reshape(len(queries), -1)
+    look = lambda some: values.T @ jax.nn.softmax(_product(with_mask, some, 1, 1), axis=0)  # noqa: E731
+    return _joined(jax.lax.map(look, _blocks(_with_one(queries))))
 
 
 def _forward_in_blocks(q: Array, k: Array, v: Array, valid: Array) -> tuple[Array, tuple[Array, ...]]:
     """The same, normalised after the product with the values: a pass less, but no softmax that DeepLIFT would know."""
-    with_mask = _masked(k, valid)
+    with_mask, turned = _masked(k, valid), v.T
 
     def look(some: Array) -> tuple[Array, Array]:
-        scores = _product(some, with_mask, 1, 1)
-        most = scores.max(-1, keepdims=True)
+        scores = _product(with_mask, some, 1, 1)
+        most = scores.max(0)
         weights = jnp.exp(scores - most)
-        total = weights.sum(-1, keepdims=True)
-        return (weights @ v) / total, most + jnp.log(total)
+        total = weights.sum(0)
+        return (turned @ weights) / total, most + jnp.log(total)
 
     mixed, logs = jax.lax.map(look, _blocks(_with_one(q)))
-    mixed = mixed.reshape(len(q), -1)
+    mixed = _joined(mixed)
     return mixed, (q, k, v, valid, mixed, logs)
 
 
 def _backward_in_blocks(saved: tuple[Array, ...], slope: Array) -> tuple[Array, Array, Array, None]:
     q, k, v, valid, mixed, logs = saved
-    with_mask = _masked(k, valid)
+    with_mask, turned = _masked(k, valid), k.T
 
     def look_again(sums: tuple[Array, Array], block: tuple[Array, ...]) -> tuple[tuple[Array, Array], Array]:
         some, slope_of_some, log, common = block
-        weights = jnp.exp(_product(some, with_mask, 1, 1) - log)
-        for_scores = weights * (_product(slope_of_some, v, 1, 1) - common)
-        for_k, for_v = _product(some[:, :-1], for_scores, 0, 0), _product(slope_of_some, weights, 0, 0)
-        return (sums[0] + for_k, sums[1] + for_v), for_scores @ k
+        weights = jnp.exp(_product(with_mask, some, 1, 1) - log)
+        for_scores = weights * (_product(v, slope_of_some, 1, 1) - common)
+        return (sums[0] + for_scores @ some[:, :-1], sums[1] + weights @ slope_of_some), turned @ for_scores
 
-    common = (slope * mixed).sum(-1, keepdims=True)
-    blocks = _blocks(_with_one(q)), _blocks(slope), logs, _blocks(common)
-    (for_k, for_v), for_q = jax.lax.scan(look_again, (jnp.zeros_like(k.T), jnp.zeros_like(v.T)), blocks)
-    return for_q.reshape(q.shape), for_k.T, for_v.T, None
+    common = (slope * mixed).sum(-1)
+    blocks = _blocks(_with_one(q)), _blocks(slope), logs, common.reshape(logs.shape)
+    (for_k, for_v), for_q = jax.lax.scan(look_again, (jnp.zeros_like(k), jnp.zeros_like(v)), blocks)
+    return _joined(for_q), for_k, for_v, None
 
 
 _attend_in_blocks.defvjp(_forward_in_blocks, _backward_in_blocks)
@@ -128,6 +128,10 @@ def _with_one(queries: Float[Array, "t e"]) -> Float[Array, "t e1"]:
 
 def _blocks(x: Float[Array, "t e"]) -> Float[Array, "m b e"]:
     return x.reshape(-1, BLOCK, x.shape[-1])
+
+
+def _joined(blocks: Float[Array, "m e b"]) -> Float[Array, "t e"]:
+    return blocks.swapaxes(1, 2).reshape(-1, blocks.shape[1])
 
 
 def _by_head(x: Float[Array, "t w"], heads: int) -> Float[Array, "h t e"]:
