@@ -129,10 +129,10 @@ def logits_both_ways(
     bandwidth: float | None,
 ) -> Float[Array, "two b k"]:
     """Logits of edits of one clip's latent: as they are, and after decoding, encoding and classifying their audio."""
-    as_latent = jax.vmap(lambda z: weights.classifier(z, valid))(latents)
     lengths = jnp.full(len(latents), length)
     sounds = sounds_of(weights.codec, latents, lengths, samples)
-    return jnp.stack([as_latent, logits_of_audio(weights, sounds, lengths, bandwidth)])
+    both = jnp.concatenate([latents, latent_of(weights.codec, sounds, lengths, bandwidth)])  # classified in one go
+    return jax.vmap(lambda z: weights.classifier(z, valid))(both).reshape(2, len(latents), -1)
 
 
 def element_scores(
@@ -255,16 +255,17 @@ def listen(
     latents = jnp.concatenate([latent, edited.kept, edited.deleted])
     sounds = sounds_of(codec, latents, jnp.tile(lengths, 3), samples).reshape(3, *audio.shape)
     sounds *= output_gain(codec, sounds[0], audio, lengths)
-    heard = logits_of_audio(weights, sounds.reshape(-1, *audio.shape[1:]), jnp.tile(lengths, 3), bandwidth)
-    judge = jax.vmap(classifier)
+    heard = latent_of(codec, sounds.reshape(-1, *audio.shape[1:]), jnp.tile(lengths, 3), bandwidth)
+    judged = jnp.concatenate([edited.kept, edited.deleted, heard])  # in one go: a classifier less to compile for each
+    logits = jax.vmap(classifier)(judged, jnp.tile(valid, (5, 1))).reshape(5, len(audio), -1)
     return Listened(
         mask=edited.mask,
-        kept_logits=judge(edited.kept, valid),
-        deleted_logits=judge(edited.deleted, valid),
+        kept_logits=logits[0],
+        deleted_logits=logits[1],
         reconstruction=sounds[0],
         kept=sounds[1],
         deleted=sounds[2],
-        heard=heard.reshape(3, len(audio), -1),
+        heard=logits[2:],
     )
 
 
