@@ -257,7 +257,8 @@ def listen(
     sounds *= output_gain(codec, sounds[0], audio, lengths)
     heard = latent_of(codec, sounds.reshape(-1, *audio.shape[1:]), jnp.tile(lengths, 3), bandwidth)
     judged = jnp.concatenate([edited.kept, edited.deleted, heard])  # in one go: a classifier less to compile for each
-    logits = jax.vmap(classifier)(judged, jnp.tile(valid, (5, 1))).reshape(5, len(audio), -1)
+    judge = lambda some: jax.vmap(classifier)(*some)  # noqa: E731
+    logits = few_at_a_time(judge, (judged, jnp.tile(valid, (5, 1)))).reshape(5, len(audio), -1)
     return Listened(
         mask=edited.mask,
         kept_logits=logits[0],
