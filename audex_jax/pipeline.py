@@ -170,8 +170,8 @@ def path_function(
     return lambda front: classifier.rest(front, valid)[target], classifier.front
 
 
-def map_paths(one: Callable[..., Any], *arrays: Array) -> Any:
-    """`jax.vmap(one)(*arrays)` for a function of one clip that takes gradients along a path, in cache-sized parts."""
+def map_clips(one: Callable[..., Any], *arrays: Array) -> Any:
+    """`jax.vmap(one)(*arrays)` for a function of one clip that classifies it or its path, in cache-sized parts."""
     return few_at_a_time(lambda clips: for_each(one)(*clips), arrays)
 
 
@@ -212,7 +212,7 @@ def explain_step(
         exact = with_gap(path.attribution, *ends(lambda z: classifier(z, clip_valid)[clip_target], clip, filler), 0)
         return exact._replace(points=path.points, overlap=path.overlap)
 
-    path = map_paths(explain, latent, valid, target)
+    path = map_clips(explain, latent, valid, target)
 
     def rank(attribution, clip, own, length, wanted):
         fixed = (filler, audio.shape[1], settings.refinement)
@@ -256,9 +256,8 @@ def listen(
     sounds = sounds_of(codec, latents, jnp.tile(lengths, 3), samples).reshape(3, *audio.shape)
     sounds *= output_gain(codec, sounds[0], audio, lengths)
     heard = latent_of(codec, sounds.reshape(-1, *audio.shape[1:]), jnp.tile(lengths, 3), bandwidth)
-    judged = jnp.concatenate([edited.kept, edited.deleted, heard])  # in one go: a classifier less to compile for each
-    judge = lambda some: jax.vmap(classifier)(*some)  # noqa: E731
-    logits = few_at_a_time(judge, (judged, jnp.tile(valid, (5, 1)))).reshape(5, len(audio), -1)
+    judged = jnp.concatenate([edited.kept, edited.deleted, heard])  # together: one classifier to compile, not three
+    logits = map_clips(classifier, judged, jnp.tile(valid, (5, 1))).reshape(5, len(audio), -1)
     return Listened(
         mask=edited.mask,
         kept_logits=logits[0],

@@ -20,7 +20,7 @@ import numpy as np
 from audex_jax.attribution import integrated_gradients
 from audex_jax.classifier import LatentClassifier
 from audex_jax.parallel import AXIS, a_device_for_each_core, map_over_devices
-from audex_jax.pipeline import latent_of, map_paths, path_function
+from audex_jax.pipeline import latent_of, map_clips, path_function
 from audex_jax.training.classifier import predict
 from benchmarks.arithmetic import flops_of
 from benchmarks.measure import (
@@ -64,7 +64,7 @@ def attribute(
         how = {"rule": RULE, "steps": points, "chunk": chunk, "affine": affine, "axis": axis}
         return integrated_gradients(f, z, 0.0, **how).attribution
 
-    return map_paths(one, *clips)
+    return map_clips(one, *clips)
 
 
 def ours(classifier: LatentClassifier, clips: Clips, points: int) -> dict[str, Callable[[], Any]]:

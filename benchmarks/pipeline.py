@@ -41,7 +41,7 @@ from audex_jax.pipeline import (
     filler_latent,
     latent_of,
     logits_of_audio,
-    map_paths,
+    map_clips,
     path_function,
     sounds_of,
     valid_frames,
@@ -108,7 +108,7 @@ def explain_levels(
             how = {"rule": settings.rule, "steps": settings.steps, "chunk": settings.chunk, "affine": affine}
             return element_ranks(integrated_gradients(f, clip, filler, **how).attribution, frames)
 
-        order = map_paths(ranks, latent, valid)
+        order = map_clips(ranks, latent, valid)
 
         def listen(level: jax.Array) -> jax.Array:
             kept = jax.vmap(lambda z, r, v: fill(z, top_share(r, v, level), filler))(latent, order, valid)
