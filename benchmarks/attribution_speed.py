@@ -98,7 +98,7 @@ def theirs(classifier: LatentClassifier, clips: Clips, seconds: float, points: i
     z, target = torch.from_numpy(np.array(clips[0])), torch.from_numpy(np.array(clips[1], np.int64))
     return {
         f"Captum, {rows} rows": functools.partial(reference.gradients, model, z, target, points, rows)
-        for rows in reference.rows_to_try(ROWS, seconds, points * len(z))
+        for rows in reference.sizes_to_try(ROWS, seconds, points * len(z))
     }
 
 

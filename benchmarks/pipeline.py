@@ -23,7 +23,7 @@ import json
 import re
 import tempfile
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -71,6 +71,7 @@ SAME = Settings(ranking="weighted", rule="gauss-legendre", steps=POINTS)
 FEWER, FEWER_RULE, EXACT = (4, 8, 12, 16, 24, 32), "riemann-middle", 500
 LEVELS = (0.05, 0.1, 0.2, 0.3, 0.417, 0.5, 0.7)
 ROWS = (100, 200)  # at a time, for Captum
+CODEC = (4, 8)  # clips at a time through PyTorch's codec
 CHUNKS = (2, 5)  # points at a time of each clip, for ours
 
 
@@ -136,25 +137,39 @@ def own_ways(step: Any, weights: Weights, audio: np.ndarray, batches: tuple[int,
 def captum_ways(
     weights: Weights, audio: np.ndarray, batches: tuple[int, ...], rounded: bool, compile_too: bool
 ) -> dict[str, Callable[[], Any]]:
-    """By batch, and by rows at a time where one batch has more; with PyTorch's bfloat16 and `torch.compile`, or not."""
+    """By batch, and by rows and clips at a time where a batch has more; with bfloat16 and `torch.compile`, or not."""
     from benchmarks import reference
 
     seconds = audio.shape[1] / weights.codec.config.sample_rate
     jobs = {compiled: reference.Job(weights, compiled=compiled) for compiled in sorted({False, compile_too})}
     return {
-        f"batch {batch}, {rows} rows{', bfloat16' * medium}{', compiled' * compiled}": functools.partial(
-            job.in_batches, audio, batch, points=POINTS, rows=rows, in_bfloat16=medium
+        f"batch {batch}, {rows} rows, codec {clips}{', bfloat16' * medium}{', compiled' * compiled}": functools.partial(
+            job.in_batches, audio, batch, points=POINTS, rows=rows, together=clips, in_bfloat16=medium
         )
         for compiled, job in jobs.items()
         for batch in batches
-        for rows in reference.rows_to_try(ROWS, seconds, POINTS * batch)
+        for rows in reference.sizes_to_try(ROWS, seconds, POINTS * batch)
+        for clips in reference.sizes_to_try(CODEC, seconds, batch)
         for medium in sorted({False, rounded})
     }
 
 
-def same(weights: Weights, audio: np.ndarray, arguments: argparse.Namespace, settings: Settings) -> dict:
+class Rival(NamedTuple):
+    """PyTorch with Captum as it is fastest here, and its results in float32."""
+
+    way: str
+    run: Callable[[], Any]
+    exact: list[dict]
+
+
+def fastest_rival(weights: Weights, audio: np.ndarray, arguments: argparse.Namespace, rounded: bool) -> Rival:
+    captum = captum_ways(weights, audio, arguments.batches, rounded, arguments.compile)
+    best, _ = fastest(captum)
+    return Rival(best, captum[best], captum[next(iter(captum)) if "bfloat16" in best else best]())
+
+
+def same(weights: Weights, audio: np.ndarray, arguments: argparse.Namespace, settings: Settings, rival: Rival) -> dict:
     """Both sides with the same points, or ours with fewer; see the top."""
-    rounded = settings.precision == "bfloat16"
     own = {
         f"{way}, chunk {chunk}": run
         for chunk in CHUNKS
@@ -162,12 +177,11 @@ def same(weights: Weights, audio: np.ndarray, arguments: argparse.Namespace, set
             explain(dataclasses.replace(settings, chunk=chunk)), weights, audio, arguments.batches
         ).items()
     }
-    captum = captum_ways(weights, audio, arguments.batches, rounded, arguments.compile)
-    (best, cold), (rival, _) = fastest(own), fastest(captum)
-    results, exact = own[best](), captum[next(iter(captum)) if "bfloat16" in rival else rival]()
-    errors = check(results, exact, settings == SAME)
-    shared = {"kept as in float32": kept_alike(results, exact)} if rounded else {}
-    runs = {"ours": own[best], "theirs": captum[rival], "product": product(), "copy": copy()}
+    best, cold = fastest(own)
+    results = own[best]()
+    errors = check(results, rival.exact, settings == SAME)
+    shared = {"kept as in float32": kept_alike(results, rival.exact)} if settings.precision == "bfloat16" else {}
+    runs = {"ours": own[best], "theirs": rival.run, "product": product(), "copy": copy()}
     found = in_turns(runs, arguments.repeats)
     batch = (audio[:1], np.full(1, audio.shape[1], np.int32), np.full(1, -1, np.int32))
     flops = flops_of(explain(settings), weights, batch) * len(audio)
@@ -176,7 +190,7 @@ def same(weights: Weights, audio: np.ndarray, arguments: argparse.Namespace, set
         "points": settings.steps,
         "ours": best,
         "cold, s": cold,
-        "theirs": rival,
+        "theirs": rival.way,
         "ms a clip": 1e3 * found["ours"].median / len(audio),
         "theirs, ms a clip": 1e3 * found["theirs"].median / len(audio),
         "x faster": times_faster(found["ours"], found["theirs"]),
@@ -276,14 +290,14 @@ def refined(weights: Weights, audio: np.ndarray, arguments: argparse.Namespace) 
 
 def memory_of(side: str, weights: Weights, audio: np.ndarray, arguments: argparse.Namespace) -> dict:
     """Peak of one side in this process, which has loaded only that one; `how` is `same`'s best."""
-    batch, number, *chunk = (int(digits) for digits in re.findall(r"\d+", arguments.how))
+    batch, number, at_a_time = (int(digits) for digits in re.findall(r"\d+", arguments.how))
     if side == "ours":
-        settings = dataclasses.replace(SAME, chunk=chunk[0])
+        settings = dataclasses.replace(SAME, chunk=at_a_time)
         return peak_memory(in_batches(explain(settings), weights, audio, batch, number))
     from benchmarks import reference
 
     job = reference.Job(weights)
-    return peak_memory(functools.partial(job.in_batches, audio, batch, points=POINTS, rows=number))
+    return peak_memory(functools.partial(job.in_batches, audio, batch, points=POINTS, rows=number, together=at_a_time))
 
 
 def memory(weights: Weights, same_row: dict, arguments: argparse.Namespace) -> list[dict]:
@@ -334,6 +348,7 @@ def main(argv: list[str] | None = None) -> None:
     subject = weights.codec.config.name
     figures: dict[str, Any] = {"subject": subject, "clips": arguments.clips, "seconds": arguments.seconds}
     parts = arguments.parts.split(",")
+    rival = functools.cache(lambda rounded: fastest_rival(weights, audio, arguments, rounded))
 
     def found(name: str, title: str, row: Any) -> Any:
         """Show a part and write all parts so far: they take minutes."""
@@ -343,20 +358,21 @@ def main(argv: list[str] | None = None) -> None:
         return row
 
     if {"same", "memory"} & {*parts}:
-        found("same", "the same points", same(weights, audio, arguments, SAME))
+        found("same", "the same points", same(weights, audio, arguments, SAME, rival(False)))
     if {"equal", "levels"} & {*parts}:
         fewer = settings_of(found("enough", "points that are enough", enough_points(weights, audio)))
         if "equal" in parts:
-            found("equal", "equal ranking", same(weights, audio, arguments, fewer))
+            found("equal", "equal ranking", same(weights, audio, arguments, fewer, rival(False)))
         if "levels" in parts:
             rows = [row for how in (SAME, fewer) for row in levels(weights, audio, arguments, how)]
             found("levels", "the published evaluation", rows)
     if "bfloat16" in parts:
         rounded = dataclasses.replace(SAME, precision="bfloat16")
-        found("same in bfloat16", "the same points, bfloat16", same(weights, audio, arguments, rounded))
+        found("same in bfloat16", "the same points, bfloat16", same(weights, audio, arguments, rounded, rival(True)))
         enough = enough_points(weights, audio, "bfloat16")
         found("enough in bfloat16", "points that are enough", enough)
-        found("bfloat16", "equal ranking, bfloat16", same(weights, audio, arguments, settings_of(enough)))
+        row = same(weights, audio, arguments, settings_of(enough), rival(True))
+        found("bfloat16", "equal ranking, bfloat16", row)
     if "refined" in parts:
         found("refined", "refined ranking", refined(weights, audio, arguments))
     if "memory" in parts:

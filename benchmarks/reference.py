@@ -81,9 +81,9 @@ def gradients(
     )
 
 
-def rows_to_try(sizes: Sequence[int], seconds: float, most: int) -> list[int]:
-    """Captum's `internal_batch_size`s: `sizes` for clips of a second, fewer as they are longer, `most` at most."""
-    return sorted({min(round(size / max(1.0, seconds)), most) for size in sizes})
+def sizes_to_try(sizes: Sequence[int], seconds: float, most: int) -> list[int]:
+    """How many at a time: `sizes` for clips of a second, fewer as they are longer, 1 at least and `most` at most."""
+    return sorted({min(max(1, round(size / max(1.0, seconds))), most) for size in sizes})
 
 
 def loudness(audio: Tensor, normalize: bool) -> Tensor | float:
@@ -105,15 +105,26 @@ class Job:
         self.encoder, self.decoder, self.classifier = networks
         self.normalize = weights.codec.config.normalize
 
-    def encode(self, audio: Tensor) -> Tensor:
-        """Latent `[b, t, d]` of audio `[b, c, n]`."""
-        return self.encoder(audio / loudness(audio, self.normalize)).transpose(1, 2)
+    def encode(self, audio: Tensor, together: int | None = None) -> Tensor:
+        """Latent `[b, t, d]` of audio `[b, c, n]`, so many clips at a time (None: all at once)."""
+        parts = audio.split(together or len(audio))
+        return torch.cat([self.encoder(part / loudness(part, self.normalize)) for part in parts]).transpose(1, 2)
 
-    def explain(self, audio: np.ndarray, points: int, rows: int | None, keep: float = 0.2) -> dict[str, Tensor]:
-        """What `explain_step` does with clips `[b, n, c]` of full length, ranked as `weighted`, filled with zeros."""
+    def decode(self, latent: Tensor, together: int | None = None) -> Tensor:
+        """Audio `[b, c, n]` of latents `[b, t, d]`, likewise."""
+        return torch.cat([self.decoder(part.transpose(1, 2)) for part in latent.split(together or len(latent))])
+
+    def explain(
+        self, audio: np.ndarray, points: int, rows: int | None, together: int | None = None, keep: float = 0.2
+    ) -> dict[str, Tensor]:
+        """What `explain_step` does with clips `[b, n, c]` of full length, ranked as `weighted`, filled with zeros.
+
+        `rows` go through the classifier at a time for Captum, `together` clips through the codec: all sounds of a batch
+        at once leave the caches, and allocate anew for every layer what the C library hands back.
+        """
         with torch.inference_mode():
             sound = torch.from_numpy(audio).transpose(1, 2)
-            latent = self.encode(sound)
+            latent = self.encode(sound, together)
             logits = self.classifier(latent)
         latent, target = latent.clone(), logits.argmax(1).clone()
         attribution = gradients(self.classifier, latent, target, points, rows)
@@ -121,11 +132,11 @@ class Job:
             mask = top_share((attribution * latent).abs(), keep)
             edited = torch.cat([latent * mask, latent * ~mask])
             edited_logits = self.classifier(edited)
-            sounds = self.decoder(torch.cat([latent, edited]).transpose(1, 2))[..., : sound.shape[2]]
+            sounds = self.decode(torch.cat([latent, edited]), together)[..., : sound.shape[2]]
             whole = sounds[: len(sound)]
             gain = loudness(sound, self.normalize) / loudness(whole, self.normalize)
             sounds = (sounds.unflatten(0, (3, -1)) * gain).flatten(0, 1)
-            heard = self.classifier(self.encode(sounds))
+            heard = self.classifier(self.encode(sounds, together))
         return {
             "logits": logits,
             "latent": latent,
@@ -160,7 +171,7 @@ class Job:
         with torch.no_grad():
             kept = torch.where(top_share(attribution, level), latent, filler)
             if through_audio:
-                kept = self.encode(self.decoder(kept.transpose(1, 2)))
+                kept = self.encode(self.decode(kept))
             return self.classifier(kept)
 
 
