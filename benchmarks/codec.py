@@ -72,14 +72,18 @@ def theirs(
     half = f"{direction}r"
     plain, folded = (getattr(reference.codec_of(codec, folded), half) for folded in (False, True))
     given = torch.from_numpy(np.array(inputs)).transpose(1, 2).contiguous()
+
+    def in_parts(few: int) -> torch.Tensor:
+        return torch.cat([folded(part) for part in given.split(few)])
+
     frames = len(inputs) * (inputs.shape[1] if direction == "decode" else codec.config.frames(inputs.shape[1]))
     ways = {
         "transformers": torch.no_grad()(functools.partial(plain, given)),
         "folded": torch.inference_mode()(functools.partial(folded, given)),
     }
-    for few in (few for few in FEW if few < len(given)):
-        in_parts = lambda few=few: torch.cat([folded(part) for part in given.split(few)])  # noqa: E731
-        ways[f"folded, {few} at a time"] = torch.inference_mode()(in_parts)
+    for few in FEW:
+        if few < len(given):
+            ways[f"folded, {few} at a time"] = torch.inference_mode()(functools.partial(in_parts, few))
     if compile_too:
         ways["compiled"] = torch.no_grad()(functools.partial(torch.compile(folded), given))
     return ways, reference.flops_of(folded, given, frames)
