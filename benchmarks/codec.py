@@ -37,7 +37,6 @@ from benchmarks.subject import SUBJECTS, clips_of, weights_of
 
 CASES = "1x0.5,1x1,1x5,1x30,8x1,64x1"
 TOLERANCE = 1e-4
-FEW = (4, 8)  # clips at a time of a larger batch, for PyTorch
 
 
 @jax.jit
@@ -72,18 +71,15 @@ def theirs(
     half = f"{direction}r"
     plain, folded = (getattr(reference.codec_of(codec, folded), half) for folded in (False, True))
     given = torch.from_numpy(np.array(inputs)).transpose(1, 2).contiguous()
-
-    def in_parts(few: int) -> torch.Tensor:
-        return torch.cat([folded(part) for part in given.split(few)])
-
     frames = len(inputs) * (inputs.shape[1] if direction == "decode" else codec.config.frames(inputs.shape[1]))
     ways = {
         "transformers": torch.no_grad()(functools.partial(plain, given)),
         "folded": torch.inference_mode()(functools.partial(folded, given)),
     }
-    for few in FEW:
+    for few in reference.TOGETHER:
         if few < len(given):
-            ways[f"folded, {few} at a time"] = torch.inference_mode()(functools.partial(in_parts, few))
+            in_parts = functools.partial(reference.in_parts, folded, given, few)
+            ways[f"folded, {few} at a time"] = torch.inference_mode()(in_parts)
     if compile_too:
         ways["compiled"] = torch.no_grad()(functools.partial(torch.compile(folded), given))
     return ways, reference.flops_of(folded, given, frames)

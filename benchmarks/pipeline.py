@@ -71,7 +71,6 @@ SAME = Settings(ranking="weighted", rule="gauss-legendre", steps=POINTS)
 FEWER, FEWER_RULE, EXACT = (4, 8, 12, 16, 24, 32), "riemann-middle", 500
 LEVELS = (0.05, 0.1, 0.2, 0.3, 0.417, 0.5, 0.7)
 ROWS = (100, 200)  # at a time, for Captum
-CODEC = (4, 8)  # clips at a time through PyTorch's codec
 CHUNKS = (2, 5)  # points at a time of each clip, for ours
 
 
@@ -149,7 +148,7 @@ def captum_ways(
         for compiled, job in jobs.items()
         for batch in batches
         for rows in reference.sizes_to_try(ROWS, seconds, POINTS * batch)
-        for clips in reference.sizes_to_try(CODEC, seconds, batch)
+        for clips in reference.sizes_to_try(reference.TOGETHER, seconds, batch)
         for medium in sorted({False, rounded})
     }
 

@@ -22,6 +22,8 @@ from audex_jax.codec import Encodec
 from audex_jax.pipeline import Weights
 from weights_conversion.export import classifier_tensors, export_codec
 
+TOGETHER = (4, 8)  # clips at a time through the codec, to try
+
 
 class Classifier(nn.Module):
     """The published classifier, `[b, t, d] -> [b, k]`."""
@@ -86,6 +88,14 @@ def sizes_to_try(sizes: Sequence[int], seconds: float, most: int) -> list[int]:
     return sorted({min(max(1, round(size / max(1.0, seconds))), most) for size in sizes})
 
 
+def in_parts(half: Callable[[Tensor], Tensor], given: Tensor, together: int | None) -> Tensor:
+    """`half(given)` of the codec, so many clips at a time (None: all at once).
+
+    What a layer makes of many clips leaves the caches, and is more than the C library keeps for the next one.
+    """
+    return torch.cat([half(part) for part in given.split(together or len(given))])
+
+
 def loudness(audio: Tensor, normalize: bool) -> Tensor | float:
     """What to divide `[b, c, n]` by before it is encoded."""
     if not normalize:
@@ -106,21 +116,19 @@ class Job:
         self.normalize = weights.codec.config.normalize
 
     def encode(self, audio: Tensor, together: int | None = None) -> Tensor:
-        """Latent `[b, t, d]` of audio `[b, c, n]`, so many clips at a time (None: all at once)."""
-        parts = audio.split(together or len(audio))
-        return torch.cat([self.encoder(part / loudness(part, self.normalize)) for part in parts]).transpose(1, 2)
+        """Latent `[b, t, d]` of audio `[b, c, n]`; `together` as in `in_parts`."""
+        return in_parts(self.encoder, audio / loudness(audio, self.normalize), together).transpose(1, 2)
 
     def decode(self, latent: Tensor, together: int | None = None) -> Tensor:
         """Audio `[b, c, n]` of latents `[b, t, d]`, likewise."""
-        return torch.cat([self.decoder(part.transpose(1, 2)) for part in latent.split(together or len(latent))])
+        return in_parts(self.decoder, latent.transpose(1, 2), together)
 
     def explain(
         self, audio: np.ndarray, points: int, rows: int | None, together: int | None = None, keep: float = 0.2
     ) -> dict[str, Tensor]:
         """What `explain_step` does with clips `[b, n, c]` of full length, ranked as `weighted`, filled with zeros.
 
-        `rows` go through the classifier at a time for Captum, `together` clips through the codec: all sounds of a batch
-        at once leave the caches, and allocate anew for every layer what the C library hands back.
+        `rows` go through the classifier at a time for Captum, `together` clips through the codec.
         """
         with torch.inference_mode():
             sound = torch.from_numpy(audio).transpose(1, 2)
