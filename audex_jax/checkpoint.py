@@ -76,7 +76,7 @@ def module_from(build: Callable[[], Module], arrays: dict[str, np.ndarray], sour
             faults.append(f"{path} holds values that are not finite numbers")
     if faults:
         raise BundleError(f"{source}: the weights do not fit the model:\n  " + "\n  ".join(faults))
-    values = jax.device_put({path: array.astype(np.float32) for path, array in arrays.items()})  # all at once: quick
+    values = jax.device_put({path: np.asarray(array, np.float32) for path, array in arrays.items()})  # all at once: quick
     return _fill(shapes, _unflatten(values))
 
 

@@ -39,7 +39,7 @@ class Mapped(NamedTuple):
 
     Attributes:
         step: takes a batch of arrays `[devices, b, ...]` and returns arrays `[devices, ...]`.
-        weights: on every device.
+        weights: on every device; devices of a CPU share them.
         place: starts to bring host arrays `[devices * b, ...]` onto the devices, as `[devices, b, ...]`.
         devices: how many.
     """
@@ -95,6 +95,8 @@ def map_over_devices(
 
         specs = {"in_specs": (PartitionSpec(), PartitionSpec(AXIS)), "out_specs": PartitionSpec(AXIS)}
         mapped = jax.jit(jax.shard_map(part, mesh=mesh, check_vma=False, **specs))
+    if devices[0].platform == "cpu":
+        weights = jax.tree.map(np.asarray, weights)  # which its devices take as they are: all share one copy
     return Mapped(mapped, jax.device_put(weights, everywhere), place, count)
 
 
@@ -118,7 +120,7 @@ def few_at_a_time(step: Callable[[Any], Any], batch: Any, few: int = FEW) -> Any
     Args:
         step: what it computes for a clip must not depend on the others.
         batch: arrays `[b, ...]`.
-        few: clips at once; where it does not divide b, all are.
+        few: clips at once; where it does not divide b, the next smaller number above its half that does, or else b.
 
     Returns:
         What `step` returns for the whole batch, arrays `[b, ...]`.
@@ -127,7 +129,8 @@ def few_at_a_time(step: Callable[[Any], Any], batch: Any, few: int = FEW) -> Any
     [0, 2, 4, 6]
     """
     (clips,) = {len(leaf) for leaf in jax.tree.leaves(batch)}
-    if clips <= few or clips % few or not each_core_is_a_device():
+    few = next((count for count in range(few, few // 2, -1) if clips % count == 0), clips)
+    if few >= clips or not each_core_is_a_device():
         return step(batch)
     parts = jax.lax.map(step, jax.tree.map(lambda leaf: leaf.reshape(-1, few, *leaf.shape[1:]), batch))
     return jax.tree.map(lambda leaf: leaf.reshape(clips, *leaf.shape[2:]), parts)

@@ -15,7 +15,7 @@ import pytest
 from audex_jax.batch.stream import _on_host, _step
 from audex_jax.checkpoint import save_codec
 from audex_jax.codec.config import ENCODEC_24KHZ
-from audex_jax.parallel import AXIS, UNDIVIDED, _cores, map_over_devices
+from audex_jax.parallel import AXIS, UNDIVIDED, _cores, few_at_a_time, map_over_devices
 from audex_jax.pipeline import Settings
 
 DEVICES_BY_FLAG = "--xla_force_host_platform_device_count=3"
@@ -58,6 +58,26 @@ def test_eight_devices_give_what_one_gives_without_talking(tiny_explainer, batch
             np.testing.assert_allclose(one, eight, rtol=1e-4, atol=1e-5, err_msg=name)
         else:
             np.testing.assert_array_equal(one, eight, err_msg=name)
+
+
+@pytest.mark.parametrize("parallel", ["pmap", "sharding"])
+def test_devices_of_a_cpu_share_the_weights(parallel):
+    mapped = map_over_devices(lambda weights, batch: weights["a"] * batch, {"a": jnp.ones((64, 64))}, parallel)
+    shards = mapped.weights["a"].addressable_shards
+    assert len(shards) == 8
+    assert len({shard.data.unsafe_buffer_pointer() for shard in shards}) == 1
+
+
+@pytest.mark.parametrize(("clips", "at_once"), [(16, 16), (24, 12), (48, 16), (22, 11), (19, 19), (34, 34)])
+def test_few_clips_at_a_time_are_more_than_half_as_many(clips, at_once):
+    seen = []
+
+    def step(part):
+        seen.append(len(part))
+        return 2 * part
+
+    np.testing.assert_array_equal(few_at_a_time(step, jnp.arange(clips), 16), 2 * np.arange(clips))
+    assert {*seen} == {at_once}
 
 
 @pytest.mark.slow
