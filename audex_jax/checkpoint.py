@@ -76,7 +76,8 @@ def module_from(build: Callable[[], Module], arrays: dict[str, np.ndarray], sour
             faults.append(f"{path} holds values that are not finite numbers")
     if faults:
         raise BundleError(f"{source}: the weights do not fit the model:\n  " + "\n  ".join(faults))
-    values = jax.device_put({path: np.asarray(array, np.float32) for path, array in arrays.items()})  # all at once: quick
+    floats = {path: np.asarray(array, np.float32) for path, array in arrays.items()}
+    values = jax.device_put(floats)  # all at once: quick
     return _fill(shapes, _unflatten(values))
 
 

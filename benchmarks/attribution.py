@@ -25,7 +25,8 @@ from audex_jax.attribution.chunks import weighted_sum
 from audex_jax.attribution.integrated_gradients import path_gradient
 from audex_jax.attribution.quadrature import RULES, nodes_and_weights
 from audex_jax.classifier import ClassifierConfig, LatentClassifier
-from benchmarks.measure import in_a_process_of_its_own, in_turns, peak_memory, report, show, times_faster
+from benchmarks.measure import in_a_process_of_its_own, in_turns, report, show, times_faster
+from benchmarks.memory import peak_memory
 
 RULE = "graded-middle"  # that of explanations
 POINTS = (8, 12, 16, 24, 32, 50)
@@ -265,7 +266,9 @@ def memory_of(classifier, latents, valid, baselines) -> list[dict]:
         explain = explain_with(rule=RULE, steps=points, chunk=CHUNK)
         runs[points] = functools.partial(explain, classifier, latents, valid, targets, baselines["zero"])
         jax.block_until_ready(runs[points]())
-    return [{"points": points} | peak_memory(run) for points, run in runs.items()]
+    return [
+        {"points": points} | peak_memory(lambda run=run: jax.block_until_ready(run())) for points, run in runs.items()
+    ]
 
 
 def progress(text: str) -> None:

@@ -1,4 +1,4 @@
-"""Honest timing: finished results only, warmed up, taken in turns; memory; and what the machine itself can do.
+"""Honest timing: finished results only, warmed up, taken in turns; and what the machine itself can do.
 
 Things that are compared are timed in turns within one process, round after round, and compared round by round: what
 slows the machine down for a while slows both. The machine's own ceiling, a large product and a large copy, takes its
@@ -123,23 +123,6 @@ def share_of_ceiling(flops: float, found: Timing, machine: Timing) -> float:
     """Arithmetic done a second as a share of what the product does, round by round."""
     per_second = 2.0 * SIDE**3 / flops
     return statistics.median(m / t for t, m in zip(found.times, machine.times, strict=True)) / per_second
-
-
-def peak_memory(run: Callable[[], Any]) -> dict[str, float]:
-    """Megabytes resident before a warm run, and at its peak; Linux only.
-
-    Measure one framework a process (`in_a_process_of_its_own`): the other's libraries and buffers would count too.
-    """
-    seconds(run)
-    pathlib.Path("/proc/self/clear_refs").write_text("5")  # the peak so far is forgotten
-    before = _status("VmRSS")
-    seconds(run)
-    return {"before": before, "peak": _status("VmHWM")}
-
-
-def _status(field: str) -> float:
-    lines = pathlib.Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(field))
 
 
 def in_a_process_of_its_own(module: str, *words: str, environment: Mapping[str, str] | None = None) -> Any:

@@ -12,16 +12,13 @@ of the size that suits it best, and is timed only once the results were found to
               products; of the fifth that is kept a share is the same as with PyTorch's float32
     levels    the published evaluation at 7 levels, clip by clip, attribution and filler made anew for each level;
               ours attributes once, and takes clips and levels in batches
-    memory    resident memory of the whole job, each side in a process of its own that loads the weights from a bundle
+    memory    resident memory of the whole job at the same 50 points; see `benchmarks.memory`
     refined   ours with the ranking `refined`; PyTorch has nothing like it
 """
 
 import argparse
 import dataclasses
 import functools
-import json
-import re
-import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -31,7 +28,6 @@ import numpy as np
 
 from audex_jax.attribution import integrated_gradients
 from audex_jax.classifier import in_bfloat16
-from audex_jax.explainer import Explainer, load_explainer, save_explainer
 from audex_jax.explanation import element_ranks, fill, top_share
 from audex_jax.parallel import a_device_for_each_core, map_over_devices
 from audex_jax.pipeline import (
@@ -53,20 +49,18 @@ from benchmarks.measure import (
     ceiling,
     copy,
     fastest,
-    in_a_process_of_its_own,
     in_turns,
     parser_for,
-    peak_memory,
     product,
     report,
     share_of_ceiling,
     show,
     times_faster,
 )
+from benchmarks.memory import POINTS, of_both
 from benchmarks.subject import SUBJECTS, clips_of, weights_of
 
 PARTS = ("same", "equal", "bfloat16", "levels", "memory", "refined")
-POINTS = 50  # Captum's default
 SAME = Settings(ranking="weighted", rule="gauss-legendre", steps=POINTS)
 FEWER, FEWER_RULE, EXACT = (4, 8, 12, 16, 24, 32), "riemann-middle", 500
 LEVELS = (0.05, 0.1, 0.2, 0.3, 0.417, 0.5, 0.7)
@@ -140,7 +134,7 @@ def captum_ways(
     from benchmarks import reference
 
     seconds = audio.shape[1] / weights.codec.config.sample_rate
-    jobs = {compiled: reference.Job(weights, compiled=compiled) for compiled in sorted({False, compile_too})}
+    jobs = {compiled: reference.job_of(weights, compiled=compiled) for compiled in sorted({False, compile_too})}
     return {
         f"batch {batch}, {rows} rows, codec {clips}{', bfloat16' * medium}{', compiled' * compiled}": functools.partial(
             job.in_batches, audio, batch, points=POINTS, rows=rows, together=clips, in_bfloat16=medium
@@ -241,7 +235,7 @@ def levels(weights: Weights, audio: np.ndarray, arguments: argparse.Namespace, s
     """The published way on a few of the clips, ours on all; per clip."""
     from benchmarks import reference
 
-    job, rows = reference.Job(weights, folded=False), []
+    job, rows = reference.job_of(weights, folded=False), []
     settings = dataclasses.replace(settings, chunk=min(CHUNKS))
     few = audio[: arguments.published_clips]
     for through_audio in (False, True):
@@ -287,32 +281,6 @@ def refined(weights: Weights, audio: np.ndarray, arguments: argparse.Namespace) 
     }
 
 
-def memory_of(side: str, weights: Weights, audio: np.ndarray, arguments: argparse.Namespace) -> dict:
-    """Peak of one side in this process, which has loaded only that one; `how` is `same`'s best."""
-    batch, number, at_a_time = (int(digits) for digits in re.findall(r"\d+", arguments.how))
-    if side == "ours":
-        settings = dataclasses.replace(SAME, chunk=at_a_time)
-        return peak_memory(in_batches(explain(settings), weights, audio, batch, number))
-    from benchmarks import reference
-
-    job = reference.Job(weights)
-    return peak_memory(functools.partial(job.in_batches, audio, batch, points=POINTS, rows=number, together=at_a_time))
-
-
-def memory(weights: Weights, same_row: dict, arguments: argparse.Namespace) -> list[dict]:
-    """Of either side on weights from a bundle; ours once as it compiles, and once with the compilation cache."""
-    rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        save_explainer(f"{folder}/bundle", Explainer(weights, ("",), arguments.seconds, None), {})
-        cache = {"JAX_COMPILATION_CACHE_DIR": f"{folder}/cache", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
-        for side, label in (("ours", "ours, compiling"), ("ours", "ours, cached"), ("theirs", "theirs")):
-            words = ["--memory-of", side, "--how", same_row[side], "--weights", f"{folder}/bundle"]
-            words += ["--clips", str(arguments.clips), "--seconds", str(arguments.seconds)]
-            found = in_a_process_of_its_own("benchmarks.pipeline", *words, environment=cache)
-            rows.append({"side": label, "how": same_row[side], "clips": arguments.clips} | found)
-    return rows
-
-
 HIDDEN = ("errors", "timings", "ceiling")
 
 
@@ -330,20 +298,14 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--batches", default="8,32", help="sizes to try, with commas")
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--compile", action="store_true", help="let torch.compile try, too; minutes")
-    parser.add_argument("--memory-of", choices=("ours", "theirs"), help=argparse.SUPPRESS)
-    parser.add_argument("--how", help=argparse.SUPPRESS)
-    parser.add_argument("--weights", metavar="BUNDLE", help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     a_device_for_each_core()
     if arguments.small:
         arguments.subject, arguments.clips, arguments.batches, arguments.seconds = "tiny", 4, "4", 0.5
         arguments.published_clips = 1
     arguments.batches = tuple(sorted({min(int(b), arguments.clips) for b in arguments.batches.split(",")}))
-    weights = load_explainer(arguments.weights).weights if arguments.weights else weights_of(arguments.subject)
+    weights = weights_of(arguments.subject)
     audio = clips_of(weights.codec.config, arguments.clips, arguments.seconds)
-    if arguments.memory_of:
-        print(json.dumps(memory_of(arguments.memory_of, weights, audio, arguments)))
-        return
     subject = weights.codec.config.name
     figures: dict[str, Any] = {"subject": subject, "clips": arguments.clips, "seconds": arguments.seconds}
     parts = arguments.parts.split(",")
@@ -375,7 +337,7 @@ def main(argv: list[str] | None = None) -> None:
     if "refined" in parts:
         found("refined", "refined ranking", refined(weights, audio, arguments))
     if "memory" in parts:
-        found("memory", "memory, MB", memory(weights, figures["same"], arguments))
+        found("memory", "memory, MB", of_both(weights, audio, figures["same"]))
 
 
 if __name__ == "__main__":

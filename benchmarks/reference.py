@@ -5,8 +5,10 @@ Gradients are Captum's. Two uses of them: `Job.explain`, in batches, weights fol
 `Job.published_levels`, clip by clip and level by level as the published scripts do.
 """
 
+import dataclasses
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,10 +19,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import EncodecModel
 from transformers.utils.logging import disable_progress_bar
 
-from audex_jax.classifier import LatentClassifier
-from audex_jax.codec import Encodec
-from audex_jax.pipeline import Weights
-from weights_conversion.export import classifier_tensors, export_codec
+if TYPE_CHECKING:  # JAX would count in `memory`
+    from audex_jax.classifier import LatentClassifier
+    from audex_jax.codec import Encodec
+    from audex_jax.pipeline import Weights
 
 TOGETHER = (4, 8)  # clips at a time through the codec, to try
 
@@ -28,16 +30,18 @@ TOGETHER = (4, 8)  # clips at a time through the codec, to try
 class Classifier(nn.Module):
     """The published classifier, `[b, t, d] -> [b, k]`."""
 
-    def __init__(self, source: LatentClassifier):
+    def __init__(self, config: Mapping[str, Any], tensors: Mapping[str, Tensor]):
+        """`config`: the fields of a `ClassifierConfig`."""
         super().__init__()
-        config = source.config
-        self.companding = config.companding
-        self.embedding = nn.Linear(config.dim, config.width)
-        self.pos_encoder = nn.Parameter(torch.zeros(1, config.frames, config.width))
-        layer = nn.TransformerEncoderLayer(config.width, config.heads, config.feed_forward, 0.0, batch_first=True)
-        self.transformer_encoder = nn.TransformerEncoder(layer, config.layers)
-        self.output_layer = nn.Linear(config.width, config.classes)
-        self.load_state_dict({name: torch.tensor(a) for name, a in classifier_tensors(source).items()})
+        width = config["width"]
+        self.companding = config["companding"]
+        self.embedding = nn.Linear(config["dim"], width)
+        self.pos_encoder = nn.Parameter(torch.zeros(1, config["frames"], width))
+        layer = nn.TransformerEncoderLayer(width, config["heads"], config["feed_forward"], 0.0, batch_first=True)
+        self.transformer_encoder = nn.TransformerEncoder(layer, config["layers"])
+        self.output_layer = nn.Linear(width, config["classes"])
+        self.load_state_dict(tensors)
+        self.eval().requires_grad_(False)  # gradients with respect to its input only
 
     def forward(self, latent: Tensor) -> Tensor:
         if self.companding:
@@ -46,17 +50,29 @@ class Classifier(nn.Module):
         return self.output_layer(self.transformer_encoder(x).mean(1))
 
 
-def classifier_of(source: LatentClassifier) -> Classifier:
-    """The classifier, ready for gradients with respect to its input only."""
-    return Classifier(source).eval().requires_grad_(False)
+def classifier_of(source: "LatentClassifier") -> Classifier:
+    """The classifier, ready for gradients with respect to its input."""
+    return Classifier(*_description(source))
 
 
-def codec_of(source: Encodec, folded: bool = True) -> EncodecModel:
+def _description(source: "LatentClassifier") -> tuple[dict[str, Any], dict[str, Tensor]]:
+    from weights_conversion.export import classifier_tensors
+
+    return dataclasses.asdict(source.config), {name: torch.tensor(a) for name, a in classifier_tensors(source).items()}
+
+
+def codec_of(source: "Encodec", folded: bool = True) -> EncodecModel:
     """EnCodec through our export; `folded` with weight norm multiplied out once, else as `transformers` leaves it."""
-    disable_progress_bar()
+    from weights_conversion.export import export_codec
+
     with tempfile.TemporaryDirectory() as folder:
         export_codec(source, f"{folder}/codec")
-        model = EncodecModel.from_pretrained(f"{folder}/codec").eval().requires_grad_(False)
+        return _codec_from(f"{folder}/codec", folded)
+
+
+def _codec_from(folder: str, folded: bool) -> EncodecModel:
+    disable_progress_bar()
+    model = EncodecModel.from_pretrained(folder).eval().requires_grad_(False)
     for module in list(model.modules()) if folded else []:
         if parametrize.is_parametrized(module):
             parametrize.remove_parametrizations(module, "weight")
@@ -104,16 +120,15 @@ def loudness(audio: Tensor, normalize: bool) -> Tensor | float:
 
 
 class Job:
-    """The whole job in PyTorch, on the weights of ours; `compiled` by `torch.compile`."""
+    """The whole job in PyTorch; `compiled` by `torch.compile`."""
 
-    def __init__(self, weights: Weights, folded: bool = True, compiled: bool = False):
-        codec = codec_of(weights.codec, folded)
-        networks = codec.encoder, codec.decoder, classifier_of(weights.classifier)
+    def __init__(self, codec: EncodecModel, classifier: Classifier, compiled: bool = False):
+        networks = codec.encoder, codec.decoder, classifier
         if compiled:
             torch._dynamo.config.recompile_limit = 64  # one for every convolution's shapes; beyond it compiles no more
             networks = tuple(torch.compile(network, dynamic=False) for network in networks)
         self.encoder, self.decoder, self.classifier = networks
-        self.normalize = weights.codec.config.normalize
+        self.normalize = codec.config.normalize
 
     def encode(self, audio: Tensor, together: int | None = None) -> Tensor:
         """Latent `[b, t, d]` of audio `[b, c, n]`; `together` as in `in_parts`."""
@@ -181,6 +196,24 @@ class Job:
             if through_audio:
                 kept = self.encode(self.decode(kept))
             return self.classifier(kept)
+
+
+def job_of(weights: "Weights", folded: bool = True, compiled: bool = False) -> Job:
+    """The job on the weights of ours."""
+    return Job(codec_of(weights.codec, folded), classifier_of(weights.classifier), compiled)
+
+
+def export(weights: "Weights", folder: str) -> None:
+    """Write them for `load`, which a process without JAX can call."""
+    from weights_conversion.export import export_codec
+
+    export_codec(weights.codec, f"{folder}/codec")
+    torch.save(_description(weights.classifier), f"{folder}/classifier.pt")
+
+
+def load(folder: str) -> Job:
+    """The job on weights that `export` wrote."""
+    return Job(_codec_from(f"{folder}/codec", folded=True), Classifier(*torch.load(f"{folder}/classifier.pt")))
 
 
 def top_share(score: Tensor, share: float) -> Tensor:
