@@ -60,7 +60,7 @@ def map_over_devices(
 
     Args:
         step: pure function; what it computes for a clip must not depend on the others.
-        weights: any pytree.
+        weights: any pytree of arrays or numbers.
         parallel: `pmap` for `jax.pmap`; `sharding` for `jit` and `shard_map` of arrays that a `NamedSharding`
             splits; `auto` for `pmap` on several devices and `sharding` on one.
         devices: default: all of this process.
