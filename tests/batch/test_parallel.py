@@ -15,7 +15,7 @@ import pytest
 from audex_jax.batch.stream import _on_host, _step
 from audex_jax.checkpoint import save_codec
 from audex_jax.codec.config import ENCODEC_24KHZ
-from audex_jax.parallel import AXIS, UNDIVIDED, _cores, few_at_a_time, map_over_devices
+from audex_jax.parallel import AXIS, UNDIVIDED, WIDE, _cores, few_at_a_time, map_over_devices
 from audex_jax.pipeline import Settings
 
 DEVICES_BY_FLAG = "--xla_force_host_platform_device_count=3"
@@ -168,6 +168,19 @@ print(len(cores), free, parallel._cuts_operations(), parallel.UNDIVIDED in os.en
     assert done.stdout == f"{_cores()} True False True\n", done.stderr
     done = _alone(code.replace("START", "jax.devices()"), {"XLA_FLAGS": UNDIVIDED})
     assert done.stdout == f"{_cores()} True {_cores() > 1} False\n", done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the cores of a thread are told by Linux")
+@pytest.mark.parametrize("told", ["", "--xla_cpu_prefer_vector_width=256"])
+def test_vectors_are_wide_unless_somebody_chose_their_width(told):
+    code = """
+import os
+from audex_jax import parallel
+parallel.a_device_for_each_core()
+print([flag for flag in os.environ["XLA_FLAGS"].split() if "vector_width" in flag])
+"""
+    done = _alone(code, {"XLA_FLAGS": told})
+    assert done.stdout == f"{[told or WIDE]}\n", done.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
