@@ -2,8 +2,9 @@
 
     python -m benchmarks.pipeline --parts memory
 
-Resident memory, each side in a process of its own that imports nothing of the other. `pipeline` writes weights, in
-either side's own format, and clips to a folder, and starts
+Resident memory, each side in a process of its own that imports nothing of the other, in the way that is fastest and in
+the same with other batches; for ours also as it is left by a first run that compiles instead of reading the compilation
+cache. `pipeline` writes weights, in either side's own format, and clips to a folder, and starts
 
     python -m benchmarks.memory ours|theirs FOLDER WAY
 """
@@ -15,7 +16,8 @@ import json
 import pathlib
 import re
 import tempfile
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
 POINTS = 50  # Captum's default
 
 
-def of_both(weights: "Weights", audio: np.ndarray, ways: Mapping[str, str]) -> list[dict]:
-    """Ours, as it compiles and once with the compilation cache, and theirs; `ways` as `pipeline` names them."""
+def of_both(weights: "Weights", audio: np.ndarray, ways: Mapping[str, str], batches: Sequence[int]) -> list[dict]:
+    """Ours and theirs in `ways`, as `pipeline` names them, and in the same ways with other batches."""
     from audex_jax.explainer import Explainer, save_explainer
     from benchmarks import reference
     from benchmarks.measure import in_a_process_of_its_own
@@ -39,9 +41,12 @@ def of_both(weights: "Weights", audio: np.ndarray, ways: Mapping[str, str]) -> l
         reference.export(weights, f"{folder}/theirs")
         np.save(f"{folder}/clips.npy", audio)
         cache = {"JAX_COMPILATION_CACHE_DIR": f"{folder}/cache", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
-        for side, label in (("ours", "ours, compiling"), ("ours", "ours, cached"), ("theirs", "theirs")):
-            found = in_a_process_of_its_own("benchmarks.memory", side, folder, ways[side], environment=cache)
-            rows.append({"side": label, "how": ways[side], "clips": len(audio)} | found)
+        for side, label in (("ours", "ours, compiled here"), ("ours", "ours, cached"), ("theirs", "theirs")):
+            for batch in batches:
+                way = re.sub(r"^batch \d+", f"batch {batch}", ways[side])
+                found = in_a_process_of_its_own("benchmarks.memory", side, folder, way, environment=cache)
+                note = "fastest" if way == ways[side] else ""
+                rows.append({"side": label, "how": way, "clips": len(audio)} | found | {"way": note})
     return rows
 
 
@@ -64,11 +69,11 @@ def theirs(folder: str, audio: np.ndarray, batch: int, rows: int, together: int)
     from benchmarks import reference
 
     job = reference.load(f"{folder}/theirs")
-    return functools.partial(job.in_batches, audio, batch, points=POINTS, rows=rows, together=together)
+    return functools.partial(job.in_batches, audio, batch, points=POINTS, rows=rows, together=min(together, batch))
 
 
 def peak_memory(run: Callable[[], Any]) -> dict[str, float]:
-    """Megabytes resident before a warm run, and at its peak; Linux only.
+    """Megabytes resident before a warm run and at its peak, and its seconds; Linux only.
 
     Measure one framework a process: the other's libraries and buffers would count too.
 
@@ -77,9 +82,9 @@ def peak_memory(run: Callable[[], Any]) -> dict[str, float]:
     """
     run()
     pathlib.Path("/proc/self/clear_refs").write_text("5")  # the peak so far is forgotten
-    before = _status("VmRSS")
+    before, start = _status("VmRSS"), time.perf_counter()
     run()
-    return {"before": before, "peak": _status("VmHWM")}
+    return {"before": before, "peak": _status("VmHWM"), "seconds": time.perf_counter() - start}
 
 
 def _status(field: str) -> float:

@@ -295,7 +295,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--clips", type=int, default=32)
     parser.add_argument("--published-clips", type=int, default=2, help="clips that are explained in the published way")
     parser.add_argument("--seconds", type=float, default=1.0)
-    parser.add_argument("--batches", default="8,32", help="sizes to try, with commas")
+    parser.add_argument("--batches", default="2,8,32", help="sizes to try, with commas")
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--compile", action="store_true", help="let torch.compile try, too; minutes")
     arguments = parser.parse_args(argv)
@@ -337,7 +337,7 @@ def main(argv: list[str] | None = None) -> None:
     if "refined" in parts:
         found("refined", "refined ranking", refined(weights, audio, arguments))
     if "memory" in parts:
-        found("memory", "memory, MB", of_both(weights, audio, figures["same"]))
+        found("memory", "memory, MB", of_both(weights, audio, figures["same"], arguments.batches))
 
 
 if __name__ == "__main__":

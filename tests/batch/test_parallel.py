@@ -1,5 +1,6 @@
 """One step on several devices: the same numbers, no talk between devices, and lowering for those that are not here."""
 
+import ctypes
 import functools
 import os
 import pathlib
@@ -58,6 +59,36 @@ def test_eight_devices_give_what_one_gives_without_talking(tiny_explainer, batch
             np.testing.assert_allclose(one, eight, rtol=1e-4, atol=1e-5, err_msg=name)
         else:
             np.testing.assert_array_equal(one, eight, err_msg=name)
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="of glibc, and asked of Linux"
+)
+def test_what_compiling_frees_goes_back_to_the_system_once_for_each_shape():
+    libc, count, size = ctypes.CDLL(None), 2048, 1 << 16
+    libc.malloc.restype = ctypes.c_void_p
+    mapped = map_over_devices(lambda weights, batch: weights * batch, 2.0)
+
+    def given_back_of_128_megabytes(clips: int) -> float:
+        blocks = [ctypes.c_void_p(libc.malloc(size)) for _ in range(count)]
+        for block in blocks:
+            libc.memset(block, 1, size)
+        for block in blocks[:-1]:  # the last one keeps glibc from giving back the others by itself
+            libc.free(block)
+        before = _resident()
+        jax.block_until_ready(mapped.step(mapped.weights, mapped.place(np.ones((clips, 4), np.float32))))
+        given_back = before - _resident()
+        libc.free(blocks[-1])
+        return given_back
+
+    assert given_back_of_128_megabytes(8) > 100
+    assert given_back_of_128_megabytes(8) < 30
+    assert given_back_of_128_megabytes(16) > 100
+
+
+def _resident() -> float:
+    """Megabytes of this process."""
+    return int(pathlib.Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 @pytest.mark.parametrize("parallel", ["pmap", "sharding"])
