@@ -123,10 +123,7 @@ def apart(arguments: argparse.Namespace, devices: int, cores: int, **changed) ->
     """`job` in a process of its own with some devices on some cores."""
     options = {**vars(arguments), **changed, "question": "job"}
     words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items() if name != "question" and value]
-    variables = os.environ | {
-        "JAX_NUM_CPU_DEVICES": str(devices),
-        "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",  # a device is a core
-    }
+    variables = os.environ | {"JAX_NUM_CPU_DEVICES": str(devices)}
     pin = f"import os, runpy, sys; os.sched_setaffinity(0, range({cores})); sys.argv[0] = 'benchmarks.batch'; "
     code = pin + "runpy.run_module('benchmarks.batch', run_name='__main__')"
     command = [sys.executable, "-c", code, "job", *words]
