@@ -13,6 +13,7 @@ import argparse
 import dataclasses
 import functools
 import json
+import math
 import pathlib
 import re
 import tempfile
@@ -60,6 +61,7 @@ def ours(folder: str, audio: np.ndarray, batch: int, devices: int, chunk: int) -
 
     a_device_for_each_core()
     step = explain(dataclasses.replace(SAME, chunk=chunk))
+    devices = math.gcd(batch, devices)  # those that a batch can be split among
     run = in_batches(step, load_explainer(f"{folder}/ours").weights, audio, batch, devices)
     return lambda: jax.block_until_ready(run())
 
