@@ -44,11 +44,22 @@ def of_both(weights: "Weights", audio: np.ndarray, ways: Mapping[str, str], batc
         cache = {"JAX_COMPILATION_CACHE_DIR": f"{folder}/cache", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
         for side, label in (("ours", "ours, compiled here"), ("ours", "ours, cached"), ("theirs", "theirs")):
             for batch in batches:
-                way = re.sub(r"^batch \d+", f"batch {batch}", ways[side])
+                way = with_batch(ways[side], batch)
                 found = in_a_process_of_its_own("benchmarks.memory", side, folder, way, environment=cache)
                 note = "fastest" if way == ways[side] else ""
                 rows.append({"side": label, "how": way, "clips": len(audio)} | found | {"way": note})
     return rows
+
+
+def with_batch(way: str, batch: int) -> str:
+    """`way` with another batch, on devices among which that can be split, no more clips at a time through the codec.
+
+    >>> with_batch("batch 8, 2 devices, chunk 5", 3), with_batch("batch 8, 100 rows, codec 4", 2)
+    ('batch 3, 1 devices, chunk 5', 'batch 2, 100 rows, codec 2')
+    """
+    way = re.sub(r"^batch \d+", f"batch {batch}", way)
+    way = re.sub(r"\d+(?= device)", lambda devices: str(math.gcd(int(devices[0]), batch)), way)
+    return re.sub(r"(?<=codec )\d+", lambda clips: str(min(int(clips[0]), batch)), way)
 
 
 def ours(folder: str, audio: np.ndarray, batch: int, devices: int, chunk: int) -> Callable[[], Any]:
@@ -61,7 +72,6 @@ def ours(folder: str, audio: np.ndarray, batch: int, devices: int, chunk: int) -
 
     a_device_for_each_core()
     step = explain(dataclasses.replace(SAME, chunk=chunk))
-    devices = math.gcd(batch, devices)  # those that a batch can be split among
     run = in_batches(step, load_explainer(f"{folder}/ours").weights, audio, batch, devices)
     return lambda: jax.block_until_ready(run())
 
@@ -71,7 +81,7 @@ def theirs(folder: str, audio: np.ndarray, batch: int, rows: int, together: int)
     from benchmarks import reference
 
     job = reference.load(f"{folder}/theirs")
-    return functools.partial(job.in_batches, audio, batch, points=POINTS, rows=rows, together=min(together, batch))
+    return functools.partial(job.in_batches, audio, batch, points=POINTS, rows=rows, together=together)
 
 
 def peak_memory(run: Callable[[], Any]) -> dict[str, float]:
