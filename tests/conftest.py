@@ -7,6 +7,9 @@ import pathlib
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", f"{pathlib.Path(__file__).parent.parent}/.pytest_cache/compiled")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+# A third of that goes into making programs fast, which small ones are anyway. Where what users run is tested, against
+# references, all cores at work, or by the README's commands, the fixture `optimised` is used.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 import contextlib
 import functools
@@ -57,6 +60,18 @@ def strict_dtypes():
     """Implicit promotion of dtypes raises."""
     with jax.numpy_dtype_promotion("strict"):
         yield
+
+
+@pytest.fixture(scope="module")
+def optimised() -> Iterator[None]:
+    """Programs are compiled as users compile them, those of processes that the tests start, too."""
+    before = jax.config.values["jax_disable_most_optimizations"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "0")
+        jax.config.update("jax_disable_most_optimizations", False)
+        jax.clear_caches()
+        yield
+    jax.config.update("jax_disable_most_optimizations", before)
 
 
 @pytest.fixture(autouse=True, scope="module")

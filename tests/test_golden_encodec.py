@@ -13,6 +13,7 @@ from weights_conversion.configs import from_hugging_face
 from weights_conversion.sources import Source
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
+pytestmark = pytest.mark.usefixtures("optimised")
 
 
 @pytest.mark.parametrize("kind", ["causal", "identity", "segmented"])

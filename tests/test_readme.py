@@ -14,7 +14,10 @@ import soundfile
 from audex_jax.explain_files import demo_clips
 
 README = pathlib.Path(__file__).parent.parent / "README.md"
-pytestmark = pytest.mark.skipif(not README.exists(), reason="the README is only in the source tree")
+pytestmark = [
+    pytest.mark.skipif(not README.exists(), reason="the README is only in the source tree"),
+    pytest.mark.usefixtures("optimised"),
+]
 AUDEX = "import sys; from audex_jax.cli import main; sys.exit(main())"
 
 

@@ -252,6 +252,7 @@ print("alike")
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("optimised")
 @pytest.mark.skipif(_cores() > 4, reason="memory and time grow with the cores")
 def test_devices_at_work_together_give_what_one_gives(codec_of, tmp_path):
     """Many clips of the published codec: enough to fill the queues of XLA's pool, were its operations cut."""

@@ -12,8 +12,8 @@ from audex_jax.codec import Encodec
 
 
 @pytest.fixture(autouse=True)
-def full_precision():
-    """float32 products on every backend."""
+def full_precision(optimised):
+    """float32 products on every backend, compiled as users compile them."""
     with jax.default_matmul_precision("highest"):
         yield
 
