@@ -30,7 +30,7 @@ audio = audex.read_audio(audex.demo_clips()[0], explainer.sample_rate)  # [sampl
 explanation = explainer.explain(audio, keep=0.2)
 print(f"heard as {explanation.label!r} ({explanation.probability:.2f})")
 print("attribution of every latent element:", explanation.attribution.shape)  # [frames, dims]
-print("does the explanation's audio still say so?", explanation.audio_agrees)
+print("does the explanation's audio still say so?", explanation.sufficient)
 explanation  # noqa: B018 - in a notebook: the verdict, players and the picture
 
 # %% [markdown]
@@ -38,7 +38,7 @@ explanation  # noqa: B018 - in a notebook: the verdict, players and the picture
 
 # %%
 audex.write_audio(out / "explanation.wav", explanation.audio, explanation.sample_rate)
-audex.write_audio(out / "residual.wav", explanation.residual_audio, explanation.sample_rate)
+audex.write_audio(out / "residual.wav", explanation.residual, explanation.sample_rate)
 
 # %% [markdown]
 # How little is enough? The attribution stays as it is; only the share that is kept changes.
@@ -46,7 +46,7 @@ audex.write_audio(out / "residual.wav", explanation.residual_audio, explanation.
 # %%
 for keep in (0.05, 0.1, 0.2, 0.4):
     (less,) = explainer.listen_at(keep, [audio], [explanation])
-    print(f"{keep:4.0%} kept: still {explanation.predicted!r}? {less.audio_agrees} ({less.audio_probability:.2f})")
+    print(f"{keep:4.0%} kept: still {explanation.predicted!r}? {less.sufficient} ({less.explanation_probability:.2f})")
 
 # %% [markdown]
 # ## 2. Your own classifier
@@ -55,7 +55,7 @@ for keep in (0.05, 0.1, 0.2, 0.4):
 # `audex train`; here the same by hand, on two kinds of sound that are made up on the spot: a whistle and a hiss.
 
 # %%
-codec = explainer.weights.codec
+codec = explainer.model.codec
 rate, samples = explainer.sample_rate, explainer.clip_samples
 rng = np.random.default_rng(0)
 
@@ -114,14 +114,14 @@ print(f"loss after training {value:.3f}, accuracy on clips it never saw {accurac
 # %%
 mean_latent = latents.mean((0, 1))  # what may stand where elements are taken out (filler="mean")
 own = audex.Explainer(
-    audex.Weights(codec, nnx.merge(graph, weights), mean_latent),
+    audex.Model(codec, nnx.merge(graph, weights), mean_latent),
     labels=("hiss", "whistle"),
     clip_seconds=samples / rate,
     bandwidth=None,  # it reads the continuous latent
 )
 audex.save_explainer(out / "whistles", own, {"made_by": "tutorial.py"})
 heard = audex.load_explainer(out / "whistles").explain(made_up(whistle=True), keep=0.1)
-print(f"heard as {heard.label!r} ({heard.probability:.2f}); the explanation's audio agrees: {heard.audio_agrees}")
+print(f"heard as {heard.label!r} ({heard.probability:.2f}); the explanation's audio agrees: {heard.sufficient}")
 
 # %% [markdown]
 # ## 3. Your own question
@@ -150,7 +150,7 @@ print("contrast:", result.value.round(2), "completeness gap:", jnp.abs(result.ga
 # cosine transform of frames of 20 ms.
 
 # %%
-from audex_jax.explanation import absolute, edit  # noqa: E402
+from audex_jax.masking.edit import absolute, edit  # noqa: E402
 
 hop = rate // 50
 
@@ -216,13 +216,13 @@ import io  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
 import soundfile  # noqa: E402
 
-table = pq.read_table(out / "explained.parquet", columns=["id", "prediction", "audio_agrees", "top_elements", "audio"])
-print("audio_agrees:", table.schema.field("audio_agrees").metadata[b"description"].decode())
+table = pq.read_table(out / "explained.parquet", columns=["id", "prediction", "sufficient", "top_elements", "audio"])
+print("sufficient:", table.schema.field("sufficient").metadata[b"description"].decode())
 for row in table.to_pylist():
     first = row["top_elements"][0]
     sound, sample_rate = soundfile.read(io.BytesIO(row["audio"]["bytes"]))
     print(
-        f"{row['id']}: {row['prediction']!r}, still so in its explanation? {row['audio_agrees']}; "
+        f"{row['id']}: {row['prediction']!r}, still so in its explanation? {row['sufficient']}; "
         f"most depends on frame {first['frame']}, dimension {first['dim']}; {len(sound) / sample_rate:.2f} s of sound"
     )
 

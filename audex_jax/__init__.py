@@ -11,48 +11,48 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from audex_jax.attribution import PathAttribution as PathAttribution
     from audex_jax.attribution import integrated_gradients as integrated_gradients
-    from audex_jax.audio import AudioError as AudioError
-    from audex_jax.audio import read_audio as read_audio
-    from audex_jax.audio import write_audio as write_audio
     from audex_jax.batch.stream import explain_batches as explain_batches
-    from audex_jax.checkpoint import BundleError as BundleError
-    from audex_jax.checkpoint import load_codec as load_codec
-    from audex_jax.checkpoint import save_codec as save_codec
-    from audex_jax.classifier import ClassifierConfig as ClassifierConfig
-    from audex_jax.classifier import LatentClassifier as LatentClassifier
-    from audex_jax.codec import Encodec as Encodec
-    from audex_jax.codec import EncodecConfig as EncodecConfig
-    from audex_jax.errors import AudexError as AudexError
-    from audex_jax.explain_files import demo_clips as demo_clips
-    from audex_jax.explainer import Explainer as Explainer
-    from audex_jax.explainer import Explanation as Explanation
-    from audex_jax.explainer import load_explainer as load_explainer
-    from audex_jax.explainer import save_explainer as save_explainer
-    from audex_jax.pipeline import Weights as Weights
-    from audex_jax.settings import Settings as Settings
+    from audex_jax.bundles import BundleError as BundleError
+    from audex_jax.bundles import load_codec as load_codec
+    from audex_jax.bundles import save_codec as save_codec
+    from audex_jax.classifiers.latent import ClassifierConfig as ClassifierConfig
+    from audex_jax.classifiers.latent import LatentClassifier as LatentClassifier
+    from audex_jax.codecs.encodec import Encodec as Encodec
+    from audex_jax.codecs.encodec import EncodecConfig as EncodecConfig
+    from audex_jax.core.errors import AudexError as AudexError
+    from audex_jax.core.settings import Settings as Settings
+    from audex_jax.explain.explainer import Explainer as Explainer
+    from audex_jax.explain.explainer import Explanation as Explanation
+    from audex_jax.explain.explainer import load_explainer as load_explainer
+    from audex_jax.explain.explainer import save_explainer as save_explainer
+    from audex_jax.explain.step import Model as Model
+    from audex_jax.io.audio import AudioError as AudioError
+    from audex_jax.io.audio import read_audio as read_audio
+    from audex_jax.io.audio import write_audio as write_audio
+    from audex_jax.report.files import demo_clips as demo_clips
 
 _HOME = {
-    "AudexError": "errors",
-    "AudioError": "audio",
-    "BundleError": "checkpoint",
-    "ClassifierConfig": "classifier",
-    "Encodec": "codec",
-    "EncodecConfig": "codec",
-    "Explainer": "explainer",
-    "Explanation": "explainer",
-    "LatentClassifier": "classifier",
+    "AudexError": "core.errors",
+    "AudioError": "io.audio",
+    "BundleError": "bundles",
+    "ClassifierConfig": "classifiers.latent",
+    "Encodec": "codecs.encodec",
+    "EncodecConfig": "codecs.encodec",
+    "Explainer": "explain.explainer",
+    "Explanation": "explain.explainer",
+    "LatentClassifier": "classifiers.latent",
     "PathAttribution": "attribution",
-    "Settings": "settings",
-    "Weights": "pipeline",
-    "demo_clips": "explain_files",
+    "Settings": "core.settings",
+    "Model": "explain.step",
+    "demo_clips": "report.files",
     "explain_batches": "batch.stream",
     "integrated_gradients": "attribution",
-    "load_codec": "checkpoint",
-    "load_explainer": "explainer",
-    "read_audio": "audio",
-    "save_codec": "checkpoint",
-    "save_explainer": "explainer",
-    "write_audio": "audio",
+    "load_codec": "bundles",
+    "load_explainer": "explain.explainer",
+    "read_audio": "io.audio",
+    "save_codec": "bundles",
+    "save_explainer": "explain.explainer",
+    "write_audio": "io.audio",
 }
 __all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]
 

@@ -24,7 +24,7 @@ from audex_jax import attribution as methods
 from audex_jax.attribution.chunks import weighted_sum
 from audex_jax.attribution.integrated_gradients import path_gradient
 from audex_jax.attribution.quadrature import RULES, nodes_and_weights
-from audex_jax.classifier import ClassifierConfig, LatentClassifier
+from audex_jax.classifiers.latent import ClassifierConfig, LatentClassifier
 from benchmarks.measure import in_a_process_of_its_own, in_turns, report, show, times_faster
 from benchmarks.memory import peak_memory
 
@@ -45,24 +45,24 @@ def subject(arguments: argparse.Namespace) -> tuple:
         return classifier, latents[:-1], jnp.ones((count, 75), bool), {"zero": 0 * latents[0], "noise": latents[-1]}
     from audex_jax.data.clips import read_clips
     from audex_jax.data.folder import read_folder
-    from audex_jax.explainer import load_explainer
-    from audex_jax.pipeline import Settings, filler_latent, latent_of, valid_frames
+    from audex_jax.explain.explainer import load_explainer
+    from audex_jax.explain.step import Settings, filler_latent, latent_of, valid_frames
 
     explainer = load_explainer(arguments.model)
     clips = read_folder(arguments.data, explainer.labels).split("test")
     chosen = [clips[i] for i in np.random.default_rng(0).permutation(len(clips))[:count]]
     sounds = read_clips([clip.path for clip in chosen], explainer.sample_rate)
     audio, lengths = explainer.pad([sound[: explainer.clip_samples] for sound in sounds])
-    codec = explainer.weights.codec
+    codec = explainer.model.codec
     encode = jax.jit(latent_of, static_argnames="bandwidth")
     latents = jnp.concatenate(
         [encode(codec, audio[i : i + 8], lengths[i : i + 8], explainer.bandwidth) for i in range(0, len(audio), 8)]
     )
     valid = valid_frames(jnp.asarray(lengths), latents.shape[1], codec.config.hop)
     fillers = {
-        name: filler_latent(explainer.weights, latents.shape[1], Settings(filler=name)) for name in ("zero", "noise")
+        name: filler_latent(explainer.model, latents.shape[1], Settings(filler=name)) for name in ("zero", "noise")
     }
-    return explainer.weights.classifier, latents, valid, fillers
+    return explainer.model.classifier, latents, valid, fillers
 
 
 @jax.jit

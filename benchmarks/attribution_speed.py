@@ -18,9 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from audex_jax.attribution import integrated_gradients
-from audex_jax.classifier import LatentClassifier
-from audex_jax.parallel import AXIS, a_device_for_each_core, map_over_devices
-from audex_jax.pipeline import latent_of, map_clips, path_function
+from audex_jax.classifiers.latent import LatentClassifier
+from audex_jax.devices.mapping import AXIS, a_device_for_each_core, map_over_devices
+from audex_jax.explain.step import latent_of, map_clips, path_function
 from audex_jax.training.classifier import predict
 from benchmarks.arithmetic import flops_of
 from benchmarks.measure import (

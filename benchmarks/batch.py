@@ -31,7 +31,7 @@ BOUNDS = ("at_most_clips_per_second", "device_days_for_a_million_hours")
 def listed(data: str | None, clips: int, folder: pathlib.Path) -> pathlib.Path:
     """A list of `clips` recordings, those of `data` again and again."""
     from audex_jax.data.folder import audio_files
-    from audex_jax.explain_files import demo_clips
+    from audex_jax.report.files import demo_clips
 
     names = audio_files(data) if data else demo_clips()
     path = folder / "list.txt"
@@ -42,7 +42,7 @@ def listed(data: str | None, clips: int, folder: pathlib.Path) -> pathlib.Path:
 def explainer_of(name: str):
     """A bundle, or for `tiny` random weights in the shape that the tests use."""
     if name != "tiny":
-        from audex_jax.explainer import load_explainer
+        from audex_jax.explain.explainer import load_explainer
 
         return load_explainer(name)
     import dataclasses
@@ -50,21 +50,21 @@ def explainer_of(name: str):
     import jax.numpy as jnp
     from flax import nnx
 
-    from audex_jax.classifier import ClassifierConfig, LatentClassifier
-    from audex_jax.codec import Encodec
-    from audex_jax.codec.config import TINY
-    from audex_jax.explainer import Explainer
-    from audex_jax.pipeline import Weights
+    from audex_jax.classifiers.latent import ClassifierConfig, LatentClassifier
+    from audex_jax.codecs.encodec import Encodec
+    from audex_jax.codecs.encodec.config import TINY
+    from audex_jax.explain.explainer import Explainer
+    from audex_jax.explain.step import Model
 
     codec = Encodec(dataclasses.replace(TINY, normalize=True), rngs=nnx.Rngs(0))
     config = ClassifierConfig(dim=TINY.dim, classes=3, frames=100, width=8, layers=1, heads=2, feed_forward=16)
-    weights = Weights(codec, LatentClassifier(config, rngs=nnx.Rngs(1)), jnp.zeros(TINY.dim))
+    weights = Model(codec, LatentClassifier(config, rngs=nnx.Rngs(1)), jnp.zeros(TINY.dim))
     return Explainer(weights, ("down", "left", "up"), 1.0, None)
 
 
 def settings_of(arguments: argparse.Namespace):
     """How to explain: as by default, unless asked for otherwise."""
-    from audex_jax.pipeline import Settings
+    from audex_jax.explain.step import Settings
 
     asked = {name: getattr(arguments, name) for name in ("ranking", "steps")}
     return Settings(**{name: value for name, value in asked.items() if value is not None})
@@ -77,7 +77,7 @@ def job(arguments: argparse.Namespace) -> dict:
     from audex_jax.batch.job import Job, run_job, run_of
     from audex_jax.batch.manifest import read_manifest
     from audex_jax.batch.store import open_store
-    from audex_jax.compilation import use_compilation_cache
+    from audex_jax.core.compilation import use_compilation_cache
 
     use_compilation_cache()
     process, seen = psutil.Process(), []
@@ -192,11 +192,11 @@ def arithmetic(arguments: argparse.Namespace):
     import jax
     import numpy as np
 
-    from audex_jax.pipeline import explain_step, latent_of
+    from audex_jax.explain.step import explain_step, latent_of
     from benchmarks.arithmetic import counted
 
     explainer, size = explainer_of(arguments.model), arguments.batch
-    codec, classifier, _ = explainer.weights
+    codec, classifier, _ = explainer.model
     audio = np.zeros((size, explainer.clip_samples, codec.config.channels), np.float32)
     lengths = np.full(size, explainer.clip_samples, np.int32)
     encode = functools.partial(latent_of, bandwidth=explainer.bandwidth)
@@ -211,7 +211,7 @@ def arithmetic(arguments: argparse.Namespace):
     for ranking in dict.fromkeys(("weighted", settings.ranking)):
         chosen = dataclasses.replace(settings, ranking=ranking)
         whole = functools.partial(explain_step, settings=chosen, bandwidth=explainer.bandwidth)
-        stages[f"whole step, {ranking}"] = jax.make_jaxpr(whole)(explainer.weights, audio, lengths, lengths)
+        stages[f"whole step, {ranking}"] = jax.make_jaxpr(whole)(explainer.model, audio, lengths, lengths)
     hours = 1_000_000
     for name, program in stages.items():
         flops, moved, turns = counted(program.jaxpr)

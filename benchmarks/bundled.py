@@ -16,16 +16,15 @@ import jax
 import numpy as np
 
 from audex_jax.attribution import integrated_gradients
-from audex_jax.audio import level_db
-from audex_jax.compilation import use_compilation_cache
+from audex_jax.core.compilation import use_compilation_cache
 from audex_jax.data.clips import read_clips
-from audex_jax.data.folder import Clip as File
-from audex_jax.data.folder import read_folder
+from audex_jax.data.folder import LabelledClip, read_folder
 from audex_jax.evaluation import Plan, evaluate
 from audex_jax.evaluation.run import choose
 from audex_jax.evaluation.summary import curves_of
-from audex_jax.explainer import Explainer, load_explainer
-from audex_jax.pipeline import Settings, filler_latent, latent_of, output_gain, sounds_of, valid_frames
+from audex_jax.explain.explainer import Explainer, load_explainer
+from audex_jax.explain.step import Settings, filler_latent, latent_of, output_gain, sounds_of, valid_frames
+from audex_jax.io.audio import level_db
 from benchmarks.listening import stoi_of
 
 RANKINGS = ("refined", "weighted", "absolute", "signed", "magnitude", "random")
@@ -70,7 +69,7 @@ def codec_figures(explainer: Explainer, clips: list[np.ndarray], bandwidth: floa
     """STOI (of the clips with enough speech for it) and level of the reconstruction against the clip."""
     scores, levels = [], []
     for audio, lengths, real in batches(explainer, clips):
-        sounds = np.asarray(reconstruct(explainer.weights.codec, audio, lengths, bandwidth)).mean(-1)
+        sounds = np.asarray(reconstruct(explainer.model.codec, audio, lengths, bandwidth)).mean(-1)
         for row in range(real):
             own, made = audio[row, : lengths[row]].mean(-1), sounds[row, : lengths[row]]
             levels.append(level_db(made) - level_db(own))
@@ -85,11 +84,11 @@ def codec_figures(explainer: Explainer, clips: list[np.ndarray], bandwidth: floa
 
 def classifier_figures(explainer: Explainer, clips: list[np.ndarray], labels: np.ndarray) -> dict:
     original, decoded = [], []
-    codec, bandwidth = explainer.weights.codec, explainer.bandwidth
+    codec, bandwidth = explainer.model.codec, explainer.bandwidth
     for audio, lengths, real in batches(explainer, clips):
-        original.append(np.asarray(classify_audio(explainer.weights, audio, lengths, bandwidth)[2])[:real])
+        original.append(np.asarray(classify_audio(explainer.model, audio, lengths, bandwidth)[2])[:real])
         sounds = reconstruct(codec, audio, lengths, bandwidth)
-        decoded.append(np.asarray(classify_audio(explainer.weights, sounds, lengths, bandwidth)[2])[:real])
+        decoded.append(np.asarray(classify_audio(explainer.model, sounds, lengths, bandwidth)[2])[:real])
     a, b = (np.concatenate(x).argmax(-1) for x in (original, decoded))
     return {
         "clips": len(a),
@@ -106,15 +105,15 @@ def gap_figures(explainer: Explainer, clips: list[np.ndarray], default: Settings
         settings = Settings(steps=steps, filler=default.filler, rule=default.rule, chunk=default.chunk)
         found = []
         for audio, lengths, real in batches(explainer, clips):
-            latent, valid, logits = classify_audio(explainer.weights, audio, lengths, explainer.bandwidth)
-            path = attribute(explainer.weights, latent, valid, logits.argmax(-1), settings)
+            latent, valid, logits = classify_audio(explainer.model, audio, lengths, explainer.bandwidth)
+            path = attribute(explainer.model, latent, valid, logits.argmax(-1), settings)
             found.append(np.abs(np.asarray(path.gap / (path.value - path.baseline_value)))[:real])
         gaps = np.concatenate(found)
         rows.append({"steps": steps, "median": float(np.median(gaps)), "above_5_percent": float((gaps > 0.05).mean())})
     return rows
 
 
-def fidelity_figures(explainer: Explainer, files: list[File], plan: Plan) -> list[dict]:
+def fidelity_figures(explainer: Explainer, files: list[LabelledClip], plan: Plan) -> list[dict]:
     """Agreement when kept and change when deleted, as latent and through the audio, per method, filler and share."""
     found = []
     for curves in curves_of(evaluate(explainer, files, plan, quiet=False)):
@@ -187,7 +186,7 @@ def main() -> None:
     clips = read_clips([c.path for c in test], explainer.sample_rate, quiet=True)
     labels = np.array([explainer.labels.index(c.label) for c in test])
     some = choose(test, arguments.limit)
-    config, results, started = explainer.weights.codec.config, {}, time.monotonic()
+    config, results, started = explainer.model.codec.config, {}, time.monotonic()
 
     for name, bandwidth in (("continuous", None), (f"{config.bandwidths[-1]:g} kbps", config.bandwidths[-1])):
         results[f"codec, {name}"] = codec_figures(explainer, clips, bandwidth)

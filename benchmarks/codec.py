@@ -17,8 +17,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from audex_jax.codec import Encodec
-from audex_jax.parallel import a_device_for_each_core, map_over_devices
+from audex_jax.codecs.encodec import Encodec
+from audex_jax.devices.mapping import a_device_for_each_core, map_over_devices
 from benchmarks.arithmetic import flops_of
 from benchmarks.measure import (
     ceiling,

@@ -19,16 +19,16 @@ import time
 
 import numpy as np
 
-from audex_jax.compilation import use_compilation_cache
+from audex_jax.core.compilation import use_compilation_cache
 from audex_jax.data.clips import read_clips
+from audex_jax.devices.mapping import a_device_for_each_core
 from audex_jax.evaluation import Plan, planted, sanity
-from audex_jax.evaluation.listener import second_opinion
 from audex_jax.evaluation.outputs import header_of, markdown_table, rows_of, write_json
 from audex_jax.evaluation.report import clips_of, evaluate_folder
 from audex_jax.evaluation.run import weights_hash
-from audex_jax.explainer import Explainer, load_explainer
-from audex_jax.parallel import a_device_for_each_core
-from audex_jax.pipeline import Settings
+from audex_jax.evaluation.transfer import transfer
+from audex_jax.explain.explainer import Explainer, load_explainer
+from audex_jax.explain.step import Settings
 from benchmarks import listening
 from benchmarks.bundled import write_figures
 
@@ -341,7 +341,7 @@ def main() -> None:
     record["planted"] = planted_figures(explainer, clips[:PLANTED_CLIPS], files[:PLANTED_CLIPS])
     if arguments.listener:
         other, few = load_explainer(arguments.listener), files[:PLANTED_CLIPS]
-        record["listener"] = second_opinion(explainer, other, few, LISTENED, SHOWN)
+        record["listener"] = transfer(explainer, other, few, LISTENED, SHOWN)
     tasks = dict(task.split("=", 1) for task in arguments.tasks.split(",")) if arguments.tasks else {}
     record["tasks"] = task_figures(pathlib.Path(arguments.data), tasks, out, arguments.seeds, arguments.few)
     record["seconds of the rest"] = time.monotonic() - started

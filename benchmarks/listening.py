@@ -19,18 +19,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from audex_jax.compilation import use_compilation_cache
+from audex_jax.core.compilation import use_compilation_cache
 from audex_jax.data.clips import read_clips
-from audex_jax.data.folder import Clip as File
-from audex_jax.data.folder import read_folder
+from audex_jax.data.folder import LabelledClip, read_folder
+from audex_jax.evaluation.distances import DISTANCES
 from audex_jax.evaluation.judge import look, order_elements
-from audex_jax.evaluation.listening import DISTANCES
 from audex_jax.evaluation.outputs import markdown_table
 from audex_jax.evaluation.plan import Plan
 from audex_jax.evaluation.run import choose
-from audex_jax.explainer import Explainer, load_explainer
-from audex_jax.pipeline import Settings, Weights, filler_latent, logits_of_audio, sounds_of
-from audex_jax.progress import Bar
+from audex_jax.explain.explainer import Explainer, load_explainer
+from audex_jax.explain.step import Model, Settings, filler_latent, logits_of_audio, sounds_of
+from audex_jax.io.progress import Bar
 
 EDGE = 0.3  # width of the soft edge, as a share of the elements kept
 
@@ -49,7 +48,7 @@ def smooth(ranks, count, frames=3):
 
 
 # name -> (mask, filler, snapped to the codebooks)
-WAYS: dict[str, tuple[Callable, str, bool]] = {
+DOMAINS: dict[str, tuple[Callable, str, bool]] = {
     "hard": (hard, "zero", False),
     "soft edge": (soft, "zero", False),
     "smoothed over 3 frames": (smooth, "zero", False),
@@ -60,14 +59,14 @@ WAYS: dict[str, tuple[Callable, str, bool]] = {
 
 
 @functools.partial(jax.jit, static_argnames=("settings", "plan", "bandwidth"))
-def put_together(weights: Weights, clip, settings: Settings, plan: Plan, bandwidth):
+def put_together(model: Model, clip, settings: Settings, plan: Plan, bandwidth):
     """For every way: kept sounds, their classes and those of the rest, `[w, ...]`; the reconstruction comes first."""
     codec, frames = weights.codec, len(clip.latent)
     zero = filler_latent(weights, frames, settings)
     ranks = order_elements(weights, clip, zero, (settings.ranking,), plan.rule, plan.steps, plan.refinement).ranks[0]
     count = jnp.round(settings.keep * clip.valid.sum() * clip.latent.shape[1])
     own, edits = clip.valid[:, None], [clip.latent, jnp.zeros_like(clip.latent)]
-    for mask, filler, snapped in WAYS.values():
+    for mask, filler, snapped in DOMAINS.values():
         other = filler_latent(weights, frames, Settings(filler=filler))
         share = jnp.where(own, mask(ranks, count), 0)
         pair = [other + m * (clip.latent - other) for m in (share, 1 - share)]
@@ -94,15 +93,15 @@ def stoi_of(reference: np.ndarray, sound: np.ndarray, rate: int) -> float:
             return float("nan")
 
 
-def figures(explainer: Explainer, files: list[File], settings: Settings) -> dict:
+def figures(explainer: Explainer, files: list[LabelledClip], settings: Settings) -> dict:
     """Means over clips for every way, with the settings they hold for."""
     plan, rows = Plan(), []
     clips = read_clips([f.path for f in files], explainer.sample_rate, quiet=True)
     audio, lengths = explainer.pad([c[: explainer.clip_samples] for c in clips])
     with Bar("listening", len(clips)) as bar:
         for number, length in enumerate(lengths):
-            clip = look(explainer.weights, audio[number], length, explainer.bandwidth)
-            sounds, classes = put_together(explainer.weights, clip, settings, plan, explainer.bandwidth)
+            clip = look(explainer.model, audio[number], length, explainer.bandwidth)
+            sounds, classes = put_together(explainer.model, clip, settings, plan, explainer.bandwidth)
             own = np.asarray(sounds)[:, :length]
             found: dict[str, Any] = {"STOI": [stoi_of(own[0], sound, explainer.sample_rate) for sound in own]}
             found |= DISTANCES(sounds, jnp.broadcast_to(sounds[0], sounds.shape))
@@ -111,7 +110,7 @@ def figures(explainer: Explainer, files: list[File], settings: Settings) -> dict
             rows.append({name: np.asarray(value)[1:] for name, value in found.items()})
             bar.update(number + 1)
     means = {name: np.nanmean([row[name] for row in rows], 0) for name in rows[0]}
-    ways = [{"way": way} | {name: float(m[i]) for name, m in means.items()} for i, way in enumerate(WAYS)]
+    ways = [{"way": way} | {name: float(m[i]) for name, m in means.items()} for i, way in enumerate(DOMAINS)]
     return {"clips": len(rows), "keep": settings.keep, "ranking": settings.ranking, "ways": ways}
 
 

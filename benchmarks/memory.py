@@ -24,14 +24,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from audex_jax.pipeline import Weights
+    from audex_jax.explain.step import Model
 
 POINTS = 50  # Captum's default
 
 
-def of_both(weights: "Weights", audio: np.ndarray, ways: Mapping[str, str], batches: Sequence[int]) -> list[dict]:
+def of_both(weights: "Model", audio: np.ndarray, ways: Mapping[str, str], batches: Sequence[int]) -> list[dict]:
     """Ours and theirs in `ways`, as `pipeline` names them, and in the same ways with other batches."""
-    from audex_jax.explainer import Explainer, save_explainer
+    from audex_jax.explain.explainer import Explainer, save_explainer
     from benchmarks import reference
     from benchmarks.measure import in_a_process_of_its_own
 
@@ -66,8 +66,8 @@ def ours(folder: str, audio: np.ndarray, batch: int, devices: int, chunk: int) -
     """Explains all clips."""
     import jax
 
-    from audex_jax.explainer import load_explainer
-    from audex_jax.parallel import a_device_for_each_core
+    from audex_jax.devices.mapping import a_device_for_each_core
+    from audex_jax.explain.explainer import load_explainer
     from benchmarks.pipeline import SAME, explain, in_batches
 
     a_device_for_each_core()

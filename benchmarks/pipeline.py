@@ -27,12 +27,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from audex_jax.attribution import integrated_gradients
-from audex_jax.classifier import in_bfloat16
-from audex_jax.explanation import element_ranks, fill, top_share
-from audex_jax.parallel import a_device_for_each_core, map_over_devices
-from audex_jax.pipeline import (
+from audex_jax.classifiers.latent import in_bfloat16
+from audex_jax.devices.mapping import a_device_for_each_core, map_over_devices
+from audex_jax.explain.step import (
+    Model,
     Settings,
-    Weights,
     explain_step,
     filler_latent,
     latent_of,
@@ -42,6 +41,7 @@ from audex_jax.pipeline import (
     sounds_of,
     valid_frames,
 )
+from audex_jax.masking.edit import element_ranks, fill, top_share
 from benchmarks.agreement import check, check_whole, kept_alike
 from benchmarks.arithmetic import flops_of
 from benchmarks.attribution import overlaps
@@ -68,7 +68,7 @@ ROWS = (100, 200)  # at a time, for Captum
 CHUNKS = (2, 5)  # points at a time of each clip, for ours
 
 
-def in_batches(step: Callable[[Weights, Any], Any], weights: Weights, audio: np.ndarray, batch: int, devices: int):
+def in_batches(step: Callable[[Model, Any], Any], model: Model, audio: np.ndarray, batch: int, devices: int):
     """A run of `step(weights, (audio, lengths, targets))` over all clips, `batch` at a time on some devices."""
     mapped = map_over_devices(step, weights, devices=jax.local_devices()[:devices])
     lengths, targets = np.full(len(audio), audio.shape[1], np.int32), np.full(len(audio), -1, np.int32)
@@ -80,17 +80,17 @@ def in_batches(step: Callable[[Weights, Any], Any], weights: Weights, audio: np.
     return lambda: [part(start) for start in range(0, len(audio), batch)]
 
 
-def explain(settings: Settings) -> Callable[[Weights, Any], Any]:
+def explain(settings: Settings) -> Callable[[Model, Any], Any]:
     """The package's own step."""
     return lambda weights, batch: explain_step(weights, *batch, settings, None)
 
 
 def explain_levels(
     settings: Settings, through_audio: bool, shares: Sequence[float] = LEVELS
-) -> Callable[[Weights, Any], jax.Array]:
+) -> Callable[[Model, Any], jax.Array]:
     """Logits of what each level keeps, `[levels, b, k]`; one attribution serves all levels."""
 
-    def step(weights: Weights, batch: Any) -> jax.Array:
+    def step(model: Model, batch: Any) -> jax.Array:
         audio, lengths, _ = batch
         latent = latent_of(weights.codec, audio, lengths, None)
         valid = valid_frames(lengths, latent.shape[1], weights.codec.config.hop)
@@ -116,7 +116,7 @@ def explain_levels(
     return step
 
 
-def own_ways(step: Any, weights: Weights, audio: np.ndarray, batches: tuple[int, ...]) -> dict[str, Callable[[], Any]]:
+def own_ways(step: Any, model: Model, audio: np.ndarray, batches: tuple[int, ...]) -> dict[str, Callable[[], Any]]:
     """On one device and on all, by batch."""
     counts = sorted({1, len(jax.local_devices())})
     return {
@@ -128,7 +128,7 @@ def own_ways(step: Any, weights: Weights, audio: np.ndarray, batches: tuple[int,
 
 
 def captum_ways(
-    weights: Weights, audio: np.ndarray, batches: tuple[int, ...], rounded: bool, compile_too: bool
+    model: Model, audio: np.ndarray, batches: tuple[int, ...], rounded: bool, compile_too: bool
 ) -> dict[str, Callable[[], Any]]:
     """By batch, and by rows and clips at a time where a batch has more; with bfloat16 and `torch.compile`, or not."""
     from benchmarks import reference
@@ -155,13 +155,13 @@ class Rival(NamedTuple):
     exact: list[dict]
 
 
-def fastest_rival(weights: Weights, audio: np.ndarray, arguments: argparse.Namespace, rounded: bool) -> Rival:
+def fastest_rival(model: Model, audio: np.ndarray, arguments: argparse.Namespace, rounded: bool) -> Rival:
     captum = captum_ways(weights, audio, arguments.batches, rounded, arguments.compile)
     best, _ = fastest(captum)
     return Rival(best, captum[best], captum[next(iter(captum)) if "bfloat16" in best else best]())
 
 
-def same(weights: Weights, audio: np.ndarray, arguments: argparse.Namespace, settings: Settings, rival: Rival) -> dict:
+def same(model: Model, audio: np.ndarray, arguments: argparse.Namespace, settings: Settings, rival: Rival) -> dict:
     """Both sides with the same points, or ours with fewer; see the top."""
     own = {
         f"{way}, chunk {chunk}": run
@@ -195,13 +195,13 @@ def same(weights: Weights, audio: np.ndarray, arguments: argparse.Namespace, set
     }
 
 
-def enough_points(weights: Weights, audio: np.ndarray, precision: str = "float32") -> dict:
+def enough_points(model: Model, audio: np.ndarray, precision: str = "float32") -> dict:
     """Fewest points that rank as the exact path does in 0.99 of the top fifth, mean over clips."""
     lengths = np.full(len(audio), audio.shape[1], np.int32)
     latent = jax.jit(functools.partial(latent_of, bandwidth=None))(weights.codec, audio, lengths)
 
     @functools.partial(jax.jit, static_argnames=("rule", "points", "precision"))
-    def attributions(weights: Weights, latent: jax.Array, rule: str, points: int, precision="float32") -> jax.Array:
+    def attributions(model: Model, latent: jax.Array, rule: str, points: int, precision="float32") -> jax.Array:
         model = in_bfloat16(weights.classifier) if precision == "bfloat16" else weights.classifier
 
         def one(z: jax.Array) -> jax.Array:
@@ -231,7 +231,7 @@ def settings_of(enough: dict) -> Settings:
     return Settings(ranking="weighted", rule=enough["rule"], steps=enough["points"], precision=enough["precision"])
 
 
-def levels(weights: Weights, audio: np.ndarray, arguments: argparse.Namespace, settings: Settings) -> list[dict]:
+def levels(model: Model, audio: np.ndarray, arguments: argparse.Namespace, settings: Settings) -> list[dict]:
     """The published way on a few of the clips, ours on all; per clip."""
     from benchmarks import reference
 
@@ -263,7 +263,7 @@ def levels(weights: Weights, audio: np.ndarray, arguments: argparse.Namespace, s
     return rows
 
 
-def refined(weights: Weights, audio: np.ndarray, arguments: argparse.Namespace) -> dict:
+def refined(model: Model, audio: np.ndarray, arguments: argparse.Namespace) -> dict:
     """Ours as `audex explain` runs it, but ranked by refinement."""
     settings = Settings(ranking="refined")
     own = own_ways(explain(settings), weights, audio, arguments.batches)

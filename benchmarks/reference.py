@@ -20,9 +20,9 @@ from transformers import EncodecModel
 from transformers.utils.logging import disable_progress_bar
 
 if TYPE_CHECKING:  # JAX would count in `memory`
-    from audex_jax.classifier import LatentClassifier
-    from audex_jax.codec import Encodec
-    from audex_jax.pipeline import Weights
+    from audex_jax.classifiers.latent import LatentClassifier
+    from audex_jax.codecs.encodec import Encodec
+    from audex_jax.explain.step import Model
 
 TOGETHER = (4, 8)  # clips at a time through the codec, to try
 
@@ -198,12 +198,12 @@ class Job:
             return self.classifier(kept)
 
 
-def job_of(weights: "Weights", folded: bool = True, compiled: bool = False) -> Job:
+def job_of(weights: "Model", folded: bool = True, compiled: bool = False) -> Job:
     """The job on the weights of ours."""
     return Job(codec_of(weights.codec, folded), classifier_of(weights.classifier), compiled)
 
 
-def export(weights: "Weights", folder: str) -> None:
+def export(weights: "Model", folder: str) -> None:
     """Write them for `load`, which a process without JAX can call."""
     from weights_conversion.export import export_codec
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from audex_jax.pipeline import Settings, Weights, explain_step
+from audex_jax.explain.step import Model, Settings, explain_step
 from benchmarks.measure import Timing, in_turns, parser_for, report, seconds, show
 from benchmarks.subject import SUBJECTS, clips_of, weights_of
 
@@ -20,14 +20,14 @@ SERIES = {"clips": (2, 4, 8, 16), "length": (0.5, 1.0, 2.0, 4.0), "points": (8, 
 CLIPS, LENGTH, SETTINGS = 4, 1.0, Settings(ranking="weighted", steps=16)
 
 
-def run_of(weights: Weights, clips: int, length: float, points: int) -> Callable[[], Any]:
+def run_of(model: Model, clips: int, length: float, points: int) -> Callable[[], Any]:
     audio = clips_of(weights.codec.config, clips, length)
     lengths, targets = np.full(clips, audio.shape[1], np.int32), np.full(clips, -1, np.int32)
     settings = dataclasses.replace(SETTINGS, steps=points)
     return lambda: explain_step(weights, audio, lengths, targets, settings, None)
 
 
-def runs_of(weights: Weights, series: str, small: bool) -> dict[float, Callable[[], Any]]:
+def runs_of(model: Model, series: str, small: bool) -> dict[float, Callable[[], Any]]:
     """One run for each number of the series."""
     fixed = {"clips": 2 if small else CLIPS, "length": LENGTH, "points": 4 if small else 16}
     if series == "length" and not small:

@@ -6,17 +6,17 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from audex_jax.classifier import ClassifierConfig, LatentClassifier
-from audex_jax.codec import Encodec, EncodecConfig
-from audex_jax.codec.config import ENCODEC_24KHZ, TINY
-from audex_jax.explainer import load_explainer
-from audex_jax.pipeline import Weights
+from audex_jax.classifiers.latent import ClassifierConfig, LatentClassifier
+from audex_jax.codecs.encodec import Encodec, EncodecConfig
+from audex_jax.codecs.encodec.config import ENCODEC_24KHZ, TINY
+from audex_jax.explain.explainer import load_explainer
+from audex_jax.explain.step import Model
 
 SUBJECTS = ("published", "bundled", "tiny")
 LONGEST = 30  # seconds that the published shape's position table has here
 
 
-def weights_of(subject: str) -> Weights:
+def weights_of(subject: str) -> Model:
     """Codec and classifier: `published` (EnCodec at 24 kHz, 35 classes), `bundled`, or `tiny` for smoke tests."""
     if subject == "bundled":
         return load_explainer("mini-speech-commands").weights
@@ -27,9 +27,9 @@ def weights_of(subject: str) -> Weights:
     return _random(ENCODEC_24KHZ, ClassifierConfig(dim=128, classes=35, frames=LONGEST * 75))
 
 
-def _random(codec: EncodecConfig, shape: ClassifierConfig) -> Weights:
+def _random(codec: EncodecConfig, shape: ClassifierConfig) -> Model:
     rngs = nnx.Rngs(0)
-    return Weights(Encodec(codec, rngs=rngs), LatentClassifier(shape, rngs=rngs), jnp.zeros(codec.dim))
+    return Model(Encodec(codec, rngs=rngs), LatentClassifier(shape, rngs=rngs), jnp.zeros(codec.dim))
 
 
 def clips_of(config: EncodecConfig, count: int, seconds: float) -> np.ndarray:

@@ -20,7 +20,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from audex_jax.pipeline import Settings, Weights, explain_step, latent_of
+from audex_jax.explain.step import Model, Settings, explain_step, latent_of
 from benchmarks.attribution_speed import attribute, with_class
 from benchmarks.codec import decode, encode
 from benchmarks.measure import seconds, show
@@ -30,7 +30,7 @@ STEPS = ("encode", "decode", "attribute", "explain", "refine")
 OUTER = re.compile(r"(while|call|conditional)[.\d]*$")
 
 
-def step_of(name: str, weights: Weights, arguments: argparse.Namespace) -> tuple[Callable[..., Any], tuple]:
+def step_of(name: str, model: Model, arguments: argparse.Namespace) -> tuple[Callable[..., Any], tuple]:
     """A jitted step and its arguments."""
     audio = clips_of(weights.codec.config, arguments.clips, arguments.seconds)
     lengths = np.full(len(audio), audio.shape[1], np.int32)

@@ -40,7 +40,7 @@ def pytest_sessionstart(session):
 
 # Every annotated shape in the codec is checked while the tests run. Only there: elsewhere functions answer bad input
 # with messages of their own, which the checker would forestall.
-install_import_hook("audex_jax.codec", "beartype.beartype")
+install_import_hook("audex_jax.codecs.encodec", "beartype.beartype")
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def bounded_mappings():
 @pytest.fixture(scope="session")
 def codec_of() -> Callable:
     """Codecs with random weights for a config and a seed, made once each; drawn by NumPy, which compiles nothing."""
-    from audex_jax.codec import Encodec
+    from audex_jax.codecs.encodec import Encodec
 
     @functools.cache
     def build(config, seed: int = 0):
@@ -108,15 +108,15 @@ def tiny_explainer(codec_of):
     """An explainer for three labels with random weights; its codec normalises loudness as the bundled one does."""
     import dataclasses
 
-    from audex_jax.classifier import ClassifierConfig, LatentClassifier
-    from audex_jax.codec.config import TINY
-    from audex_jax.explainer import Explainer
-    from audex_jax.pipeline import Weights
+    from audex_jax.classifiers.latent import ClassifierConfig, LatentClassifier
+    from audex_jax.codecs.encodec.config import TINY
+    from audex_jax.explain.explainer import Explainer
+    from audex_jax.explain.step import Model
 
     config = ClassifierConfig(dim=TINY.dim, classes=3, frames=100, width=8, layers=1, heads=2, feed_forward=16)
     classifier = LatentClassifier(config, rngs=nnx.Rngs(1))
     codec = codec_of(dataclasses.replace(TINY, normalize=True))
-    return Explainer(Weights(codec, classifier, jnp.full(TINY.dim, 0.1)), ("down", "left", "up"), 1.0, None)
+    return Explainer(Model(codec, classifier, jnp.full(TINY.dim, 0.1)), ("down", "left", "up"), 1.0, None)
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import pytest
 import safetensors.numpy
 import yaml
 
-from audex_jax import checkpoint
+from audex_jax import bundles
 from audex_jax.cli import main
-from audex_jax.codec.config import PRESETS, TINY
+from audex_jax.codecs.encodec.config import PRESETS, TINY
 from weights_conversion import ConversionError, configs, convert, convert_classifier, convert_codec, hub, read
 from weights_conversion.export import hugging_face_tensors
 from weights_conversion.sources import Source
@@ -130,7 +130,7 @@ AUDIOCRAFT = {
 
 
 def weights(source, **options) -> dict[str, bytes]:
-    return {path: a.tobytes() for path, a in checkpoint.arrays_of(convert_codec(read(source), **options)).items()}
+    return {path: a.tobytes() for path, a in bundles.arrays_of(convert_codec(read(source), **options)).items()}
 
 
 def test_all_dialects_give_the_same_bundle_bit_for_bit(tmp_path, folder, tensors):
@@ -161,7 +161,7 @@ def test_pickled_dialects_give_the_same_bundle_bit_for_bit(tmp_path, folder, ten
 
 
 def test_converted_arrays_are_where_they_belong(tensors, folder):
-    arrays = checkpoint.arrays_of(convert_codec(read(folder)))
+    arrays = bundles.arrays_of(convert_codec(read(folder)))
     plain = folded(tensors)
     np.testing.assert_array_equal(
         arrays["encoder.layers.0.kernel"][3, 0], plain["encoder.layers.0.conv.weight"][:, 0, 3]
@@ -180,13 +180,13 @@ def test_converted_arrays_are_where_they_belong(tensors, folder):
 @pytest.mark.parametrize("config", [TINY, GROUPED], ids=lambda c: c.name)
 def test_export_and_conversion_are_inverse(config, codec_of, tmp_path):
     codec = codec_of(config)
-    checkpoint.save_codec(tmp_path / "bundle", codec, {})
+    bundles.save_codec(tmp_path / "bundle", codec, {})
     assert main(["export", str(tmp_path / "bundle"), str(tmp_path / "hf")]) == 0
     assert main(["convert", str(tmp_path / "hf"), str(tmp_path / "again")]) == 0
-    again = checkpoint.load_codec(tmp_path / "again")
+    again = bundles.load_codec(tmp_path / "again")
     assert dataclasses.replace(again.config, name=config.name) == config
-    arrays = checkpoint.arrays_of(again)
-    for path, array in checkpoint.arrays_of(codec).items():
+    arrays = bundles.arrays_of(again)
+    for path, array in bundles.arrays_of(codec).items():
         np.testing.assert_allclose(arrays[path], array, rtol=2e-7)  # the scale of weight norm is rounded once
 
 
@@ -195,7 +195,7 @@ def test_lower_precision_is_read_as_float32(tmp_path, tensors):
 
     for dtype in (np.float16, ml_dtypes.bfloat16, np.float64):
         source = write_folder(tmp_path / np.dtype(dtype).name, {name: a.astype(dtype) for name, a in tensors.items()})
-        bias = checkpoint.arrays_of(convert_codec(read(source)))["encoder.layers.0.bias"]
+        bias = bundles.arrays_of(convert_codec(read(source)))["encoder.layers.0.bias"]
         assert bias.dtype == np.float32
         np.testing.assert_array_equal(bias, tensors["encoder.layers.0.conv.bias"].astype(dtype).astype(np.float32))
 
@@ -498,13 +498,13 @@ def test_the_authors_classifier_and_others_of_its_build():
     classifier = convert_classifier(Source("SC_transformer.pth", theirs, None, {}))
     assert (classifier.config.dim, classifier.config.classes, classifier.config.frames) == (6, 3, 7)
     assert (classifier.config.width, classifier.config.layers, classifier.config.feed_forward) == (16, 2, 12)
-    arrays = checkpoint.arrays_of(classifier)
+    arrays = bundles.arrays_of(classifier)
     np.testing.assert_array_equal(arrays["positions"], theirs["pos_encoder"][0])
     np.testing.assert_array_equal(
         arrays["layers.1.attention_in.kernel"], theirs["transformer_encoder.layers.1.self_attn.in_proj_weight"].T
     )
     renamed = classifier_tensors(np.random.default_rng(1), other)
-    again = checkpoint.arrays_of(convert_classifier(Source("mine.pth", renamed, None, {})))
+    again = bundles.arrays_of(convert_classifier(Source("mine.pth", renamed, None, {})))
     assert arrays.keys() == again.keys()
     assert all((again[path] == array).all() for path, array in arrays.items())
 

@@ -5,7 +5,7 @@ import math
 import re
 from typing import Any
 
-from audex_jax.codec import PRESETS, EncodecConfig
+from audex_jax.codecs.encodec import PRESETS, EncodecConfig
 from weights_conversion.errors import ConversionError
 
 # ours -> Hugging Face's `EncodecConfig`

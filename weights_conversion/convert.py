@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from flax import nnx
 
-from audex_jax.checkpoint import module_from
-from audex_jax.classifier import ClassifierConfig, LatentClassifier
-from audex_jax.codec import PRESETS, Encodec, EncodecConfig
+from audex_jax.bundles import module_from
+from audex_jax.classifiers.latent import ClassifierConfig, LatentClassifier
+from audex_jax.codecs.encodec import PRESETS, Encodec, EncodecConfig
 from weights_conversion import configs, names
 from weights_conversion.errors import ConversionError
 from weights_conversion.sources import Source

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from audex_jax.errors import AudexError
+from audex_jax.core.errors import AudexError
 
 
 class ConversionError(AudexError):

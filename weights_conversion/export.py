@@ -11,9 +11,9 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from audex_jax.checkpoint import arrays_of
-from audex_jax.classifier import LatentClassifier
-from audex_jax.codec import Encodec
+from audex_jax.bundles import arrays_of
+from audex_jax.classifiers.latent import LatentClassifier
+from audex_jax.codecs.encodec import Encodec
 from weights_conversion import configs, names
 from weights_conversion.convert import Target, classifier_targets, codec_targets
 from weights_conversion.errors import ConversionError

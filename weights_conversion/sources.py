@@ -13,7 +13,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from audex_jax.codec import EncodecConfig
+from audex_jax.codecs.encodec import EncodecConfig
 from weights_conversion import configs, hub
 from weights_conversion.errors import ConversionError
 

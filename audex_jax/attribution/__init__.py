@@ -1,5 +1,7 @@
 """Attribution: how much each latent element speaks for a decision. Knows functions of a latent, and no models."""
 
+from audex_jax.attribution.convergence import Verdict as Verdict
+from audex_jax.attribution.convergence import verdict as verdict
 from audex_jax.attribution.deeplift import deeplift as deeplift
 from audex_jax.attribution.input_space import spectrum as spectrum
 from audex_jax.attribution.integrated_gradients import PathAttribution as PathAttribution
@@ -31,5 +33,3 @@ from audex_jax.attribution.units import spread as spread
 from audex_jax.attribution.units import unit_map as unit_map
 from audex_jax.attribution.units import unit_mask as unit_mask
 from audex_jax.attribution.units import unit_scores as unit_scores
-from audex_jax.attribution.verdict import Verdict as Verdict
-from audex_jax.attribution.verdict import verdict as verdict

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from audex_jax.types import Array
+from audex_jax.core.types import Array
 
 
 def weighted_sum(function: Callable[[Any], Array], points: Any, weights: Array | np.ndarray, chunk: int) -> Array:

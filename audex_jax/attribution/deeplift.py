@@ -31,7 +31,7 @@ from audex_jax.attribution.integrated_gradients import (
     ends,
     with_gap,
 )
-from audex_jax.types import Array, ClipLatent
+from audex_jax.core.types import Array, ClipLatent
 
 NESTED = frozenset(("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "remat2"))
 ELEMENTWISE = frozenset(

@@ -20,7 +20,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from audex_jax.types import Array, Float
+from audex_jax.core.types import Array, Float
 
 
 def spectrum(

@@ -14,10 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from audex_jax.attribution.automatic import refine
+from audex_jax.attribution.adaptive import refine
 from audex_jax.attribution.chunks import weighted_sum
 from audex_jax.attribution.quadrature import graded, graded_trapezoid_sum, nodes_and_weights
-from audex_jax.types import Array, Attribution, ClipLatent, Float, Int
+from audex_jax.core.types import Array, Attribution, ClipLatent, Float, Int
 
 FLOOR = 1e-3  # differences |F(z) - F(z0)| below this, in units of F, leave nothing to explain
 Scalar = Float[Array, ""]

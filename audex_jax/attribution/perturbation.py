@@ -11,7 +11,7 @@ import numpy as np
 
 from audex_jax.attribution.integrated_gradients import Scalar, ScalarFunction, broadcast_baseline, scalar_valued
 from audex_jax.attribution.units import spread
-from audex_jax.types import Array, Attribution, ClipLatent
+from audex_jax.core.types import Array, Attribution, ClipLatent
 
 
 class ShapleyAttribution(NamedTuple):

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from audex_jax.attribution.chunks import weighted_sum
 from audex_jax.attribution.integrated_gradients import ScalarFunction, broadcast_baseline, scalar_valued
-from audex_jax.types import Array, Attribution, ClipLatent, Float
+from audex_jax.core.types import Array, Attribution, ClipLatent, Float
 
 Model = TypeVar("Model")
 

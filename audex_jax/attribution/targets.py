@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from audex_jax.types import Array, ClipLatent, Float, Int
+from audex_jax.core.types import Array, ClipLatent, Float, Int
 
 Classify = Callable[[ClipLatent], Float[Array, " k"]]
 Label = int | Int[Array, ""]

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from audex_jax.types import Array, Attribution, Float, Int
+from audex_jax.core.types import Array, Attribution, Float, Int
 
 UNITS = ("element", "frame", "dimension", "frame-group", "segment")
 SIGNS = ("signed", "positive", "absolute")  # what evidence against the target counts

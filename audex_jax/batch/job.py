@@ -18,17 +18,17 @@ import jax
 import numpy as np
 import pyarrow as pa
 
-from audex_jax import checkpoint
+from audex_jax import bundles
 from audex_jax.batch.manifest import Manifest, text
 from audex_jax.batch.read import read_recordings
 from audex_jax.batch.rows import row_of, table_of
 from audex_jax.batch.schema import REJECTS, result_schema
 from audex_jax.batch.store import Store
 from audex_jax.batch.stream import Clip, Mark, Meter, explain_stream, on_devices
-from audex_jax.errors import AudexError
-from audex_jax.explainer import Explainer, Explanation
-from audex_jax.parallel import Mapped
-from audex_jax.pipeline import Settings
+from audex_jax.core.errors import AudexError
+from audex_jax.devices.mapping import Mapped
+from audex_jax.explain.explainer import Explainer, Explanation
+from audex_jax.explain.step import Settings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,11 +85,11 @@ def run_of(explainer: Explainer, manifest: Manifest, job: Job) -> dict:
 
 def weights_digest(explainer: Explainer) -> str:
     """SHA-256 of the configs and every number of an explainer."""
-    codec, classifier, mean_latent = explainer.weights
+    codec, classifier, mean_latent = explainer.model
     digest = hashlib.sha256()
     for module in (codec, classifier):
         digest.update(repr(module.config).encode())
-        for path, array in sorted(checkpoint.arrays_of(module).items()):
+        for path, array in sorted(bundles.arrays_of(module).items()):
             digest.update(path.encode() + np.ascontiguousarray(array).tobytes())
     digest.update(np.asarray(mean_latent).tobytes())
     return digest.hexdigest()
@@ -276,7 +276,7 @@ def read_shards(
     explainer: Explainer, manifest: Manifest, job: Job, shards: Iterable[int]
 ) -> Generator[Clip | Mark, None, None]:
     """The segments of all recordings of some shards, with a mark behind each shard."""
-    config = explainer.weights.codec.config
+    config = explainer.model.codec.config
     for shard in shards:
         positions, rejects = manifest.shard(shard, job.shard_clips), []
         paths = [manifest.paths[position] for position in positions]

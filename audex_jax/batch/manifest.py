@@ -19,9 +19,9 @@ from collections.abc import Iterable, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from audex_jax.core.errors import AudexError
 from audex_jax.data.folder import SUFFIXES
 from audex_jax.data.prepared import PREFIX, list_records
-from audex_jax.errors import AudexError
 
 PATH_COLUMNS = ("path", "file")
 

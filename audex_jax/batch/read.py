@@ -10,8 +10,8 @@ from typing import NamedTuple
 import grain
 import numpy as np
 
-from audex_jax.audio import AudioError, read_recording
 from audex_jax.data.prepared import PREFIX, read_record
+from audex_jax.io.audio import AudioError, read_recording
 
 
 class Recording(NamedTuple):

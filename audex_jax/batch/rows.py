@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import soundfile
 
-from audex_jax.explainer import Explanation
+from audex_jax.explain.explainer import Explanation
 
 
 def row_of(
@@ -35,11 +35,11 @@ def row_of(
         "completeness_gap": None if math.isnan(e.completeness_gap) else e.completeness_gap,
         "converged": e.verdict.reliable,
         "verdict": e.verdict.message,
-        "latent_agrees": e.latent_agrees,
-        "audio_agrees": e.audio_agrees,
-        "audio_probability": e.audio_probability,
-        "latent_changes": e.latent_changes,
-        "audio_changes": e.audio_changes,
+        "latent_sufficient": e.latent_sufficient,
+        "sufficient": e.sufficient,
+        "explanation_probability": e.explanation_probability,
+        "latent_necessary": e.latent_necessary,
+        "necessary": e.necessary,
         "reconstruction_agrees": e.reconstruction_agrees,
         "silent": e.silent,
     }

@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 
 from audex_jax.batch.manifest import Manifest, read_manifest
 from audex_jax.batch.schema import VERSION
-from audex_jax.errors import AudexError
+from audex_jax.core.errors import AudexError
 
 FORMAT = "audex-batch"
 ROW_GROUP = 64  # rows; small, since rows with audio are large

@@ -17,9 +17,9 @@ from typing import Any, NamedTuple, TypeVar
 import jax
 import numpy as np
 
-from audex_jax.explainer import Explainer, Explanation
-from audex_jax.parallel import Mapped, map_over_devices
-from audex_jax.pipeline import Settings, explain_step
+from audex_jax.devices.mapping import Mapped, map_over_devices
+from audex_jax.explain.explainer import Explainer, Explanation
+from audex_jax.explain.step import Settings, explain_step
 
 Item = TypeVar("Item")
 AHEAD = 2  # batches
@@ -100,7 +100,7 @@ def explain_batches(
 def on_devices(explainer: Explainer, settings: Settings, parallel: str = "auto") -> Mapped:
     """The compiled step of an explainer on all devices of this process, for any number of streams."""
     return map_over_devices(
-        functools.partial(_step, settings=settings, bandwidth=explainer.bandwidth), explainer.weights, parallel
+        functools.partial(_step, settings=settings, bandwidth=explainer.bandwidth), explainer.model, parallel
     )
 
 
@@ -164,7 +164,7 @@ def buckets(explainer: Explainer, settings: Settings) -> list[int]:
     Padding changes nothing for a causal codec, whose frames do not look ahead. Other codecs, and fillers that depend on
     the length of the batch, get one bucket, so that a clip's explanation never depends on how it was batched.
     """
-    config = explainer.weights.codec.config
+    config = explainer.model.codec.config
     whole = explainer.clip_samples
     if not config.causal or config.norm != "none" or config.segment_seconds is not None or settings.filler == "noise":
         return [whole]

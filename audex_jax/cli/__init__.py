@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from audex_jax import __version__
-from audex_jax.errors import AudexError
+from audex_jax.core.errors import AudexError
 
 # command -> one line of help. The module of that name holds `configure(parser)` and `run(arguments) -> exit code`;
 # a dash in a command is an underscore in its module.

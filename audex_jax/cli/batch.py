@@ -95,15 +95,15 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.actors < 0 or (arguments.actors and arguments.engine != "ray"):
         raise UsageError("--actors: how many actors of --engine ray; at least 1")
     if arguments.engine == "ray":
+        from audex_jax.devices.mapping import leave_accelerators
         from audex_jax.integrations.ray import connected, run_on_ray
-        from audex_jax.parallel import leave_accelerators
 
         if arguments.distributed or arguments.coordinator or arguments.num_processes is not None:
             raise UsageError("--engine ray divides the work itself; leave out --distributed and the like")
         leave_accelerators()  # they are the actors'
     index, count = processes(arguments)  # first of all: nothing may touch a device before
     if count == 1 and arguments.engine == "local":
-        from audex_jax.parallel import a_device_for_each_core
+        from audex_jax.devices.mapping import a_device_for_each_core
 
         a_device_for_each_core()
 
@@ -114,10 +114,10 @@ def run(arguments: argparse.Namespace) -> int:
     from audex_jax.batch.manifest import read_manifest, text
     from audex_jax.batch.store import open_store
     from audex_jax.cli.settings import settings_from
-    from audex_jax.compilation import use_compilation_cache
+    from audex_jax.core.compilation import use_compilation_cache
     from audex_jax.data.prepared import PREFIX
-    from audex_jax.explainer import bundle_path, load_explainer
-    from audex_jax.progress import Bar
+    from audex_jax.explain.explainer import bundle_path, load_explainer
+    from audex_jax.io.progress import Bar
 
     use_compilation_cache()
     explainer = load_explainer(arguments.model)
@@ -189,7 +189,7 @@ def processes(arguments: argparse.Namespace) -> tuple[int, int]:
 
     index, count = arguments.process_id, arguments.num_processes
     if arguments.distributed or arguments.coordinator:
-        from audex_jax.parallel import join_processes
+        from audex_jax.devices.mapping import join_processes
 
         try:
             return join_processes(arguments.coordinator, count, index)

@@ -4,15 +4,16 @@ import pathlib
 
 import numpy as np
 
-from audex_jax import audio, checkpoint
+from audex_jax import bundles
 from audex_jax.cli import UsageError
-from audex_jax.codec import Encodec, EncodecConfig
-from audex_jax.explainer import bundle_path
+from audex_jax.codecs.encodec import Encodec, EncodecConfig
+from audex_jax.explain.explainer import bundle_path
+from audex_jax.io import audio
 
 
 def codec(name: str) -> Encodec:
     """The codec of a bundle, given by path or name."""
-    return checkpoint.load_codec(bundle_path(name))
+    return bundles.load_codec(bundle_path(name))
 
 
 def recording(path: str, config: EncodecConfig) -> np.ndarray:

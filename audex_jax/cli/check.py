@@ -30,11 +30,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     from audex_jax.cli import UsageError
     from audex_jax.cli.bundles import require_suffix
-    from audex_jax.compilation import use_compilation_cache
+    from audex_jax.core.compilation import use_compilation_cache
     from audex_jax.evaluation.check import check
     from audex_jax.evaluation.outputs import write_json
     from audex_jax.evaluation.report import clips_of
-    from audex_jax.explainer import load_explainer
+    from audex_jax.explain.explainer import load_explainer
 
     if arguments.limit < 1:
         raise UsageError("--limit needs at least 1")

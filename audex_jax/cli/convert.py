@@ -48,7 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out `audex convert`; the exit code."""
-    from audex_jax.checkpoint import save_codec
+    from audex_jax.bundles import save_codec
     from audex_jax.cli import UsageError
     from weights_conversion import convert_codec, is_classifier, read
     from weights_conversion.convert import PUBLISHED
@@ -74,10 +74,10 @@ def _convert_classifier(source, arguments: argparse.Namespace) -> int:
 
     import jax.numpy as jnp
 
-    from audex_jax.checkpoint import load_codec
+    from audex_jax.bundles import load_codec
     from audex_jax.cli import UsageError
-    from audex_jax.explainer import Explainer, bundle_path, save_explainer
-    from audex_jax.pipeline import Weights
+    from audex_jax.explain.explainer import Explainer, bundle_path, save_explainer
+    from audex_jax.explain.step import Model
     from weights_conversion import ConversionError, convert_classifier
 
     if arguments.codec is None or (arguments.bandwidth is None) == (not arguments.continuous):
@@ -105,7 +105,7 @@ def _convert_classifier(source, arguments: argparse.Namespace) -> int:
                 f"{config.classes} classes; write each label once, in its order"
             )
     # the mean latent of the classifier's training set is nowhere published: zeros stand for it
-    weights = Weights(codec, classifier, jnp.zeros(config.dim))
+    weights = Model(codec, classifier, jnp.zeros(config.dim))
     seconds = config.frames * codec.config.hop / codec.config.sample_rate
     origin = {"made_by": "audex convert", "codec": codec.config.name, **source.origin}
     save_explainer(arguments.out, Explainer(weights, labels, seconds, arguments.bandwidth), origin)

@@ -18,9 +18,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out `audex decode`; the exit code."""
-    from audex_jax import audio
     from audex_jax.cli import bundles
-    from audex_jax.codec import codes
+    from audex_jax.codecs.encodec import codes
+    from audex_jax.io import audio
 
     bundles.require_suffix(arguments.out, (".wav", ".flac"))
     coded = codes.load(arguments.input)

@@ -112,8 +112,8 @@ def _audio_formats() -> Finding:
 
 def _models() -> Iterator[Finding]:
     from audex_jax.cli.models import bundled, summary
-    from audex_jax.errors import AudexError
-    from audex_jax.explainer import load_explainer
+    from audex_jax.core.errors import AudexError
+    from audex_jax.explain.explainer import load_explainer
 
     for folder in bundled():
         try:
@@ -127,7 +127,7 @@ def _models() -> Iterator[Finding]:
 
 
 def _folders() -> Iterator[Finding]:
-    from audex_jax.compilation import cache_folder
+    from audex_jax.core.compilation import cache_folder
 
     cache = cache_folder()
     if not _writable(cache):

@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     import jax.numpy as jnp
 
     from audex_jax.cli import bundles
-    from audex_jax.codec import codes
+    from audex_jax.codecs.encodec import codes
 
     bundles.require_suffix(arguments.out, (".npz",))
     codec = bundles.codec(arguments.codec)

@@ -5,7 +5,7 @@ import pathlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from audex_jax.tensorboard import RunLog
+    from audex_jax.io.tensorboard import RunLog
 
 EXAMPLE = """
 DATA is a folder with one sub-folder of recordings for each label, and an optional splits.csv; see `audex train --help`.
@@ -79,12 +79,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Carry out `audex evaluate`; the exit code."""
     from audex_jax.cli import UsageError
-    from audex_jax.compilation import use_compilation_cache
+    from audex_jax.core.compilation import use_compilation_cache
+    from audex_jax.devices.mapping import a_device_for_each_core
     from audex_jax.evaluation.outputs import header_of, rows_of, text_table
     from audex_jax.evaluation.plan import Plan
     from audex_jax.evaluation.report import evaluate_folder
-    from audex_jax.parallel import a_device_for_each_core
-    from audex_jax.tensorboard import RunLog
+    from audex_jax.io.tensorboard import RunLog
 
     def words(text: str) -> tuple[str, ...]:
         return tuple(word.strip() for word in text.split(",") if word.strip())

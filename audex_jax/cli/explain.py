@@ -57,11 +57,11 @@ def run(arguments: argparse.Namespace) -> int:
     from audex_jax.cli import UsageError
     from audex_jax.cli.report import make_page
     from audex_jax.cli.settings import settings_from
-    from audex_jax.compilation import use_compilation_cache
-    from audex_jax.errors import AudexError
-    from audex_jax.explain_files import explain_files, list_inputs
-    from audex_jax.explainer import load_explainer
-    from audex_jax.progress import track
+    from audex_jax.core.compilation import use_compilation_cache
+    from audex_jax.core.errors import AudexError
+    from audex_jax.explain.explainer import load_explainer
+    from audex_jax.io.progress import track
+    from audex_jax.report.files import explain_files, list_inputs
 
     use_compilation_cache()
     try:

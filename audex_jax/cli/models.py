@@ -24,8 +24,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out `audex models`; the exit code."""
-    from audex_jax.checkpoint import read_description
-    from audex_jax.explainer import bundle_path
+    from audex_jax.bundles import read_description
+    from audex_jax.explain.explainer import bundle_path
 
     if arguments.model is not None:
         folder = bundle_path(arguments.model)

@@ -34,8 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
     import os
     import pathlib
 
+    from audex_jax.core.errors import AudexError
     from audex_jax.data.prepared import data_home
-    from audex_jax.errors import AudexError
 
     if importlib.util.find_spec("tensorflow") is None:
         raise AudexError("preparing a data set needs TensorFlow: pip install 'audex-jax[prepare]'")

@@ -26,9 +26,9 @@ def run(arguments: argparse.Namespace) -> int:
     import jax.numpy as jnp
     import numpy as np
 
-    from audex_jax import audio
     from audex_jax.cli import bundles
-    from audex_jax.codec.segments import reconstruct
+    from audex_jax.codecs.encodec.segments import reconstruct
+    from audex_jax.io import audio
 
     bundles.require_suffix(arguments.out, (".wav", ".flac"))
     codec = bundles.codec(arguments.codec)

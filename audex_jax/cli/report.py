@@ -57,7 +57,7 @@ def make_page(
     most: int | None = None,
 ) -> tuple[str, int]:
     """Write the page; returns what to say about it, and how many records could not be used."""
-    from audex_jax.progress import Bar
+    from audex_jax.io.progress import Bar
     from audex_jax.report.page import count, write_report
 
     total = min(count(source), most or sys.maxsize)

@@ -2,7 +2,7 @@
 
 import argparse
 
-from audex_jax.settings import FILLERS, PRECISIONS, RANKING_NAMES, REFINED, Settings
+from audex_jax.core.settings import FILLERS, PRECISIONS, RANKING_NAMES, REFINED, Settings
 
 FIELDS = ("keep", "ranking", "filler", "steps", "precision", "seed")
 

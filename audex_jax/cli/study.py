@@ -61,10 +61,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Carry out `audex study`; the exit code."""
     from audex_jax.cli import UsageError
-    from audex_jax.compilation import use_compilation_cache
-    from audex_jax.errors import AudexError
-    from audex_jax.explainer import load_explainer
-    from audex_jax.progress import Bar
+    from audex_jax.core.compilation import use_compilation_cache
+    from audex_jax.core.errors import AudexError
+    from audex_jax.explain.explainer import load_explainer
+    from audex_jax.io.progress import Bar
     from audex_jax.study.make import recordings_of, write_study
     from audex_jax.study.plan import StudyPlan
 

@@ -6,7 +6,7 @@ import pathlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from audex_jax.tensorboard import RunLog
+    from audex_jax.io.tensorboard import RunLog
 
 EXAMPLE = """
 DATA is a folder with one sub-folder of recordings for each label, and an optional splits.csv with the columns
@@ -56,7 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out `audex train`; the exit code."""
-    from audex_jax.tensorboard import RunLog
+    from audex_jax.io.tensorboard import RunLog
 
     with RunLog(arguments.tensorboard) as log:
         return train_logged(arguments, log)
@@ -69,19 +69,19 @@ def train_logged(arguments: argparse.Namespace, log: "RunLog") -> int:
     import numpy as np
     import soundfile
 
-    from audex_jax import checkpoint
-    from audex_jax.audio import file_name
-    from audex_jax.classifier import ClassifierConfig
+    from audex_jax import bundles
+    from audex_jax.classifiers.latent import ClassifierConfig
     from audex_jax.cli import UsageError
     from audex_jax.data.folder import DataError, read_folder
-    from audex_jax.explainer import Explainer, bundle_path, load_explainer, save_explainer
-    from audex_jax.pipeline import Weights
-    from audex_jax.progress import Bar
+    from audex_jax.explain.explainer import Explainer, bundle_path, load_explainer, save_explainer
+    from audex_jax.explain.step import Model
+    from audex_jax.io.audio import file_name
+    from audex_jax.io.progress import Bar
     from audex_jax.report.figure import confusion_figure
     from audex_jax.training.classifier import ClassifierRecipe, predict, train_classifier
     from audex_jax.training.latents import cached_latents
 
-    codec = checkpoint.load_codec(bundle_path(arguments.codec))
+    codec = bundles.load_codec(bundle_path(arguments.codec))
     wanted = None if arguments.labels is None else tuple(arguments.labels.split(","))
     folder = read_folder(arguments.data, wanted)
     if len(folder.labels) < 2:
@@ -146,7 +146,7 @@ def train_logged(arguments: argparse.Namespace, log: "RunLog") -> int:
     clean, valid, _ = train
     own = clean[:, 0][valid[:, 0]]
     dtype = np.float16 if arguments.float16 else np.float32
-    weights = Weights(codec, classifier, jnp.asarray(own.mean(0)))
+    weights = Model(codec, classifier, jnp.asarray(own.mean(0)))
     weights = jax.tree.map(lambda a: a.astype(dtype).astype(a.dtype), weights)  # as they will be read back
     explainer = Explainer(weights, folder.labels, seconds, arguments.bandwidth)
     original = predict(weights.classifier, test[0][:, 0], test[1][:, 0])
@@ -155,11 +155,9 @@ def train_logged(arguments: argparse.Namespace, log: "RunLog") -> int:
     np.add.at(confusion, (test[2], original), 1)
     origin = {
         "made_by": "audex train",
-        "codec": checkpoint.read_description(bundle_path(arguments.codec)).get("origin"),
+        "codec": bundles.read_description(bundle_path(arguments.codec)).get("origin"),
         "recipe": dataclasses.asdict(recipe),
-        "started_from": checkpoint.read_description(bundle_path(arguments.start))["origin"]
-        if arguments.start
-        else None,
+        "started_from": bundles.read_description(bundle_path(arguments.start))["origin"] if arguments.start else None,
         "labels_shuffled": arguments.shuffle_labels,
         "clips": {name: len(folder.split(name)) for name in ("train", "val", "test")},
         "split_by": folder.split_by,

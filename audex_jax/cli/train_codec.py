@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-    from audex_jax.codec import Encodec
-    from audex_jax.tensorboard import RunLog
+    from audex_jax.codecs.encodec import Encodec
+    from audex_jax.io.tensorboard import RunLog
 
 EXAMPLE = """
 DATA is a folder with one sub-folder of recordings for each label (labels are not used here), and an optional
@@ -45,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out `audex train-codec`; the exit code."""
-    from audex_jax.tensorboard import RunLog
+    from audex_jax.io.tensorboard import RunLog
 
     with RunLog(arguments.tensorboard) as log:
         return train_logged(arguments, log)
@@ -55,19 +55,19 @@ def train_logged(arguments: argparse.Namespace, log: "RunLog") -> int:
     """Train, telling `log`; the exit code."""
     import numpy as np
 
-    from audex_jax import checkpoint
+    from audex_jax import bundles
     from audex_jax.cli import UsageError
-    from audex_jax.codec import PRESETS
+    from audex_jax.codecs.encodec import PRESETS
     from audex_jax.data.clips import read_clips
     from audex_jax.data.folder import read_folder
-    from audex_jax.progress import Bar
+    from audex_jax.io.progress import Bar
     from audex_jax.training.codec import CodecRecipe, train_codec
 
     if arguments.preset not in PRESETS:
         raise UsageError(f"no preset {arguments.preset!r}; choose one of {', '.join(PRESETS)}")
     config = PRESETS[arguments.preset]
     shared = {field.name for field in dataclasses.fields(CodecRecipe)} & vars(arguments).keys()
-    start = None if arguments.start is None else checkpoint.load_codec(arguments.start)
+    start = None if arguments.start is None else bundles.load_codec(arguments.start)
     if start is not None and start.config != config:
         raise UsageError(f"--start: {arguments.start} has another shape than the preset {arguments.preset}")
     recipe = CodecRecipe(**{name: getattr(arguments, name) for name in shared})
@@ -96,11 +96,11 @@ def train_logged(arguments: argparse.Namespace, log: "RunLog") -> int:
     origin = {
         "made_by": "audex train-codec",
         "recipe": dataclasses.asdict(recipe),
-        "started_from": checkpoint.read_description(arguments.start)["origin"] if arguments.start else None,
+        "started_from": bundles.read_description(arguments.start)["origin"] if arguments.start else None,
         "clips": len(clips),
         "split_by": folder.split_by,
     }
-    checkpoint.save_codec(out, codec, origin, np.float16 if arguments.float16 else np.float32)
+    bundles.save_codec(out, codec, origin, np.float16 if arguments.float16 else np.float32)
     print(f"{out}: codec {config.name}, trained on {len(clips)} clips (split by {folder.split_by})")
     return 0
 
@@ -110,8 +110,8 @@ def log_sounds(log: "RunLog", step: int, codec: "Encodec", clips: Sequence["np.n
     import jax.numpy as jnp
     import numpy as np
 
-    from audex_jax.audio import fit_length
-    from audex_jax.codec.segments import reconstruct
+    from audex_jax.codecs.encodec.segments import reconstruct
+    from audex_jax.io.audio import fit_length
 
     rate, channels = codec.config.sample_rate, codec.config.channels
     for number, clip in enumerate(clips):

@@ -14,7 +14,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from audex_jax.data.folder import SPLITS, Clip, DataError, assign_splits, audio_files, read_folder
+from audex_jax.data.folder import SPLITS, DataError, LabelledClip, assign_splits, audio_files, read_folder
 
 EMOTIONS = {
     "angry": "angry",
@@ -27,7 +27,7 @@ EMOTIONS = {
 }
 
 
-def tess_clips(root: str | os.PathLike) -> list[Clip]:
+def tess_clips(root: str | os.PathLike) -> list[LabelledClip]:
     """The recordings of the Toronto emotional speech set below a folder, known by their file names.
 
     `OAF_back_angry.wav` is the word `back` by the older actress. There are two speakers, and both say all words: so the
@@ -45,7 +45,7 @@ def tess_clips(root: str | os.PathLike) -> list[Clip]:
     if not found:
         raise DataError(f"{root}: no recordings of TESS in it, such as OAF_back_angry.wav; unpack the download there")
     place = assign_splits([word for *_, word in found])
-    return [Clip(path, label, speaker, place[word]) for (label, speaker, word), path in sorted(found.items())]
+    return [LabelledClip(path, label, speaker, place[word]) for (label, speaker, word), path in sorted(found.items())]
 
 
 class Tess(tfds.core.GeneratorBasedBuilder):
@@ -70,7 +70,7 @@ class Tess(tfds.core.GeneratorBasedBuilder):
         root = pathlib.Path(dl_manager.manual_dir)
         return {split: self._generate_examples(clips, root) for split, clips in by_split(tess_clips(root)).items()}
 
-    def _generate_examples(self, clips: list[Clip], root: pathlib.Path) -> Iterator[tuple[str, dict]]:
+    def _generate_examples(self, clips: list[LabelledClip], root: pathlib.Path) -> Iterator[tuple[str, dict]]:
         return examples_of(clips, root)
 
 
@@ -101,7 +101,7 @@ class AudioFolder(tfds.core.GeneratorBasedBuilder):
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
         return {split: self._generate_examples(clips) for split, clips in by_split(self.folder.clips).items()}
 
-    def _generate_examples(self, clips: list[Clip]) -> Iterator[tuple[str, dict]]:
+    def _generate_examples(self, clips: list[LabelledClip]) -> Iterator[tuple[str, dict]]:
         assert isinstance(self.builder_config, FolderConfig)
         return examples_of(clips, self.builder_config.root)
 
@@ -118,13 +118,13 @@ def features_of(labels: Iterable[str]) -> tfds.features.FeaturesDict:
     )
 
 
-def by_split(clips: Iterable[Clip]) -> dict[str, list[Clip]]:
+def by_split(clips: Iterable[LabelledClip]) -> dict[str, list[LabelledClip]]:
     """The clips of each split that has any."""
     clips = list(clips)
     return {split: mine for split in SPLITS if (mine := [clip for clip in clips if clip.split == split])}
 
 
-def examples_of(clips: list[Clip], root: pathlib.Path) -> Iterator[tuple[str, dict]]:
+def examples_of(clips: list[LabelledClip], root: pathlib.Path) -> Iterator[tuple[str, dict]]:
     """Key and record of each clip."""
     for clip in clips:
         name = os.fsencode(clip.path.relative_to(root)).decode("utf-8", "backslashreplace")

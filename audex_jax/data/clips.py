@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from audex_jax.audio import read_audio
-from audex_jax.progress import track
+from audex_jax.io.audio import read_audio
+from audex_jax.io.progress import track
 
 
 def read_clips(paths: Sequence[pathlib.Path], sample_rate: int, quiet: bool = False) -> list[np.ndarray]:

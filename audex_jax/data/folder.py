@@ -12,7 +12,7 @@ import os
 import pathlib
 import re
 
-from audex_jax.errors import AudexError
+from audex_jax.core.errors import AudexError
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".opus", ".au")
 SPLITS = ("train", "val", "test")
@@ -23,7 +23,7 @@ class DataError(AudexError):
 
 
 @dataclasses.dataclass(frozen=True)
-class Clip:
+class LabelledClip:
     """One recording: where it is, what it says, who says it, and the split that it belongs to."""
 
     path: pathlib.Path
@@ -36,11 +36,11 @@ class Clip:
 class LabelledFolder:
     """All clips of a folder in sorted order, its labels, and how the split came about (for the user to read)."""
 
-    clips: tuple[Clip, ...]
+    clips: tuple[LabelledClip, ...]
     labels: tuple[str, ...]
     split_by: str
 
-    def split(self, name: str) -> list[Clip]:
+    def split(self, name: str) -> list[LabelledClip]:
         return [clip for clip in self.clips if clip.split == name]
 
 
@@ -80,7 +80,7 @@ def read_folder(root: str | os.PathLike, labels: tuple[str, ...] | None = None) 
     return LabelledFolder(tuple(clips), tuple(present), split_by)
 
 
-def _from_table(root: pathlib.Path, table: pathlib.Path) -> list[Clip]:
+def _from_table(root: pathlib.Path, table: pathlib.Path) -> list[LabelledClip]:
     with table.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     missing = {"file", "label", "split"} - set(rows[0] if rows else ())
@@ -93,11 +93,11 @@ def _from_table(root: pathlib.Path, table: pathlib.Path) -> list[Clip]:
         path = root / row["file"]
         if not path.exists():
             raise DataError(f"{table}, line {number}: {row['file']} is not there; remove the line or add the file")
-        clips.append(Clip(path, row["label"], row.get("speaker") or None, row["split"]))
+        clips.append(LabelledClip(path, row["label"], row.get("speaker") or None, row["split"]))
     return sorted(clips, key=lambda clip: str(clip.path))
 
 
-def _from_names(root: pathlib.Path) -> tuple[list[Clip], str]:
+def _from_names(root: pathlib.Path) -> tuple[list[LabelledClip], str]:
     files = [path for path in audio_files(root) if path.parent != root]
     named = [(path, path.relative_to(root).parts[0]) for path in files]
     speakers = [_speaker(path, label) for path, label in named]
@@ -106,7 +106,7 @@ def _from_names(root: pathlib.Path) -> tuple[list[Clip], str]:
     groups = speakers if by_speaker else [str(path.relative_to(root)) for path in files]
     place = assign_splits(groups)
     clips = [
-        Clip(path, label, speaker, place[str(group)])
+        LabelledClip(path, label, speaker, place[str(group)])
         for (path, label), speaker, group in zip(named, speakers, groups, strict=True)
     ]
     return clips, "speaker, read from the file names" if by_speaker else "file (the names tell no speaker)"

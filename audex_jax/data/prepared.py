@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import soundfile
 
-from audex_jax.audio import AudioError, conform, of_length
 from audex_jax.data.folder import DataError
+from audex_jax.io.audio import AudioError, conform, of_length
 
 PREFIX, FORMAT = "tfds:", "array_record"
 NAMED = re.compile(r"tfds:(?P<name>(?:.*/)?[^/:]+)(?::(?P<split>[^/#]+))?(?:#(?P<index>\d+))?", re.DOTALL)

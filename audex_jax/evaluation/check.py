@@ -5,16 +5,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from audex_jax.audio import level_db
 from audex_jax.data.clips import read_clips
-from audex_jax.data.folder import Clip as File
+from audex_jax.data.folder import LabelledClip
 from audex_jax.evaluation import sanity
 from audex_jax.evaluation.plan import Plan, Row
 from audex_jax.evaluation.run import Scores, evaluate
 from audex_jax.evaluation.statistics import bootstrap, compare
 from audex_jax.evaluation.summary import Curves, curves_of
-from audex_jax.explainer import Explainer
-from audex_jax.pipeline import Settings
+from audex_jax.explain.explainer import Explainer
+from audex_jax.explain.step import Settings
+from audex_jax.io.audio import level_db
 
 SOME, MANY = 0.2, 0.417  # shares kept
 HOLDS = 0.8  # share of clips whose reconstruction must keep the prediction
@@ -34,7 +34,7 @@ class Finding:
     answer: str
 
 
-def check(explainer: Explainer, files: Sequence[File], chunk: int = 16, quiet: bool = True) -> list[Finding]:
+def check(explainer: Explainer, files: Sequence[LabelledClip], chunk: int = 16, quiet: bool = True) -> list[Finding]:
     """Ask every question of a model and recordings of its labels.
 
     Args:

@@ -9,7 +9,7 @@ what is taken out is filled.
 import jax.numpy as jnp
 import numpy as np
 
-from audex_jax.types import Array, Float
+from audex_jax.core.types import Array, Float
 
 PerClip = Array | np.ndarray
 EPSILON = 1e-10  # SpeechBrain's

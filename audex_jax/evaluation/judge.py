@@ -14,10 +14,10 @@ import numpy as np
 
 from audex_jax.attribution import gradient_x_input, integrated_gradients, occlusion, spectrum, unit_map
 from audex_jax.attribution.chunks import chunk_index
+from audex_jax.core.types import Array, Attribution, ClipLatent, ClipValid, Float, Int
 from audex_jax.evaluation.local_metrics import infidelity, max_sensitivity
-from audex_jax.explanation import RANKINGS, element_ranks, fill, top_share
-from audex_jax.pipeline import (
-    Weights,
+from audex_jax.explain.step import (
+    Model,
     element_scores,
     latent_of,
     logits_both_ways,
@@ -26,7 +26,7 @@ from audex_jax.pipeline import (
     sounds_of,
     valid_frames,
 )
-from audex_jax.types import Array, Attribution, ClipLatent, ClipValid, Float, Int
+from audex_jax.masking.edit import RANKINGS, element_ranks, fill, top_share
 
 INFIDELITY_NOISE, INFIDELITY_DRAWS = 0.2, 32
 SENSITIVITY_NOISE, SENSITIVITY_DRAWS = 0.02, 4
@@ -34,7 +34,7 @@ SOUND_RANKING = "weighted"  # of the input methods' attributions
 PATH_CHUNK = 8  # fixed: the sum over the path, and with it the order of near ties, must not depend on a memory setting
 
 
-class Clip(NamedTuple):
+class EncodedClip(NamedTuple):
     """One clip as the model sees it.
 
     Attributes:
@@ -72,7 +72,7 @@ def judged(logits: Float[Array, "*m k"], target: Array) -> Judgement:
 
 
 @functools.partial(jax.jit, static_argnames="bandwidth")
-def look(weights: Weights, audio: Float[Array, "n c"], length: Array, bandwidth: float | None) -> Clip:
+def look(model: Model, audio: Float[Array, "n c"], length: Array, bandwidth: float | None) -> EncodedClip:
     """Encode and classify one zero-padded clip of `length` samples."""
     lengths, codec = jnp.asarray(length)[None], weights.codec
     latent = latent_of(codec, audio[None], lengths, bandwidth)
@@ -80,7 +80,7 @@ def look(weights: Weights, audio: Float[Array, "n c"], length: Array, bandwidth:
     logits = weights.classifier(latent[0], valid[0])
     sound = sounds_of(codec, latent, lengths, len(audio))
     sound *= output_gain(codec, sound, audio[None], lengths)
-    return Clip(lengths[0], latent[0], valid[0], logits, logits.argmax(), sound[0])
+    return EncodedClip(lengths[0], latent[0], valid[0], logits, logits.argmax(), sound[0])
 
 
 class Orders(NamedTuple):
@@ -94,8 +94,8 @@ class Orders(NamedTuple):
 
 @functools.partial(jax.jit, static_argnames=("methods", "rule", "steps", "refinement"))
 def order_elements(
-    weights: Weights,
-    clip: Clip,
+    model: Model,
+    clip: EncodedClip,
     baseline: ClipLatent,
     methods: tuple[str, ...],
     rule: str,
@@ -128,7 +128,7 @@ def order_elements(
 
 @functools.partial(jax.jit, static_argnames=("rule", "steps"))
 def local_scores(
-    weights: Weights, clip: Clip, baseline: ClipLatent, attribution: Attribution, key: Array, rule: str, steps: int
+    model: Model, clip: EncodedClip, baseline: ClipLatent, attribution: Attribution, key: Array, rule: str, steps: int
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """Infidelity of a clip's Integrated Gradients under noise, and their largest change under much weaker noise.
 
@@ -154,15 +154,15 @@ def local_scores(
 
 
 @jax.jit
-def random_order(key: Array, clip: Clip) -> Int[Array, "t d"]:
+def random_order(key: Array, clip: EncodedClip) -> Int[Array, "t d"]:
     """Ranks of a clip's elements in random order."""
     return element_ranks(jax.random.uniform(key, clip.latent.shape), clip.valid)
 
 
 @functools.partial(jax.jit, static_argnames=("bandwidth", "chunk"))
 def judge_latent_edits(
-    weights: Weights,
-    clip: Clip,
+    model: Model,
+    clip: EncodedClip,
     ranks: Int[Array, "o t d"],
     fillers: Float[Array, "f t d"],
     variants: tuple[np.ndarray, ...],
@@ -202,7 +202,7 @@ def in_chunks(judge: Callable[..., Judgement], variants: tuple[np.ndarray, ...],
 
 
 def sound_editor(
-    weights: Weights, clip: Clip, key: Array, method: str, rule: str, steps: int
+    model: Model, clip: EncodedClip, key: Array, method: str, rule: str, steps: int
 ) -> Callable[[Array | float, Array | bool], Float[Array, "n c"]]:
     """Order the parts of the clip's sound by an input method.
 
@@ -252,8 +252,8 @@ def sound_editor(
 
 @functools.partial(jax.jit, static_argnames=("method", "rule", "steps", "bandwidth", "chunk"))
 def judge_sound_edits(
-    weights: Weights,
-    clip: Clip,
+    model: Model,
+    clip: EncodedClip,
     key: Array,
     levels: np.ndarray,
     delete: np.ndarray,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from audex_jax.types import Array, Attribution, ClipLatent, Float
+from audex_jax.core.types import Array, Attribution, ClipLatent, Float
 
 TINY = 1e-12
 

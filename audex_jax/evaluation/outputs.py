@@ -11,9 +11,9 @@ import pyarrow.parquet
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from audex_jax.audio import replacing
-from audex_jax.evaluation.plan import MODES, WAYS
+from audex_jax.evaluation.plan import DOMAINS, MODES
 from audex_jax.evaluation.run import Scores
+from audex_jax.io.audio import replacing
 from audex_jax.report.figure import save_figure
 
 COLOURS = ("#c1272d", "#1f5fa8", "#2f7d4f", "#b8860b", "#7b4397", "#4a5560", "#d2691e", "#008b8b", "#9aa4af")
@@ -65,7 +65,7 @@ def table_of(scores: Scores) -> pyarrow.Table:
         "level": pyarrow.array(along(2, plan.grid), pyarrow.float64()),
         "mode": words(3, MODES),
     }
-    for w, way in enumerate(WAYS):
+    for w, way in enumerate(DOMAINS):
         known = scores.edited_label[..., w].ravel() >= 0
         columns[f"{way}_label"] = pyarrow.array(
             names[scores.edited_label[..., w].ravel()], pyarrow.string()
@@ -86,7 +86,7 @@ def curves_figure(summary: dict[str, Any]) -> Figure:
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(fillers), 4, sharex=True, sharey=True, squeeze=False)
     for row, filler in enumerate(fillers):
-        for column, (mode, way) in enumerate((m, w) for m in MODES for w in WAYS):
+        for column, (mode, way) in enumerate((m, w) for m in MODES for w in DOMAINS):
             axis = axes[row][column]
             for c in curves:
                 if (c["mode"], c["way"]) != (mode, way) or c["filler"] not in (filler, "silence"):
@@ -127,7 +127,7 @@ def rows_of(summary: dict[str, Any], levels: tuple[float, ...]) -> list[list[str
             line[c["mode"], c["way"], level] = agreement if c["mode"] == "keep" else 1 - agreement
 
     def cell(line: dict, mode: str, level: float) -> str:
-        both = [line.get((mode, way, level)) for way in WAYS]
+        both = [line.get((mode, way, level)) for way in DOMAINS]
         return " / ".join("  -  " if x is None else f"{x:.3f}" for x in both)
 
     return [

@@ -4,11 +4,11 @@ import dataclasses
 
 import numpy as np
 
-from audex_jax.errors import AudexError
-from audex_jax.settings import RANKING_NAMES
+from audex_jax.core.errors import AudexError
+from audex_jax.core.settings import RANKING_NAMES
 
 MODES = ("keep", "delete")
-WAYS = ("latent", "audio")
+DOMAINS = ("latent", "audio")
 LATENT_METHODS = (*RANKING_NAMES, "gradient-x-input", "refined", "random")
 INPUT_METHODS = ("waveform-ig", "spectrum-ig", "audio-frames", "waveform-random", "spectrum-random")
 METHODS = LATENT_METHODS + INPUT_METHODS

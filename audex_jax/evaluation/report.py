@@ -11,12 +11,12 @@ from typing import Any
 import jax
 
 from audex_jax import __version__
-from audex_jax.data.folder import Clip, DataError, read_folder
+from audex_jax.data.folder import DataError, LabelledClip, read_folder
 from audex_jax.evaluation.outputs import write_outputs
 from audex_jax.evaluation.plan import Plan
 from audex_jax.evaluation.run import choose, evaluate, weights_hash
 from audex_jax.evaluation.summary import summarise
-from audex_jax.explainer import Explainer, load_explainer
+from audex_jax.explain.explainer import Explainer, load_explainer
 
 
 def evaluate_folder(
@@ -71,7 +71,7 @@ def evaluate_folder(
     return record
 
 
-def clips_of(explainer: Explainer, data: str | os.PathLike, split: str, limit: int | None) -> list[Clip]:
+def clips_of(explainer: Explainer, data: str | os.PathLike, split: str, limit: int | None) -> list[LabelledClip]:
     """Recordings of the explainer's labels in one split of a folder.
 
     Raises:

@@ -15,18 +15,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from audex_jax import __version__
-from audex_jax.audio import SILENCE_PEAK, replacing
+from audex_jax.core.errors import AudexError
 from audex_jax.data.clips import read_clips
-from audex_jax.data.folder import Clip as File
-from audex_jax.errors import AudexError
+from audex_jax.data.folder import LabelledClip
+from audex_jax.devices.mapping import must_leave_a_thread
 from audex_jax.evaluation.judge import judge_latent_edits, judge_sound_edits, judged, local_scores, look, order_elements
 from audex_jax.evaluation.judge import random_order as draw_order
 from audex_jax.evaluation.plan import Plan, Variants
 from audex_jax.evaluation.shape import complexity, sparseness
-from audex_jax.explainer import Explainer
-from audex_jax.parallel import must_leave_a_thread
-from audex_jax.pipeline import Settings, filler_latent
-from audex_jax.progress import Bar
+from audex_jax.explain.explainer import Explainer
+from audex_jax.explain.step import Settings, filler_latent
+from audex_jax.io.audio import SILENCE_PEAK, replacing
+from audex_jax.io.progress import Bar
 
 BLOCK = 8  # clips between two saves
 
@@ -103,9 +103,9 @@ class Evaluator:
     """Scores single clips by one plan on one device; holds what all clips share."""
 
     def __init__(self, explainer: Explainer, plan: Plan, chunk: int, device: Any = None):
-        self.weights = jax.device_put(explainer.weights, device)
+        self.weights = jax.device_put(explainer.model, device)
         self.bandwidth, self.plan, self.chunk = explainer.bandwidth, plan, chunk
-        frames = explainer.weights.codec.config.frames(explainer.clip_samples)
+        frames = explainer.model.codec.config.frames(explainer.clip_samples)
         make = jax.jit(filler_latent, static_argnums=(1, 2))
         own = [f for f in plan.fillers if f != "other"]
         self.fixed = {
@@ -219,7 +219,7 @@ def shape_of(attribution: jax.Array, valid: jax.Array) -> tuple[jax.Array, jax.A
 
 def evaluate(
     explainer: Explainer,
-    files: Sequence[File],
+    files: Sequence[LabelledClip],
     plan: Plan,
     scratch: pathlib.Path | None = None,
     chunk: int = 8,
@@ -287,20 +287,20 @@ def evaluate(
     return Scores(plan, explainer.labels, names, speakers, label, silent=silent, **together)
 
 
-def other_clip(files: Sequence[File], number: int, seed: int) -> int:
+def other_clip(files: Sequence[LabelledClip], number: int, seed: int) -> int:
     """Number of a clip of another label than that of clip `number`; the same seed draws the same one."""
     rng = np.random.default_rng([seed, number])
     others = [i for i, f in enumerate(files) if f.label != files[number].label]
     return others[int(rng.integers(len(others)))]
 
 
-def choose(files: Sequence[File], limit: int | None) -> list[File]:
+def choose(files: Sequence[LabelledClip], limit: int | None) -> list[LabelledClip]:
     """At most `limit` recordings in an order that mixes labels and is always the same."""
     order = np.random.default_rng(0).permutation(len(files))
     return [files[i] for i in order[:limit]]
 
 
-def fingerprint(explainer: Explainer, files: Sequence[File], plan: Plan) -> dict[str, Any]:
+def fingerprint(explainer: Explainer, files: Sequence[LabelledClip], plan: Plan) -> dict[str, Any]:
     """What a result depends on; results of one fingerprint may be joined."""
     return {
         "version": __version__,
@@ -312,7 +312,7 @@ def fingerprint(explainer: Explainer, files: Sequence[File], plan: Plan) -> dict
 
 def weights_hash(explainer: Explainer) -> str:
     """SHA-256 over all weights, as 12 hexadecimal digits."""
-    leaves = jax.tree.leaves(explainer.weights)
+    leaves = jax.tree.leaves(explainer.model)
     joined = hashlib.sha256(b"".join(hashlib.sha256(np.asarray(leaf).tobytes()).digest() for leaf in leaves))
     joined.update(repr(explainer.bandwidth).encode())
     return joined.hexdigest()[:12]

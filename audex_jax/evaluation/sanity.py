@@ -15,12 +15,12 @@ import numpy as np
 from flax import nnx
 
 from audex_jax.attribution import integrated_gradients
-from audex_jax.classifier import LatentClassifier
-from audex_jax.errors import AudexError
-from audex_jax.explainer import Explainer
-from audex_jax.explanation import keep_mask
-from audex_jax.pipeline import Settings, filler_latent, latent_of, valid_frames
-from audex_jax.types import Array, ClipValid, Float, Latent, Valid
+from audex_jax.classifiers.latent import LatentClassifier
+from audex_jax.core.errors import AudexError
+from audex_jax.core.types import Array, ClipValid, Float, Latent, Valid
+from audex_jax.explain.explainer import Explainer
+from audex_jax.explain.step import Settings, filler_latent, latent_of, valid_frames
+from audex_jax.masking.edit import keep_mask
 
 RULE = Settings().rule
 RANDOM_LABELS = "random labels"  # stage of a model that was trained on those
@@ -81,9 +81,9 @@ def cascade_of(explainer: Explainer, clips: Sequence[np.ndarray], untaught: Expl
     Raises:
         AudexError: `untaught` reads another latent.
     """
-    if untaught is not None and untaught.weights.codec.config != explainer.weights.codec.config:
+    if untaught is not None and untaught.weights.codec.config != explainer.model.codec.config:
         raise AudexError("the model of random labels was trained on another codec; train it on this model's")
-    weights, (audio, lengths) = explainer.weights, explainer.pad(clips)
+    weights, (audio, lengths) = explainer.model, explainer.pad(clips)
     latent = jax.jit(latent_of, static_argnums=3)(weights.codec, jnp.asarray(audio), lengths, explainer.bandwidth)
     valid = valid_frames(jnp.asarray(lengths), latent.shape[1], weights.codec.config.hop)
     baseline = filler_latent(weights, latent.shape[1], Settings())

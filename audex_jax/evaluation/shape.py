@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from audex_jax.types import Array, Float
+from audex_jax.core.types import Array, Float
 
 
 def sparseness(attribution: Float[Array, "..."]) -> Float[Array, ""]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from audex_jax.evaluation import input_metrics
-from audex_jax.evaluation.plan import MODES, WAYS
+from audex_jax.evaluation.plan import DOMAINS, MODES
 from audex_jax.evaluation.run import Scores
 from audex_jax.evaluation.statistics import Interval, area, bootstrap, compare
 
@@ -85,14 +85,14 @@ def _curve(c: Curves, grid: tuple[float, ...], speakers: tuple | None) -> list[d
     clips = bootstrap(c.agrees)
     voices = None if speakers is None else bootstrap(c.agrees, speakers)
     parts = []
-    for m, w in np.ndindex(len(MODES), len(WAYS)):
+    for m, w in np.ndindex(len(MODES), len(DOMAINS)):
         if not clips.count[0, m, w]:
             continue
         part = {
             "method": c.method,
             "filler": c.filler,
             "mode": MODES[m],
-            "way": WAYS[w],
+            "way": DOMAINS[w],
             "level": list(grid),
             "agreement": clips.mean[:, m, w].tolist(),
             "low": clips.low[:, m, w].tolist(),
@@ -114,11 +114,11 @@ def _areas(c: Curves, grid: tuple[float, ...]) -> list[dict]:
             "method": c.method,
             "filler": c.filler,
             "mode": MODES[m],
-            "way": WAYS[w],
+            "way": DOMAINS[w],
             "agreement": _plain(_at(agreement, (m, w))),
             "probability": _plain(_at(probability, (m, w))),
         }
-        for m, w in np.ndindex(len(MODES), len(WAYS))
+        for m, w in np.ndindex(len(MODES), len(DOMAINS))
         if agreement.count[m, w]
     ]
 
@@ -126,7 +126,7 @@ def _areas(c: Curves, grid: tuple[float, ...]) -> list[dict]:
 def _comparisons(one: Curves, other: Curves, grid: tuple[float, ...]) -> list[dict]:
     """Advantage of `one`: more agreement when kept, more change when deleted."""
     found = []
-    for v, m, w in np.ndindex(len(grid), len(MODES), len(WAYS)):
+    for v, m, w in np.ndindex(len(grid), len(MODES), len(DOMAINS)):
         pair = [c.agrees[:, v, m, w] for c in (one, other)]
         if not 0 < grid[v] < 1 or any(np.isnan(x).all() for x in pair):
             continue
@@ -139,7 +139,7 @@ def _comparisons(one: Curves, other: Curves, grid: tuple[float, ...]) -> list[di
                 "against": other.method,
                 "against_filler": other.filler,
                 "mode": MODES[m],
-                "way": WAYS[w],
+                "way": DOMAINS[w],
                 "level": grid[v],
                 **result._asdict(),
             }
@@ -150,7 +150,7 @@ def _comparisons(one: Curves, other: Curves, grid: tuple[float, ...]) -> list[di
 def _metrics(c: Curves, scores: Scores, grid: tuple[float, ...]) -> list[dict]:
     """The field's scores. Through the audio, the full clip is its reconstruction: the codec's loss is not charged."""
     parts, inner = [], np.array([0 < v < 1 for v in grid])
-    for w, way in enumerate(WAYS):
+    for w, way in enumerate(DOMAINS):
         kept, rest = c.probability[:, :, 0, w], c.probability[:, :, 1, w]
         if np.isnan(kept).all():
             continue

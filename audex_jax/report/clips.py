@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from audex_jax.audio import AudioError, file_name, read_audio
-from audex_jax.errors import AudexError
+from audex_jax.core.errors import AudexError
+from audex_jax.io.audio import AudioError, file_name, read_audio
 
 NEEDED = {
     "file",

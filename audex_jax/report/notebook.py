@@ -4,11 +4,11 @@ import base64
 import html
 import io
 
-from audex_jax.explain_files import judged
-from audex_jax.explainer import Explanation
+from audex_jax.explain.explainer import Explanation
+from audex_jax.explain.verdict import verdict
 from audex_jax.report.clips import data_url, flac_of
 from audex_jax.report.figure import explanation_figure
-from audex_jax.report.words import verdict
+from audex_jax.report.files import judged
 
 
 def explanation_html(explanation: Explanation) -> str:
@@ -25,7 +25,7 @@ def explanation_html(explanation: Explanation) -> str:
     picture = io.BytesIO()
     figure = explanation_figure(e.reconstruction, [e], text, "reconstruction")
     figure.savefig(picture, format="png", dpi=100)
-    sounds = (("explanation", e.audio), ("residual", e.residual_audio), ("reconstruction", e.reconstruction))
+    sounds = (("explanation", e.audio), ("residual", e.residual), ("reconstruction", e.reconstruction))
     player = '<div>{}<br><audio controls src="{}"></audio></div>'
     players = "".join(player.format(name, data_url(flac_of(audio, e.sample_rate))) for name, audio in sounds)
     reasons = "".join(f"<li>{html.escape(reason)}</li>" for reason in judgement.reasons)

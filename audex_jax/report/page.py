@@ -18,11 +18,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from audex_jax.audio import replacing
+from audex_jax.explain.verdict import KINDS, verdict
+from audex_jax.io.audio import replacing
 from audex_jax.report import table
 from audex_jax.report.clips import ReportClip, ReportError, explained, read_clip
 from audex_jax.report.document import data_element, embed, fill
-from audex_jax.report.words import KINDS, verdict
 
 INSIDE_BYTES = 64 * 2**20  # sounds beyond this, as base64, go beside the page: a browser would not open it in 2 s
 TOGETHER = 64  # records read at a time
@@ -160,8 +160,8 @@ class Index:
             "kind": list(KINDS).index(judged.kind),
             "headline": judged.headline,
             "reasons": judged.reasons,
-            "latentAgrees": level["latent_agrees"],
-            "after": self._top(level["audio_top"]),
+            "latentSufficient": level["latent_sufficient"],
+            "after": self._top(level["explanation_top"]),
         }
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from audex_jax.audio import AudioError, read_audio
+from audex_jax.io.audio import AudioError, read_audio
 from audex_jax.report.clips import ReportClip, ReportError, evidence_of, flac_of
 
 ROWS = 64  # read at once; rows with sounds are large
@@ -99,8 +99,10 @@ def _clip(rows: list[dict], run: dict) -> ReportClip:
 def _segment(row: dict, keep: float) -> dict:
     """A row as `audex explain` would record it."""
     gap = row["completeness_gap"]
-    heard = {key: row[key] for key in ("latent_agrees", "audio_agrees", "audio_probability", "latent_changes")}
-    heard |= {"audio_changes": row["audio_changes"], "audio_top": {row["target"]: row["audio_probability"]}}
+    heard = {
+        key: row[key] for key in ("latent_sufficient", "sufficient", "explanation_probability", "latent_necessary")
+    }
+    heard |= {"necessary": row["necessary"], "explanation_top": {row["target"]: row["explanation_probability"]}}
     off = "The gap cannot be measured." if gap is None else f"The gap is {gap:.0%} of what they should add up to."
     return {
         "start_seconds": row["start_seconds"],

@@ -5,7 +5,7 @@ import os
 import pathlib
 from typing import Any
 
-from audex_jax.errors import AudexError
+from audex_jax.core.errors import AudexError
 
 KEY_NAME = "key.json"
 PARTS = {"study", "plan", "labels", "clips", "sounds", "listeners"}

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from audex_jax import __version__
-from audex_jax.audio import SILENCE_PEAK, read_recording, replacing
 from audex_jax.data.folder import audio_files, read_folder
-from audex_jax.explain_files import list_inputs
-from audex_jax.explainer import Explainer
+from audex_jax.explain.explainer import Explainer
+from audex_jax.io.audio import SILENCE_PEAK, read_recording, replacing
 from audex_jax.report.clips import flac_of
 from audex_jax.report.document import data_element, embed, fill
+from audex_jax.report.files import list_inputs
 from audex_jax.report.page import INSIDE_BYTES, PAGE
 from audex_jax.study.design import Sheet, draw_sheets, names_for
 from audex_jax.study.key import KEY_NAME, StudyError, read_key
@@ -100,7 +100,7 @@ def write_study(
     for number, (path, label) in enumerate(recordings):
         if len(clips) == plan.clips:
             break
-        audio = read_recording(path, explainer.sample_rate, explainer.weights.codec.config.channels)
+        audio = read_recording(path, explainer.sample_rate, explainer.model.codec.config.channels)
         audio = audio[: explainer.clip_samples]
         if np.abs(audio).max() < SILENCE_PEAK:
             continue

@@ -2,9 +2,9 @@
 
 import dataclasses
 
-from audex_jax.errors import AudexError
+from audex_jax.core.errors import AudexError
+from audex_jax.core.settings import REFINED_FROM, Settings
 from audex_jax.evaluation.plan import INPUT_METHODS, LATENT_METHODS
-from audex_jax.settings import REFINED_FROM, Settings
 from audex_jax.study.design import round_of
 
 RECONSTRUCTION = "reconstruction"  # everything kept: a hidden reference, the most that listeners can understand

@@ -8,14 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from audex_jax.evaluation.judge import Clip, look, order_elements, random_order, sound_editor
+from audex_jax.core.settings import Settings
+from audex_jax.core.types import Array, ClipLatent, Float, Int
+from audex_jax.evaluation.judge import EncodedClip, look, order_elements, random_order, sound_editor
 from audex_jax.evaluation.plan import INPUT_METHODS, LATENT_METHODS
-from audex_jax.explainer import Explainer
-from audex_jax.explanation import fill, top_share
-from audex_jax.pipeline import Weights, filler_latent, sounds_of
-from audex_jax.settings import Settings
+from audex_jax.explain.explainer import Explainer
+from audex_jax.explain.step import Model, filler_latent, sounds_of
+from audex_jax.masking.edit import fill, top_share
 from audex_jax.study.plan import RECONSTRUCTION
-from audex_jax.types import Array, ClipLatent, Float, Int
 
 LEVEL_DB, HIGHEST = -23.0, 0.99  # RMS of what listeners hear, unless a peak would go beyond the highest
 
@@ -40,7 +40,7 @@ def explain_by(
         keep: share that every method keeps, of latent elements or of parts of the sound.
         seed, number: of the study and of the clip; they decide what random methods draw.
     """
-    settings, weights = Settings(), explainer.weights
+    settings, weights = Settings(), explainer.model
     assert isinstance(settings.steps, int)
     padded, lengths = explainer.pad([audio])
     clip = look(weights, padded[0], lengths[0], explainer.bandwidth)
@@ -67,7 +67,7 @@ def explain_by(
 
 @jax.jit
 def keep_elements(
-    weights: Weights, clip: Clip, ranks: Int[Array, "m t d"], filler: ClipLatent, keep: float | Array
+    model: Model, clip: EncodedClip, ranks: Int[Array, "m t d"], filler: ClipLatent, keep: float | Array
 ) -> Float[Array, "m n c"]:
     """The sounds of the top share of a clip's latent elements in each of m orders."""
     masks = jax.vmap(top_share, (0, None, None))(ranks, clip.valid, keep)
@@ -77,7 +77,7 @@ def keep_elements(
 
 @functools.partial(jax.jit, static_argnames=("method", "rule", "steps"))
 def keep_sound(
-    weights: Weights, clip: Clip, key: Array, keep: float | Array, method: str, rule: str, steps: int
+    model: Model, clip: EncodedClip, key: Array, keep: float | Array, method: str, rule: str, steps: int
 ) -> Float[Array, "n c"]:
     """The top share of the parts of a clip's sound by an input method, the rest silenced."""
     return sound_editor(weights, clip, key, method, rule, steps)(keep, False)

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from audex_jax.core.types import Array, Float
 from audex_jax.training.losses import spectrogram
-from audex_jax.types import Array, Float
 
 WINDOWS = (1, 2, 4)  # in frames of the latent
 FILTERS = 16

@@ -17,13 +17,13 @@ import optax
 import optax.contrib
 from flax import nnx
 
-from audex_jax.checkpoint import rebuild
-from audex_jax.classifier import ClassifierConfig, LatentClassifier
-from audex_jax.codec import Encodec
-from audex_jax.pipeline import latent_of, loudness_of, sounds_of, valid_frames
+from audex_jax.bundles import rebuild
+from audex_jax.classifiers.latent import ClassifierConfig, LatentClassifier
+from audex_jax.codecs.encodec import Encodec
+from audex_jax.core.types import Array, Int, Latent, Valid
+from audex_jax.explain.step import latent_of, loudness_of, sounds_of, valid_frames
 from audex_jax.training.codec import edit
 from audex_jax.training.state import TrainingCheckpoints
-from audex_jax.types import Array, Int, Latent, Valid
 
 POSITIONS = 0.3  # of the published positions, which are as large as the latent itself
 COLOUR, OCTAVES = 5.0, 6  # standard deviation in dB and range of the filters that clips are changed by

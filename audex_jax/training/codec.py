@@ -25,14 +25,14 @@ import optax
 import optax.contrib
 from flax import nnx
 
-from audex_jax.checkpoint import rebuild
-from audex_jax.codec import Encodec, EncodecConfig
-from audex_jax.codec.conv import Conv1d
+from audex_jax.bundles import rebuild
+from audex_jax.codecs.encodec import Encodec, EncodecConfig
+from audex_jax.codecs.encodec.conv import Conv1d
+from audex_jax.core.types import Array, Audio, Latent
 from audex_jax.training import losses, rvq
 from audex_jax.training.adversarial import Discriminators, discriminator_loss, generator_loss
 from audex_jax.training.principal import principal_start
 from audex_jax.training.state import TrainingCheckpoints
-from audex_jax.types import Array, Audio, Latent
 
 
 @dataclasses.dataclass(frozen=True)

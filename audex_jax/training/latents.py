@@ -7,18 +7,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from audex_jax import checkpoint
-from audex_jax.audio import replacing
-from audex_jax.codec import Encodec
+from audex_jax import bundles
+from audex_jax.codecs.encodec import Encodec
 from audex_jax.data.clips import read_clips
-from audex_jax.data.folder import Clip
-from audex_jax.progress import Bar
+from audex_jax.data.folder import LabelledClip
+from audex_jax.io.audio import replacing
+from audex_jax.io.progress import Bar
 from audex_jax.training.classifier import encode_clips
 
 
 def cached_latents(
     codec: Encodec,
-    clips: Sequence[Clip],
+    clips: Sequence[LabelledClip],
     labels: Sequence[str],
     clip_seconds: float,
     bandwidth: float | None,
@@ -69,10 +69,10 @@ def cached_latents(
     return every, frames, classes
 
 
-def fingerprint(codec: Encodec, clips: Sequence[Clip], *settings) -> str:
+def fingerprint(codec: Encodec, clips: Sequence[LabelledClip], *settings) -> str:
     """Short hash of everything that latents depend on: weights, recordings (path, size, time) and settings."""
     digest = hashlib.sha256(json.dumps(settings).encode())
-    for path, array in sorted(checkpoint.arrays_of(codec).items()):
+    for path, array in sorted(bundles.arrays_of(codec).items()):
         digest.update(path.encode() + np.ascontiguousarray(array).tobytes())
     for clip in clips:
         stat = clip.path.stat()

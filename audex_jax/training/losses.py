@@ -8,7 +8,7 @@ import functools
 import jax.numpy as jnp
 import numpy as np
 
-from audex_jax.types import Array, Complex, Float
+from audex_jax.core.types import Array, Complex, Float
 
 MEL_WINDOWS = (128, 256, 512, 1024, 2048)  # samples; EnCodec uses 2^5 to 2^11 (arXiv 2210.13438, section 3.4)
 MEL_BANDS = 64

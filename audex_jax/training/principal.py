@@ -19,10 +19,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from audex_jax.codec import Encodec
-from audex_jax.codec.conv import Conv1d, ConvTranspose1d, conv_padding, transpose_trim
-from audex_jax.codec.seanet import LSTM, Decoder, Encoder, ResidualBlock
-from audex_jax.types import Array, Audio
+from audex_jax.codecs.encodec import Encodec
+from audex_jax.codecs.encodec.conv import Conv1d, ConvTranspose1d, conv_padding, transpose_trim
+from audex_jax.codecs.encodec.seanet import LSTM, Decoder, Encoder, ResidualBlock
+from audex_jax.core.types import Array, Audio
 
 LEVEL = 0.04  # RMS of the channels between layers, small enough for ELU to be nearly linear
 STEEP = 8.0  # of the input to the rectifying ELU: below zero it lets through at most 1 / STEEP

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from audex_jax.codec.quantizer import nearest
-from audex_jax.types import Array, Float, Int, Latent
+from audex_jax.codecs.encodec.quantizer import nearest
+from audex_jax.core.types import Array, Float, Int, Latent
 
 DECAY = 0.99
 ITERATIONS = 12  # of k-means

@@ -5,7 +5,7 @@ import pytest
 from flax import nnx
 
 from audex_jax.attribution import deeplift, integrated_gradients
-from audex_jax.classifier import ClassifierConfig, LatentClassifier
+from audex_jax.classifiers.latent import ClassifierConfig, LatentClassifier
 
 T, D = 7, 6
 CLIPS = jax.random.normal(jax.random.key(1), (3, T, D))
@@ -62,8 +62,8 @@ def test_attention_in_blocks_is_attention(monkeypatch):
         return jax.jit(lambda z: deeplift(lambda z: classifier(z, jnp.ones(T, bool))[1], z, CLIPS[1]))(CLIPS[0])
 
     whole = explained()
-    monkeypatch.setattr("audex_jax.attention.LONG", 3)
-    monkeypatch.setattr("audex_jax.attention.BLOCK", 2)
+    monkeypatch.setattr("audex_jax.classifiers.attention.LONG", 3)
+    monkeypatch.setattr("audex_jax.classifiers.attention.BLOCK", 2)
     np.testing.assert_allclose(explained().attribution, whole.attribution, rtol=1e-3, atol=1e-5)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from audex_jax.attribution import integrated_gradients, spectrum
-from audex_jax.codec import PRESETS
+from audex_jax.codecs.encodec import PRESETS
 
 
 def tone(samples, channels=1):

@@ -18,9 +18,9 @@ from audex_jax.attribution import (
 from audex_jax.attribution import (
     logit as logit_of,
 )
-from audex_jax.attribution.automatic import top_overlap
-from audex_jax.classifier import ClassifierConfig, LatentClassifier
-from audex_jax.pipeline import path_function
+from audex_jax.attribution.adaptive import top_overlap
+from audex_jax.classifiers.latent import ClassifierConfig, LatentClassifier
+from audex_jax.explain.step import path_function
 
 T, D = 7, 6
 

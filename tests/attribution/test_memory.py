@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from audex_jax.attribution import integrated_gradients
-from audex_jax.classifier import ClassifierConfig, LatentClassifier
+from audex_jax.classifiers.latent import ClassifierConfig, LatentClassifier
 
 
 def test_two_thousand_points_cost_what_sixteen_cost():

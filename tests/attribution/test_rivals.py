@@ -17,7 +17,7 @@ from audex_jax.attribution import (
     smooth_grad,
     unit_map,
 )
-from audex_jax.classifier import ClassifierConfig, LatentClassifier
+from audex_jax.classifiers.latent import ClassifierConfig, LatentClassifier
 
 KEY = jax.random.key(5)
 Z = jnp.array([[1.0, 2.0], [-3.0, 0.5]])

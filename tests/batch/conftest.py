@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from audex_jax.explainer import save_explainer
+from audex_jax.explain.explainer import save_explainer
 
 # The noise filler depends on the length of the batch, so there is one length, and one program to compile.
 OPTIONS = (

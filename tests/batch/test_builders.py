@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from audex_jax.audio import read_recording
 from audex_jax.batch.manifest import read_manifest
 from audex_jax.cli import main
 from audex_jax.data.folder import read_folder
 from audex_jax.data.prepared import list_records, read_record
+from audex_jax.io.audio import read_recording
 
 SHARED = pathlib.Path(__file__).parents[3] / "shared" / "data"
 tensorflow = pytest.mark.skipif(

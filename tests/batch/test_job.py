@@ -10,14 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from audex_jax.audio import read_audio
 from audex_jax.batch import job as job_module
 from audex_jax.batch.job import Job, run_job, run_of
 from audex_jax.batch.manifest import read_manifest
 from audex_jax.batch.store import open_store
 from audex_jax.cli import main
-from audex_jax.explainer import load_explainer
-from audex_jax.pipeline import Settings
+from audex_jax.explain.explainer import load_explainer
+from audex_jax.explain.step import Settings
+from audex_jax.io.audio import read_audio
 
 from .conftest import OPTIONS, REJECTED, rows_of, same_rows
 
@@ -53,7 +53,7 @@ def test_a_row_says_what_explain_says(finished, recordings, model):
         e = explainer.explain(read_audio(recordings / name, 1000), steps=4, filler="noise", ranking="weighted")
         row = rows[name]
         assert (row["label"], row["prediction"], row["target"]) == (name[0], e.predicted, e.label)
-        assert row["audio_agrees"] == e.audio_agrees
+        assert row["sufficient"] == e.sufficient
         assert row["converged"] == e.verdict.reliable
         assert row["verdict"].split()[0] == e.verdict.message.split()[0]
         assert row["probability"] == pytest.approx(e.probability, rel=1e-4)
@@ -75,7 +75,7 @@ def test_refined_explanations_are_those_of_explain(recordings, model, tmp_path):
     assert batch(data, model, tmp_path / "out", "--ranking", "refined") == 0
     for row in rows_of(tmp_path / "out"):
         e = load_explainer(model).explain(read_audio(row["path"], 1000), steps=4, filler="noise", ranking="refined")
-        assert (row["prediction"], row["audio_agrees"]) == (e.predicted, e.audio_agrees)
+        assert (row["prediction"], row["sufficient"]) == (e.predicted, e.sufficient)
         samples, _ = soundfile.read(io.BytesIO(row["audio"]["bytes"]))
         np.testing.assert_allclose(samples, e.audio, atol=2 / 32768)
 

@@ -12,12 +12,12 @@ import soundfile
 from array_record.python import array_record_module
 from tensorflow_datasets.proto import tf_example_pb2
 
-from audex_jax.audio import read_recording
 from audex_jax.batch.manifest import read_manifest
 from audex_jax.batch.store import write_table
 from audex_jax.cli import main
 from audex_jax.data.folder import DataError
 from audex_jax.data.prepared import list_records, read_record
+from audex_jax.io.audio import read_recording
 
 from .conftest import OPTIONS, rows_of
 

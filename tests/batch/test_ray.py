@@ -16,10 +16,10 @@ from audex_jax.batch.job import Job, run_of
 from audex_jax.batch.manifest import read_manifest
 from audex_jax.batch.store import open_store
 from audex_jax.cli import main
-from audex_jax.errors import AudexError
-from audex_jax.explainer import load_explainer
+from audex_jax.core.errors import AudexError
+from audex_jax.explain.explainer import load_explainer
+from audex_jax.explain.step import Settings
 from audex_jax.integrations.ray import ExplainActor, ShardActor, shard_table
-from audex_jax.pipeline import Settings
 
 from .conftest import OPTIONS, REJECTED, rows_of, same_rows
 from .test_processes import finish, hidden, start, wait_for_parts

@@ -21,8 +21,8 @@ from audex_jax.batch.stream import (
     explain_stream,
     on_devices,
 )
-from audex_jax.parallel import map_over_devices
-from audex_jax.pipeline import Settings
+from audex_jax.devices.mapping import map_over_devices
+from audex_jax.explain.step import Settings
 
 SETTINGS = {"steps": 4, "filler": "noise", "ranking": "weighted"}
 
@@ -33,7 +33,7 @@ def clips(rng) -> list[np.ndarray]:
 
 
 def alike(one, other):
-    for name in ("label", "predicted", "audio_agrees", "latent_changes", "silent"):
+    for name in ("label", "predicted", "sufficient", "latent_necessary", "silent"):
         assert getattr(one, name) == getattr(other, name), name
     np.testing.assert_allclose(one.attribution, other.attribution, rtol=1e-3, atol=1e-6)
     np.testing.assert_allclose(one.audio, other.audio, atol=1e-4)
@@ -68,7 +68,7 @@ def test_what_fills_up_a_batch_changes_nothing(tiny_explainer, clips):
         result = mapped.step(mapped.weights, mapped.place((audio, lengths, np.full(3, -1, np.int32))))
         found.append(tiny_explainer.explanations(_on_host(result), clips[:1], settings)[0])
     for other in found[1:]:
-        for name in ("attribution", "mask", "audio", "residual_audio"):
+        for name in ("attribution", "mask", "audio", "residual"):
             np.testing.assert_array_equal(getattr(found[0], name), getattr(other, name), err_msg=name)
         assert found[0].probabilities == other.probabilities
 

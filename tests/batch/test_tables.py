@@ -60,10 +60,10 @@ def test_duckdb_asks_the_parts(results):
     parts = str(results / "parts" / "*.parquet")
     ask = duckdb.connect().execute
     count, agree, sound = ask(
-        "SELECT count(*), sum(audio_agrees::int), sum(octet_length(audio.bytes)) FROM read_parquet(?)", [parts]
+        "SELECT count(*), sum(sufficient::int), sum(octet_length(audio.bytes)) FROM read_parquet(?)", [parts]
     ).fetchone()
     assert count == len(rows)
-    assert agree == sum(row["audio_agrees"] for row in rows)
+    assert agree == sum(row["sufficient"] for row in rows)
     assert sound == sum(len(row["audio"]["bytes"]) for row in rows)
     largest = ask(
         "SELECT id, top_elements[1].attribution FROM read_parquet(?) ORDER BY id, segment", [parts]

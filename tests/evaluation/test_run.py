@@ -15,9 +15,9 @@ from audex_jax.data.folder import read_folder
 from audex_jax.evaluation import Plan, evaluate, summarise
 from audex_jax.evaluation.plan import INPUT_METHODS, LATENT_METHODS, Row
 from audex_jax.evaluation.run import choose, other_clip
-from audex_jax.explainer import save_explainer
-from audex_jax.pipeline import Settings, explain_step
-from audex_jax.tensorboard import RunLog
+from audex_jax.explain.explainer import save_explainer
+from audex_jax.explain.step import Settings, explain_step
+from audex_jax.io.tensorboard import RunLog
 
 PLAN = Plan(
     methods=("weighted", "random", "waveform-ig"),
@@ -206,7 +206,7 @@ def test_the_command_writes_what_it_says(data, model, tmp_path, capsys):
     chosen = [
         agrees
         for agrees, method, level, mode in zip(
-            table["audio_agrees"], table["method"], table["level"], table["mode"], strict=True
+            table["sufficient"], table["method"], table["level"], table["mode"], strict=True
         )
         if (method, level, mode) == ("weighted", 0.2, "keep")
     ]

@@ -9,11 +9,11 @@ import pytest
 import soundfile
 
 from audex_jax.cli import main
-from audex_jax.data.folder import Clip
-from audex_jax.evaluation import planted, sanity
-from audex_jax.explainer import save_explainer
+from audex_jax.data.folder import LabelledClip
+from audex_jax.evaluation import sanity
+from audex_jax.explain.explainer import save_explainer
 
-FILES = [Clip(pathlib.Path(f"{i}.wav"), ("down", "left", "up")[i % 3], None, "test") for i in range(6)]
+FILES = [LabelledClip(pathlib.Path(f"{i}.wav"), ("down", "left", "up")[i % 3], None, "test") for i in range(6)]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from audex_jax.codec import Encodec
+from audex_jax.codecs.encodec import Encodec
 
 
 @pytest.fixture(autouse=True)

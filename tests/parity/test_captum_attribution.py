@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 attr = pytest.importorskip("captum.attr")
 
 from audex_jax import attribution as ours  # noqa: E402
-from audex_jax.classifier import ClassifierConfig, LatentClassifier  # noqa: E402
+from audex_jax.classifiers.latent import ClassifierConfig, LatentClassifier  # noqa: E402
 
 pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore::UserWarning")]
 

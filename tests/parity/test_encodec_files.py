@@ -6,10 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from audex_jax import checkpoint
+from audex_jax import bundles
 from audex_jax.cli import main
-from audex_jax.codec import segments
-from audex_jax.codec.config import MINI, TINY
+from audex_jax.codecs.encodec import segments
+from audex_jax.codecs.encodec.config import MINI, TINY
 
 pytestmark = pytest.mark.parity
 
@@ -34,7 +34,7 @@ def test_saved_checkpoints_are_converted(encodec_reference, norm, tmp_path, norm
         (tmp_path / f"{layout}-bundle" / "codec.safetensors").read_bytes() for layout in ("whole", "sharded")
     )
     assert whole == again
-    codec = checkpoint.load_codec(tmp_path / "whole-bundle")
+    codec = bundles.load_codec(tmp_path / "whole-bundle")
     audio = normal(2, 321, 1)
     assert relative_error(codec.encode(audio), run_torch(model.encoder, audio)) <= 1e-5
 
@@ -44,7 +44,7 @@ def test_exported_codecs_sound_the_same_in_transformers(config, codec_of, tmp_pa
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
     codec = codec_of(config)
-    checkpoint.save_codec(tmp_path / "bundle", codec, {})
+    bundles.save_codec(tmp_path / "bundle", codec, {})
     assert main(["export", str(tmp_path / "bundle"), str(tmp_path / "hf")]) == 0
     model, report = transformers.EncodecModel.from_pretrained(tmp_path / "hf", output_loading_info=True)
     assert not any(report.values()), report

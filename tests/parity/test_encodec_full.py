@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from audex_jax.codec import segments
-from audex_jax.codec.config import PRESETS
+from audex_jax.codecs.encodec import segments
+from audex_jax.codecs.encodec.config import PRESETS
 from weights_conversion.configs import to_hugging_face
 
 pytestmark = pytest.mark.parity

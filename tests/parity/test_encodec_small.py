@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from audex_jax.codec import segments
-from audex_jax.codec.seanet import Elu
+from audex_jax.codecs.encodec import segments
+from audex_jax.codecs.encodec.seanet import Elu
 
 pytestmark = [pytest.mark.parity, pytest.mark.usefixtures("strict_dtypes")]
 

@@ -53,12 +53,12 @@ def record(number: int, file: str, labels: tuple[str, ...]) -> dict:
         share = min(0.95, 0.4 + keep) if agrees else 0.2
         after = {label: share, others[0]: 0.04} if agrees else {others[0]: 0.7, label: share}
         return {
-            "latent_agrees": agrees,
-            "audio_agrees": agrees,
-            "audio_probability": share,
-            "audio_top": after,
-            "latent_changes": changes,
-            "audio_changes": changes,
+            "latent_sufficient": agrees,
+            "sufficient": agrees,
+            "explanation_probability": share,
+            "explanation_top": after,
+            "latent_necessary": changes,
+            "necessary": changes,
         }
 
     judged = {

@@ -11,10 +11,10 @@ import pytest
 import soundfile
 
 from audex_jax.cli import main
+from audex_jax.explain.verdict import KINDS, verdict
 from audex_jax.report import page as page_module
 from audex_jax.report.clips import ReportError, read_clip
 from audex_jax.report.page import document, embed, write_report
-from audex_jax.report.words import KINDS, verdict
 
 
 def data_of(text: str, identifier: str) -> dict:
@@ -150,8 +150,8 @@ def test_wrong_output_names_are_wrong_usage(folder, capsys):
 
 BASE = {
     "prediction": "stop", "target": "stop", "target_probability": 0.9, "silent": False, "reconstruction_agrees": True,
-    "audio_agrees": True, "audio_changes": True, "audio_probability": 0.93, "completeness_gap": 0.01,
-    "verdict": {"reliable": True, "message": "Fine."}, "audio_top": {"stop": 0.93},
+    "sufficient": True, "necessary": True, "explanation_probability": 0.93, "completeness_gap": 0.01,
+    "verdict": {"reliable": True, "message": "Fine."}, "explanation_top": {"stop": 0.93},
 }  # fmt: skip
 
 
@@ -159,9 +159,9 @@ BASE = {
     ("change", "kind", "says"),
     [
         ({}, "holds", "still says 'stop' (0.93), and what was left no longer does"),
-        ({"audio_changes": False}, "shared", "but so does what was left"),
+        ({"necessary": False}, "shared", "but so does what was left"),
         (
-            {"audio_agrees": False, "audio_top": {"go": 0.6, "no": 0.1}},
+            {"sufficient": False, "explanation_top": {"go": 0.6, "no": 0.1}},
             "lost",
             "no longer says 'stop'; it says 'go' (0.60)",
         ),

@@ -20,8 +20,8 @@ def row(name: str, segment: int, **change) -> dict:
         "id": name, "path": f"/gone/{name}.wav", "label": None, "segment": segment,
         "start_seconds": 0.5 * segment, "end_seconds": 0.5 * segment + 0.5,
         "prediction": "stop", "probability": 0.9, "target": "stop", "target_probability": 0.9,
-        "completeness_gap": 0.01, "converged": True, "latent_agrees": True, "audio_agrees": True,
-        "audio_probability": 0.8, "latent_changes": True, "audio_changes": False, "reconstruction_agrees": True,
+        "completeness_gap": 0.01, "converged": True, "latent_sufficient": True, "sufficient": True,
+        "explanation_probability": 0.8, "latent_necessary": True, "necessary": False, "reconstruction_agrees": True,
         "silent": False, "attribution": [[0.5, -0.25]] * 25,
         "audio": {"bytes": flac_of(tone, 8000), "path": f"{name}.{segment}.flac"},
     } | change  # fmt: skip
@@ -30,7 +30,7 @@ def row(name: str, segment: int, **change) -> dict:
 @pytest.fixture
 def job(tmp_path):
     """A finished job of two parts with a recording of two segments, one of one, and one that was not explained well."""
-    rows = [row("a", 0), row("a", 1, probability=0.95), row("b", 0), row("c", 0, audio_agrees=False, converged=False)]
+    rows = [row("a", 0), row("a", 1, probability=0.95), row("b", 0), row("c", 0, sufficient=False, converged=False)]
     (tmp_path / "parts").mkdir()
     pq.write_table(pa.Table.from_pylist(rows[:2]), tmp_path / "parts" / "part-000000.parquet")
     pq.write_table(pa.Table.from_pylist(rows[2:]), tmp_path / "parts" / "part-000001.parquet")

@@ -10,8 +10,8 @@ import pytest
 import soundfile
 
 from audex_jax.cli import main
-from audex_jax.errors import AudexError
-from audex_jax.explainer import save_explainer
+from audex_jax.core.errors import AudexError
+from audex_jax.explain.explainer import save_explainer
 from audex_jax.study.key import StudyError, read_key
 from audex_jax.study.make import recordings_of
 from audex_jax.study.plan import StudyPlan

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from audex_jax.codec import Encodec
-from audex_jax.codec.config import TINY
+from audex_jax.codecs.encodec import Encodec
+from audex_jax.codecs.encodec.config import TINY
 from audex_jax.training import losses, rvq
 from audex_jax.training.codec import edit, scale_latent
 from audex_jax.training.principal import STEEP, principal_start

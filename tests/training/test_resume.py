@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from audex_jax.classifier import ClassifierConfig, LatentClassifier
-from audex_jax.codec.config import TINY
+from audex_jax.classifiers.latent import ClassifierConfig, LatentClassifier
+from audex_jax.codecs.encodec.config import TINY
 from audex_jax.training.classifier import ClassifierRecipe, encode_clips, predict, standardise, train_classifier
 from audex_jax.training.codec import CodecRecipe, sample_batch, train_codec
 

@@ -158,7 +158,7 @@ const view = {
     const reasons = [...level.reasons];
     const chief = this.clip.segments.find((segment) => segment[6]);
     if (chief) reasons.push(`This is about the most certain segment, ${chief[0].toFixed(1)} to ${chief[1].toFixed(1)} s.`);
-    if (!level.latentAgrees && kind === "holds") {
+    if (!level.latentSufficient && kind === "holds") {
       reasons.push("Inside the model, before decoding, the kept elements alone did not say so; their sound does.");
     }
     reasons.push(`Kept: ${kept} of the latent's elements. ` + (gap === null ? "The gap cannot be measured."

@@ -1,0 +1,200 @@
+"""Bundles: a folder that holds a codec, or a codec with a classifier, ready to load.
+
+    bundle.json               what the weights are: configs, labels, where they come from
+    codec.safetensors         every array of `Encodec`, named by its path, as in `encoder.layers.0.kernel`
+    classifier.safetensors    likewise for `LatentClassifier` (explainer bundles only)
+
+safetensors rather than Orbax for what people ship and load: one file a module, no code in it, read in milliseconds
+by any tool. Training state, which needs resuming and asynchronous saves, goes through Orbax (`training/state.py`).
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Callable
+from typing import TypeVar
+
+import jax
+import numpy as np
+import safetensors
+import safetensors.numpy
+from flax import nnx
+
+from audex_jax.codecs.encodec import Encodec, EncodecConfig
+from audex_jax.core.errors import AudexError
+
+FORMAT = "audex-bundle"
+VERSION = 1
+Module = TypeVar("Module", bound=nnx.Module)
+
+
+class BundleError(AudexError):
+    """A bundle that cannot be loaded or written; the message names the file, the fault and the remedy."""
+
+
+def arrays_of(module: nnx.Module) -> dict[str, np.ndarray]:
+    """All arrays of a module by dotted path."""
+    return {path: np.asarray(value) for path, value in _flatten(nnx.to_pure_dict(nnx.state(module))).items()}
+
+
+def rebuild(build: Callable[[], Module], values: dict) -> Module:
+    """A module out of its arrays as a nested dict (`nnx.to_pure_dict`); of `build` only shapes are evaluated."""
+    return _fill(nnx.eval_shape(build), values)
+
+
+def _fill(module: Module, values: dict) -> Module:
+    graph, state = nnx.split(module)
+    nnx.replace_by_pure_dict(state, values)
+    return nnx.merge(graph, state)
+
+
+def module_from(build: Callable[[], Module], arrays: dict[str, np.ndarray], source: str) -> Module:
+    """Build a module out of arrays, spending no memory on initial weights.
+
+    Args:
+        build: makes the module; only its shapes are evaluated.
+        arrays: every array of the module by dotted path, float16 or float32.
+        source: named in errors.
+
+    Returns:
+        The module, in float32.
+
+    Raises:
+        BundleError: arrays are missing, superfluous, of the wrong shape or not finite; lists all of them.
+    """
+    shapes = nnx.eval_shape(build)
+    wanted = _flatten(nnx.to_pure_dict(nnx.state(shapes)))
+    faults = [f"{path} is missing" for path in sorted(wanted.keys() - arrays.keys())]
+    faults += [f"{path} is not part of the model" for path in sorted(arrays.keys() - wanted.keys())]
+    for path in sorted(wanted.keys() & arrays.keys()):
+        if wanted[path].shape != arrays[path].shape:
+            faults.append(f"{path} has shape {arrays[path].shape}, the model wants {wanted[path].shape}")
+        elif not np.isfinite(arrays[path]).all():
+            faults.append(f"{path} holds values that are not finite numbers")
+    if faults:
+        raise BundleError(f"{source}: the weights do not fit the model:\n  " + "\n  ".join(faults))
+    floats = {path: np.asarray(array, np.float32) for path, array in arrays.items()}
+    values = jax.device_put(floats)  # all at once: quick
+    return _fill(shapes, _unflatten(values))
+
+
+def save_bundle(
+    directory: str | os.PathLike,
+    description: dict,
+    modules: dict[str, nnx.Module],
+    dtype: type = np.float32,
+    extra: dict[str, np.ndarray] | None = None,
+) -> None:
+    """Write a bundle as a whole or not at all; an existing bundle of that name is replaced.
+
+    Args:
+        directory: the bundle's folder.
+        description: content of `bundle.json` beside format and version.
+        modules: `{"codec": Encodec}`, and `"classifier"` for an explainer.
+        dtype: of the stored weights; `np.float16` halves the size.
+        extra: further float32 arrays, kept with the classifier under `statistics.`.
+
+    Raises:
+        BundleError: the folder cannot be written, or holds something that is not a bundle.
+    """
+    directory = pathlib.Path(directory)
+    if directory.exists() and not (directory / "bundle.json").exists() and any(directory.iterdir()):
+        raise BundleError(f"{directory}: the folder holds other things; choose an empty or a new one")
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        staging = pathlib.Path(tempfile.mkdtemp(prefix=f".{directory.name}.", suffix=".tmp", dir=directory.parent))
+    except OSError as error:
+        raise BundleError(f"{directory}: cannot write there ({error.strerror}); choose another folder") from None
+    try:
+        for name, module in modules.items():
+            arrays = {path: array.astype(dtype) for path, array in arrays_of(module).items()}
+            if name == "classifier":
+                arrays |= {f"statistics.{key}": np.asarray(a, np.float32) for key, a in (extra or {}).items()}
+            safetensors.numpy.save_file(arrays, staging / f"{name}.safetensors")
+            (staging / f"{name}.safetensors").chmod(0o644)
+        text = json.dumps({"format": FORMAT, "version": VERSION} | description, indent=2, sort_keys=True)
+        (staging / "bundle.json").write_text(text + "\n", encoding="utf-8")
+        staging.chmod(0o755)
+        if directory.exists():
+            shutil.rmtree(directory)
+        staging.rename(directory)
+    except (OSError, safetensors.SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise BundleError(f"{directory}: writing failed ({reason}); nothing was kept") from None
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def read_description(directory: str | os.PathLike) -> dict:
+    """`bundle.json`, checked for format and version.
+
+    Raises:
+        BundleError: no bundle there, or one of another version.
+    """
+    path = pathlib.Path(directory) / "bundle.json"
+    if not path.exists():
+        raise BundleError(f"{directory}: not a bundle (it has no bundle.json); `audex models` lists the bundled ones")
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise BundleError(f"{path}: not valid JSON ({error}); fetch or convert the bundle again") from None
+    if description.get("format") != FORMAT or description.get("version") != VERSION:
+        raise BundleError(f"{path}: not a version {VERSION} {FORMAT}; convert or train it again with this version")
+    return description
+
+
+def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """All arrays of a safetensors file.
+
+    Raises:
+        BundleError: the file is missing or broken.
+    """
+    try:
+        return safetensors.numpy.load_file(path)
+    except FileNotFoundError:
+        raise BundleError(f"{path}: no such file; the bundle is incomplete") from None
+    except (safetensors.SafetensorError, OSError) as error:
+        raise BundleError(f"{path}: not a readable safetensors file ({error}); fetch or convert it again") from None
+
+
+def save_codec(directory: str | os.PathLike, codec: Encodec, origin: dict, dtype: type = np.float32) -> None:
+    """Write a codec bundle; `origin` says where the weights come from (command, data, source file, licence)."""
+    save_bundle(directory, {"codec": dataclasses.asdict(codec.config), "origin": origin}, {"codec": codec}, dtype)
+
+
+def load_codec(directory: str | os.PathLike) -> Encodec:
+    """Load the codec of a codec bundle or of an explainer bundle.
+
+    Raises:
+        BundleError: no bundle, an unknown config, or weights that do not fit it.
+    """
+    try:
+        config = EncodecConfig.from_dict(read_description(directory)["codec"])
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, BundleError):
+            raise
+        raise BundleError(f"{directory}: {error}") from None
+    path = pathlib.Path(directory) / "codec.safetensors"
+    return module_from(lambda: Encodec(config, rngs=None), read_arrays(path), str(path))
+
+
+def _flatten(tree: dict, prefix: str = "") -> dict:
+    flat = {}
+    for key, value in tree.items():
+        path = f"{prefix}{key}"
+        flat |= _flatten(value, f"{path}.") if isinstance(value, dict) else {path: value}
+    return flat
+
+
+def _unflatten(flat: dict) -> dict:
+    tree: dict = {}
+    for path, value in flat.items():
+        *parents, leaf = path.split(".")
+        node = tree
+        for part in parents:
+            node = node.setdefault(int(part) if part.isdigit() else part, {})
+        node[int(leaf) if leaf.isdigit() else leaf] = value
+    return tree

@@ -1,0 +1,168 @@
+"""SEANet: the encoder and the decoder of EnCodec (`encodec/modules/seanet.py`, `encodec/modules/lstm.py`).
+
+The lists of layers keep the reference's integer indices (activations own no weights but take an index), so a
+published tensor `encoder.model.3.conv...` is `encoder.layers[3]` here.
+"""
+
+import functools
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from audex_jax.codecs.encodec.config import EncodecConfig
+from audex_jax.codecs.encodec.conv import Conv1d, ConvTranspose1d, elu
+from audex_jax.codecs.encodec.filtering import primitive
+from audex_jax.core.initializers import init_param
+from audex_jax.core.types import Array, Audio, Float, Latent
+from audex_jax.devices.mapping import each_core_is_a_device, few_at_a_time
+
+ROWS = 8  # clips from which the recurrent product is faster as a convolution
+TOGETHER = 16  # clips that share one reading of the largest kernels; what the LSTM projects of more leaves the cache
+ALONE = 1  # clips at once through the other convolutions: what these make of more leaves the cache
+
+
+class Elu(nnx.Module):
+    """Holds an activation's place in the list of layers."""
+
+    def __call__(self, x: Array) -> Array:
+        return elu(x)
+
+
+class ResidualBlock(nnx.Module):
+    """`shortcut(x) + conv1(elu(conv3(elu(x))))`; the shortcut sees the raw input."""
+
+    def __init__(self, config: EncodecConfig, width: int, rngs: nnx.Rngs | None):
+        conv = functools.partial(_conv, config, rngs)
+        hidden = width // config.compress
+        self.narrow = conv(width, hidden, config.residual_kernel_size)
+        self.widen = conv(hidden, width, 1)
+        self.shortcut = conv(width, width, 1) if config.shortcut == "conv" else None
+
+    def __call__(self, x: Float[Array, "b n c"]) -> Float[Array, "b n c"]:
+        y = self.widen(elu(self.narrow(elu(x))))
+        return y + (x if self.shortcut is None else self.shortcut(x))
+
+
+class LSTMLayer(nnx.Module):
+    """One unidirectional LSTM layer, `[b, t, d] -> [b, t, d]`, zero initial state.
+
+    Gates are stacked i, f, g, o as in PyTorch (`torch.nn.LSTM`); the single bias is the sum of PyTorch's two. The
+    input projection of all frames is one product outside the scan.
+    """
+
+    def __init__(self, width: int, rngs: nnx.Rngs | None):
+        shape = width, 4 * width
+        self.input_kernel = nnx.Param(init_param(nnx.initializers.lecun_normal(), rngs, shape))
+        self.recurrent_kernel = nnx.Param(init_param(nnx.initializers.orthogonal(), rngs, shape))
+        self.bias = nnx.Param(jnp.zeros((4 * width,)))
+
+    def __call__(self, x: Float[Array, "b t d"]) -> Float[Array, "b t d"]:
+        recurrent = self.recurrent_kernel[...]
+        projected = x @ self.input_kernel[...] + self.bias[...]
+
+        def step(carry, gates_in):
+            hidden, cell = carry
+            gates = gates_in + _recur(hidden, recurrent)
+            i, f, _, o = jnp.split(jax.nn.sigmoid(gates), 4, axis=-1)  # one sigmoid for all: XLA computes it once
+            cell = f * cell + i * jnp.tanh(jnp.split(gates, 4, axis=-1)[2])
+            hidden = o * jnp.tanh(cell)
+            return (hidden, cell), hidden
+
+        start = jnp.zeros_like(x[:, 0])
+        _, y = jax.lax.scan(step, (start, start), projected.swapaxes(0, 1))
+        return y.swapaxes(0, 1)
+
+
+@jax.custom_vjp
+def _recur(hidden: Float[Array, "b d"], kernel: Float[Array, "d o"]) -> Float[Array, "b o"]:
+    """`hidden @ kernel`; of many clips, where every device is a core, as a convolution: XLA packs its kernel less."""
+    if len(hidden) < ROWS or not each_core_is_a_device():
+        return hidden @ kernel
+    return primitive(hidden[None], kernel[None], stride=1, pad=0)[0]
+
+
+_recur.defvjp(
+    lambda hidden, kernel: (_recur(hidden, kernel), (hidden, kernel)),
+    lambda saved, slope: (slope @ saved[1].T, saved[0].T @ slope),
+)
+
+
+class LSTM(nnx.Module):
+    """A stack of LSTM layers with a skip connection around the whole, `LSTM(x) + x`."""
+
+    def __init__(self, config: EncodecConfig, width: int, rngs: nnx.Rngs | None):
+        self.layers = nnx.List([LSTMLayer(width, rngs) for _ in range(config.lstm_layers)])
+
+    def __call__(self, x: Float[Array, "b t d"]) -> Float[Array, "b t d"]:
+        y = x
+        for layer in self.layers:
+            y = layer(y)
+        return y + x
+
+
+class Encoder(nnx.Module):
+    """Audio `[b, n, c]` to latent `[b, ceil(n / hop), d]`."""
+
+    def __init__(self, config: EncodecConfig, *, rngs: nnx.Rngs | None):
+        conv = functools.partial(_conv, config, rngs)
+        width = config.filters
+        layers: list[nnx.Module] = [conv(config.channels, width, config.kernel_size)]
+        for ratio in reversed(config.ratios):
+            layers += [ResidualBlock(config, width, rngs), Elu(), conv(width, 2 * width, 2 * ratio, ratio)]
+            width *= 2
+        layers += [LSTM(config, width, rngs), Elu(), conv(width, config.dim, config.last_kernel_size)]
+        self.layers = nnx.List(layers)
+
+    def __call__(self, audio: Audio) -> Latent:
+        long, short = self.layers[:-5], self.layers[-5:]  # the last resampling and on: few frames, large kernels
+
+        def together(clips: Audio) -> Latent:
+            return _in_turn(short, few_at_a_time(functools.partial(_in_turn, long), clips, ALONE))
+
+        return few_at_a_time(together, audio, TOGETHER)
+
+
+class Decoder(nnx.Module):
+    """Latent `[b, t, d]` to audio `[b, t * hop, c]`."""
+
+    def __init__(self, config: EncodecConfig, *, rngs: nnx.Rngs | None):
+        conv = functools.partial(_conv, config, rngs)
+        width = config.filters * 2 ** len(config.ratios)
+        layers: list[nnx.Module] = [conv(config.dim, width, config.kernel_size), LSTM(config, width, rngs)]
+        for ratio in config.ratios:
+            up = ConvTranspose1d(width, width // 2, ratio, causal=config.causal, norm=config.norm == "group", rngs=rngs)
+            width //= 2
+            layers += [Elu(), up, ResidualBlock(config, width, rngs)]
+        layers += [Elu(), conv(width, config.channels, config.last_kernel_size)]
+        self.layers = nnx.List(layers)
+
+    def __call__(self, latent: Latent) -> Audio:
+        short, long = self.layers[:4], self.layers[4:]  # up to the first resampling: few frames, large kernels
+
+        def together(clips: Latent) -> Audio:
+            return few_at_a_time(functools.partial(_in_turn, long), _in_turn(short, clips), ALONE)
+
+        return few_at_a_time(together, latent, TOGETHER)
+
+
+def _in_turn(layers: Sequence[nnx.Module], x: Float[Array, "b n c"]) -> Float[Array, "b m o"]:
+    for layer in layers:
+        x = layer(x)
+    return x
+
+
+def _conv(
+    config: EncodecConfig, rngs: nnx.Rngs | None, inputs: int, outputs: int, kernel: int, stride: int = 1
+) -> Conv1d:
+    return Conv1d(
+        inputs,
+        outputs,
+        kernel,
+        stride,
+        causal=config.causal,
+        pad_mode=config.pad_mode,
+        norm=config.norm == "group",
+        rngs=rngs,
+    )

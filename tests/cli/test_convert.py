@@ -1,0 +1,147 @@
+"""`audex convert, reconstruct, encode, decode, export` as users meet them: output, exit codes, leftovers."""
+
+import json
+import subprocess
+import sys
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from audex_jax import bundles
+from audex_jax.cli import main
+from audex_jax.codecs.encodec import segments
+from audex_jax.codecs.encodec.config import TINY
+from audex_jax.explain.explainer import load_explainer
+from audex_jax.io.audio import read_audio, write_audio
+from weights_conversion import configs
+from weights_conversion.export import hugging_face_tensors
+
+
+@pytest.fixture
+def bundle(codec_of, tmp_path):
+    bundles.save_codec(tmp_path / "codec", codec_of(TINY), {})
+    return tmp_path / "codec"
+
+
+@pytest.fixture
+def recording(tmp_path):
+    path = tmp_path / "speech.wav"
+    write_audio(path, np.random.default_rng(0).uniform(-0.5, 0.5, (1234, 2)).astype(np.float32), 2000)
+    return path
+
+
+def test_convert_says_what_it_made_and_where_from(codec_of, tmp_path, capsys):
+    (tmp_path / "hf").mkdir()
+    safetensors.numpy.save_file(hugging_face_tensors(codec_of(TINY)), tmp_path / "hf" / "model.safetensors")
+    (tmp_path / "hf" / "config.json").write_text(json.dumps(configs.to_hugging_face(TINY)[0]))
+    assert main(["convert", str(tmp_path / "hf"), str(tmp_path / "out")]) == 0
+    assert "1000 Hz, 1 channel(s), 100 frames of 6 numbers a second" in capsys.readouterr().out
+    origin = bundles.read_description(tmp_path / "out")["origin"]
+    assert origin["made_by"] == "audex convert"
+    assert len(origin["sha256"]["model.safetensors"]) == 64
+    assert main(["reconstruct", "nowhere.wav", "--codec", str(tmp_path / "out"), "--out", str(tmp_path / "k.wav")]) == 1
+    assert "nowhere.wav: no such file" in capsys.readouterr().err
+
+
+def test_the_module_is_the_same_command(tmp_path):
+    command = [sys.executable, "-m", "weights_conversion", str(tmp_path / "nothing"), str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no such file or folder" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("bandwidth", [None, 0.8])
+def test_reconstruct_writes_what_the_codec_keeps(bundle, recording, tmp_path, bandwidth, capsys):
+    out = tmp_path / "kept.flac"
+    options = [] if bandwidth is None else ["--bandwidth", str(bandwidth)]
+    assert main(["reconstruct", str(recording), "--codec", str(bundle), "--out", str(out), *options]) == 0
+    samples = read_audio(recording, TINY.sample_rate)
+    expected = segments.reconstruct(bundles.load_codec(bundle), jnp.asarray(samples)[None, :, None], bandwidth)
+    written = read_audio(out, TINY.sample_rate)
+    np.testing.assert_allclose(written, np.clip(expected[0, :, 0], -1, 1), atol=1 / 2**15)
+    assert ("continuous latent" if bandwidth is None else "0.8 kbps") in capsys.readouterr().out
+
+
+def test_encode_and_decode_are_reconstruct_in_two_steps(bundle, recording, tmp_path):
+    codec = ["--codec", str(bundle)]
+    once, twice, codes = tmp_path / "once.wav", tmp_path / "twice.wav", tmp_path / "codes.npz"
+    assert main(["reconstruct", str(recording), *codec, "--bandwidth", "0.8", "--out", str(once)]) == 0
+    assert main(["encode", str(recording), *codec, "--bandwidth", "0.8", "--out", str(codes)]) == 0
+    assert main(["decode", str(codes), *codec, "--out", str(twice)]) == 0
+    np.testing.assert_allclose(read_audio(once, 1000), read_audio(twice, 1000), atol=1.5 / 2**15)
+    with np.load(codes) as file:
+        assert file["codes"].shape == (62, 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["reconstruct", "speech.wav", "--codec", "codec", "--out", "kept.mp3"], 2, "must end in .wav or .flac"),
+        (["reconstruct", "speech.wav", "--codec", "codec", "--out", "no/kept.wav"], 2, "there is no folder no"),
+        (["reconstruct", "speech.wav", "--codec", "none", "--out", "kept.wav"], 1, "none: not a bundle"),
+        (["reconstruct", "empty.wav", "--codec", "codec", "--out", "kept.wav"], 1, "the file is empty"),
+        (
+            ["reconstruct", "speech.wav", "--codec", "codec", "--bandwidth", "5", "--out", "kept.wav"],
+            1,
+            "no bandwidth 5 kbps; it offers 0.4, 0.8, 1.6",
+        ),
+        (["encode", "speech.wav", "--codec", "codec", "--bandwidth", "0.8", "--out", "codes"], 2, "must end in .npz"),
+        (["decode", "nowhere.npz", "--codec", "codec", "--out", "kept.wav"], 1, "nowhere.npz: no such file"),
+        (["decode", "speech.wav", "--codec", "codec", "--out", "kept.wav"], 1, "not a file of codes"),
+        (["export", "codec", "codec"], 1, "exists and is not empty"),
+        (["convert", "codec", "out"], 1, "no checkpoint in this folder"),
+        (["convert", "codec", "out", "--model", "encodec-96khz"], 2, "choose auto or one of encodec-24khz"),
+    ],
+)
+def test_bad_calls_are_explained_and_leave_nothing(
+    bundle, recording, tmp_path, monkeypatch, arguments, code, message, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty.wav").touch()
+    before = sorted(tmp_path.rglob("*"))
+    assert main(arguments) == code
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith(f"audex {arguments[0]}: ")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("command", ["convert", "reconstruct", "encode", "decode", "export"])
+def test_help_shows_an_example(command, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([command, "--help"])
+    assert stopped.value.code == 0
+    assert f"\n  audex {command} " in capsys.readouterr().out
+
+
+def test_the_published_classifier_becomes_an_explainer(bundle, tmp_path, capsys):
+    rng = np.random.default_rng(2)
+    layer = "transformer_encoder.layers.0."
+    shapes = {
+        "embedding.weight": (8, 6), "embedding.bias": (8,), "pos_encoder": (1, 50, 8),
+        layer + "self_attn.in_proj_weight": (24, 8), layer + "self_attn.in_proj_bias": (24,),
+        layer + "self_attn.out_proj.weight": (8, 8), layer + "self_attn.out_proj.bias": (8,),
+        layer + "linear1.weight": (12, 8), layer + "linear1.bias": (12,),
+        layer + "linear2.weight": (8, 12), layer + "linear2.bias": (8,),
+        layer + "norm1.weight": (8,), layer + "norm1.bias": (8,),
+        layer + "norm2.weight": (8,), layer + "norm2.bias": (8,),
+        "output_layer.weight": (3, 8), "output_layer.bias": (3,),
+    }  # fmt: skip
+    tensors = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    safetensors.numpy.save_file(tensors, tmp_path / "SC_transformer.safetensors")
+    (tmp_path / "words.txt").write_text("yes\nno\nup\n")
+    (tmp_path / "two.txt").write_text("yes\nno\n")
+    command = ["convert", str(tmp_path / "SC_transformer.safetensors"), str(tmp_path / "out"), "--heads", "2"]
+    assert main(command) == 2
+    assert "give the codec that it goes with" in capsys.readouterr().err
+    command += ["--codec", str(bundle), "--bandwidth", "0.8", "--labels"]
+    assert main([*command, str(tmp_path / "two.txt")]) == 1
+    assert "the classifier has 3 classes" in capsys.readouterr().err
+    assert main([*command, str(tmp_path / "words.txt")]) == 0
+    explainer = load_explainer(tmp_path / "out")
+    assert (explainer.labels, explainer.clip_seconds, explainer.bandwidth) == (("yes", "no", "up"), 0.5, 0.8)
+    np.testing.assert_array_equal(explainer.model.classifier.positions[...], tensors["pos_encoder"][0])

@@ -1,0 +1,137 @@
+"""What a newcomer meets: doctor, models, completion, help with examples, errors in one line, and a quick start."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+
+import audex_jax
+from audex_jax.cli import COMMANDS, doctor, main
+from audex_jax.core.errors import AudexError
+
+CONTRIBUTING = pathlib.Path(__file__).parents[1] / "CONTRIBUTING.md"
+
+
+def test_doctor_finds_nothing_bad_here(capsys):
+    assert main(["doctor", "--json"]) == 0
+    findings = {f["what"]: f for f in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert findings["jax"]["state"] == findings["mini-speech-commands"]["state"] == "ok"
+    assert "cpu" in findings["devices"]["text"]
+    assert {f["state"] for f in findings.values()} <= {"ok", "note"}
+
+
+def test_doctor_names_what_is_broken_and_fails(monkeypatch, tmp_path, capsys):
+    broken = tmp_path / "models" / "broken"
+    broken.mkdir(parents=True)
+    (broken / "bundle.json").write_text("{}")
+    monkeypatch.setattr("audex_jax.cli.models.bundled", lambda: [broken])
+    monkeypatch.setattr(doctor, "NEEDED", ("jax", "no-such-package"))
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("audex_jax.core.compilation.cache_folder", lambda: tmp_path / "file" / "cache")
+    assert main(["doctor"]) == 1
+    said = capsys.readouterr().out
+    assert "BAD   no-such-package" in said
+    assert "BAD   broken" in said
+    assert "note  compilation cache" in said
+    assert "set AUDEX_CACHE" in said
+
+
+def test_compiled_programs_are_kept_where_audex_cache_says(tmp_path):
+    lines = (
+        "import jax",
+        "from audex_jax.core.compilation import use_compilation_cache",
+        "use_compilation_cache()",
+        "jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0)",
+        "jax.jit(lambda x: x + 1)(1.0)",
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
+    environment["AUDEX_CACHE"] = str(tmp_path / "kept")
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True, capture_output=True, env=environment)
+    assert any((tmp_path / "kept").iterdir())
+
+
+def test_models_lists_bundles_and_shows_cards(tmp_path, monkeypatch, capsys, tiny_explainer):
+    audex_jax.save_explainer(tmp_path / "mine", tiny_explainer, {"made_by": "test"})
+    monkeypatch.chdir(tmp_path)
+    assert main(["models"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in listed] == ["mini-speech-commands", "mine"]
+    assert "explainer for 3 labels, clips of 1 s, codec tiny" in listed[1]
+    assert main(["models", "mini-speech-commands"]) == 0
+    assert capsys.readouterr().out.startswith("# mini-speech-commands")
+    assert main(["models", "mine"]) == 0
+    assert '"made_by": "test"' in capsys.readouterr().out
+    assert main(["models", "other"]) == 1
+    assert "other: not a bundle" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_help_has_an_example(command, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert f"audex {command}" in capsys.readouterr().out.split("example")[-1]
+
+
+@pytest.mark.skipif(not CONTRIBUTING.exists(), reason="only in the source tree")
+def test_recipes_name_files_that_exist():
+    named = re.findall(r"`((?:audex_jax|weights_conversion|tests)/[\w/.]+|\w+\.py)`", CONTRIBUTING.read_text("utf-8"))
+    assert len(named) > 15
+    folders = [
+        CONTRIBUTING.parent / name
+        for name in ("", *(f"audex_jax/{part}" for part in ("attribution", "report", "study")))
+    ]
+    assert [name for name in named if not any((folder / name).exists() for folder in folders)] == []
+
+
+@pytest.mark.parametrize("where", [["--debug", "models", "nothing"], ["models", "nothing", "--debug"]])
+def test_debug_shows_the_traceback(where, capsys):
+    assert main(where) == 1
+    said = capsys.readouterr().err
+    assert "Traceback" in said
+    assert said.splitlines()[-1].startswith("audex models: nothing: not a bundle")
+
+
+def test_errors_of_ours_are_not_hidden(monkeypatch):
+    def broken(arguments):
+        raise ValueError("a programming error")
+
+    monkeypatch.setattr("audex_jax.cli.models.run", broken)
+    with pytest.raises(ValueError, match="a programming error"):
+        main(["models"])
+
+
+def test_all_errors_that_a_user_can_mend_have_one_base():
+    from audex_jax.codecs.encodec.codes import CodesError
+    from audex_jax.data.folder import DataError
+    from audex_jax.report.clips import ReportError
+    from weights_conversion.errors import ConversionError
+
+    for kind in (audex_jax.AudioError, audex_jax.BundleError, CodesError, DataError, ReportError, ConversionError):
+        assert issubclass(kind, AudexError)
+    assert issubclass(AudexError, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("code", "most"),
+    [
+        ("import audex_jax", 1.2),
+        ("audex --help", 0.5),
+        *((f"audex {name} --help", 0.5) for name in ("explain", "evaluate", "batch", "study")),
+    ],
+)
+def test_the_start_is_quick(code, most):
+    """The best of three, against the wall clock; the machine may be busy."""
+    if code.startswith("audex"):
+        code = f"import sys; from audex_jax.cli import main; sys.exit(main({code.split()[1:]}))"
+    seconds = []
+    for _ in range(3):
+        started = time.monotonic()
+        environment = os.environ | {"PYTHONWARNINGS": ""}
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env=environment)
+        seconds.append(time.monotonic() - started)
+    assert min(seconds) < most

@@ -1,0 +1,91 @@
+"""Reading and writing recordings."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from audex_jax.io.audio import AudioError, conform, fit_length, level_db, peak, read_audio, replacing, write_audio
+
+
+def tone(rate: int, seconds: float = 0.5, frequency: float = 440.0) -> np.ndarray:
+    return (0.3 * np.sin(2 * np.pi * frequency * np.arange(round(rate * seconds)) / rate)).astype(np.float32)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg"])
+@pytest.mark.parametrize(("rate", "channels"), [(8_000, 1), (44_100, 2), (16_000, 6)])
+def test_any_format_rate_and_channel_count_gives_the_same_tone(tmp_path, suffix, rate, channels):
+    path = tmp_path / f"tone.{suffix}"
+    soundfile.write(path, np.repeat(tone(rate)[:, None], channels, 1), rate)
+    audio = read_audio(path, 16_000)
+    assert audio.shape == (8_000,)
+    assert audio.dtype == np.float32
+    middle = slice(1_000, 7_000)  # away from the resampler's edges
+    assert np.abs(audio[middle] - tone(16_000)[middle]).max() < 0.02
+
+
+def test_mono_becomes_stereo_by_repetition(tmp_path):
+    soundfile.write(tmp_path / "m.wav", tone(8_000), 8_000)
+    audio = read_audio(tmp_path / "m.wav", 8_000, channels=2)
+    assert audio.shape == (4_000, 2)
+    np.testing.assert_array_equal(audio[:, 0], audio[:, 1])
+
+
+def broken(tmp_path):
+    files = {name: tmp_path / f"{name}.wav" for name in ("empty", "text", "missing", "none", "nan")}
+    files["empty"].write_bytes(b"")
+    files["text"].write_text("this is not audio at all\n" * 50)
+    soundfile.write(files["none"], np.zeros(0, np.float32), 8_000)
+    soundfile.write(files["nan"], np.array([0.0, np.nan, 0.1], np.float32), 8_000, subtype="FLOAT")
+    return files
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("empty", "the file is empty"),
+        ("text", "not readable as audio"),
+        ("missing", "no such file"),
+        ("none", "no samples"),
+        ("nan", "1 samples are not finite"),
+    ],
+)
+def test_bad_files_name_the_file_and_the_fault(tmp_path, name, says):
+    path = broken(tmp_path)[name]
+    with pytest.raises(AudioError, match=says) as caught:
+        read_audio(path, 8_000)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "x.wav"
+    write_audio(path, tone(8_000), 8_000)
+    before = path.read_bytes()
+
+    def fail():
+        with replacing(path) as temporary:
+            temporary.write_bytes(b"half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_written_audio_is_clipped_not_wrapped(tmp_path):
+    write_audio(tmp_path / "loud.wav", np.array([2.0, -2.0, 0.5], np.float32), 8_000)
+    samples, _ = soundfile.read(tmp_path / "loud.wav")
+    np.testing.assert_allclose(samples, [1, -1, 0.5], atol=1e-4)
+
+
+def test_levels():
+    assert level_db(np.full(100, 0.1)) == pytest.approx(-20)
+    assert level_db(np.zeros(100)) == -160
+    assert peak(np.array([0.2, -0.7])) == pytest.approx(0.7)
+
+
+def test_lengths():
+    np.testing.assert_array_equal(fit_length(np.arange(3.0), 5), [0, 1, 2, 0, 0])
+    np.testing.assert_array_equal(fit_length(np.arange(3.0), 2), [0, 1])
+    assert conform(np.ones((4, 2)), 8_000, 8_000).shape == (4,)

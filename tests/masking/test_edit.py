@@ -1,0 +1,100 @@
+"""Masks are pure functions of (attribution, share); nothing that was cut in one place shows in another."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from audex_jax.core.settings import RANKING_NAMES
+from audex_jax.masking.edit import RANKINGS, edit, element_ranks, keep_mask
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.2, 0.417, 0.5, 0.99, 1.0])
+def test_exactly_the_highest_share_is_kept(rng, share):
+    score = rng.normal(size=(10, 6)).astype(np.float32)
+    mask = np.asarray(keep_mask(jnp.asarray(score), jnp.ones(10, bool), share))
+    count = round(share * 60)
+    assert mask.sum() == count
+    if 0 < count < 60:
+        assert score[mask].min() > score[~mask].max()
+
+
+def test_padding_is_neither_ranked_nor_counted(rng):
+    score = jnp.asarray(rng.normal(size=(10, 6)), jnp.float32).at[7:].set(100.0)
+    valid = jnp.arange(10) < 7
+    mask = keep_mask(score, valid, 0.5)
+    assert int(mask.sum()) == 21
+    assert not mask[7:].any()
+    np.testing.assert_array_equal(mask[:7], keep_mask(score[:7], jnp.ones(7, bool), 0.5))
+
+
+def test_ties_go_to_the_first_element():
+    mask = keep_mask(jnp.zeros((2, 3)), jnp.ones(2, bool), 0.5)
+    assert mask.tolist() == [[True, True, True], [False, False, False]]
+
+
+def test_masks_of_smaller_shares_lie_within_those_of_larger_ones(rng):
+    score = jnp.asarray(rng.normal(size=(10, 6)), jnp.float32)
+    masks = [keep_mask(score, jnp.ones(10, bool), share) for share in (0.1, 0.3, 0.8)]
+    for small, large in itertools.pairwise(masks):
+        assert not (small & ~large).any()
+
+
+def test_kept_and_deleted_are_complements_and_the_latent_stays(normal):
+    latent, score, filler = normal(10, 6), normal(10, 6), normal(10, 6)
+    before = np.asarray(latent).copy()
+    mask, kept, deleted = edit(latent, score, jnp.ones(10, bool), 0.3, filler)
+    np.testing.assert_array_equal(jnp.where(mask, kept, deleted), latent)
+    np.testing.assert_array_equal(jnp.where(mask, deleted, kept), filler)
+    np.testing.assert_array_equal(latent, before)
+
+
+def test_everything_kept_is_the_clip_and_nothing_kept_is_the_filler(normal):
+    latent, score, filler = normal(10, 6), normal(10, 6), normal(10, 6)
+    valid = jnp.ones(10, bool)
+    np.testing.assert_array_equal(edit(latent, score, valid, 1.0, filler).kept, latent)
+    np.testing.assert_array_equal(edit(latent, score, valid, 0.0, filler).kept, filler)
+
+
+def test_every_ranking_can_be_asked_for_by_its_name():
+    assert tuple(RANKINGS) == RANKING_NAMES
+
+
+def test_rankings_put_planted_evidence_first(normal):
+    latent, baseline = jnp.ones((10, 6)), jnp.zeros((10, 6))
+    attribution = (0.01 * normal(10, 6)).at[4, 2].set(5.0).at[5, 1].set(-6.0)
+    best = {name: int(rank(attribution, latent, baseline).argmax()) for name, rank in RANKINGS.items()}
+    assert best["signed"] == 4 * 6 + 2  # evidence for
+    assert best["absolute"] == best["weighted"] == 5 * 6 + 1  # the larger one, against
+    worst = int(RANKINGS["signed"](attribution, latent, baseline).argmin())
+    assert worst == 5 * 6 + 1
+
+
+def test_positive_keeps_evidence_for_then_the_loud_neutral_and_last_the_evidence_against():
+    attribution = jnp.array([[4.0, -5.0, 0.01], [-0.02, 3.0, -6.0]])
+    latent = jnp.array([[1.0, 1.0, 1.0], [2.0, 1.0, 1.0]])
+    ranks = element_ranks(RANKINGS["positive"](attribution, latent, jnp.zeros((2, 3))), jnp.ones(2, bool))
+    assert ranks.tolist() == [[0, 4, 3], [2, 1, 5]]
+
+
+def test_frames_are_kept_whole_and_mixed_lies_between():
+    attribution = jnp.array([[1.0, 1.0], [3.0, 0.0], [0.0, 1.5]])
+    latent, baseline = jnp.ones((3, 2)), jnp.zeros((3, 2))
+    mask = keep_mask(RANKINGS["frames"](attribution, latent, baseline), jnp.ones(3, bool), 2 / 3)
+    assert mask.tolist() == [[True, True], [True, True], [False, False]]
+    assert RANKINGS["mixed"](attribution, latent, baseline).tolist() == [[2.0, 2.0], [9.0, 0.0], [0.0, 2.25]]
+
+
+@pytest.mark.parametrize("name", RANKINGS)
+def test_every_ranking_is_defined_where_nothing_speaks(name):
+    score = RANKINGS[name](jnp.zeros((3, 2)), jnp.ones((3, 2)), jnp.ones((3, 2)))
+    assert jnp.isfinite(score).all()
+
+
+def test_masks_are_the_same_under_jit_and_vmap(normal):
+    scores, valid = normal(4, 10, 6), jnp.ones((4, 10), bool)
+    mapped = jax.jit(jax.vmap(lambda s, v: keep_mask(s, v, 0.2)))(scores, valid)
+    for one, score in zip(mapped, scores, strict=True):
+        np.testing.assert_array_equal(one, keep_mask(score, valid[0], 0.2))

@@ -1,0 +1,120 @@
+"""Bundles: what is written comes back, what is broken is named, and nothing is left half-written."""
+
+import dataclasses
+import json
+import os
+import pathlib
+
+import jax
+import numpy as np
+import pytest
+import safetensors.numpy
+from flax import nnx
+
+from audex_jax.bundles import BundleError, arrays_of, load_codec, save_codec
+from audex_jax.classifiers.latent import ClassifierConfig, LatentClassifier
+from audex_jax.codecs.encodec import Encodec
+from audex_jax.codecs.encodec.config import TINY
+
+
+@pytest.fixture
+def bundle(codec_of, tmp_path) -> pathlib.Path:
+    save_codec(tmp_path / "codec", codec_of(TINY), {"made_by": "test"})
+    return tmp_path / "codec"
+
+
+def test_weights_and_config_come_back(codec_of, bundle):
+    loaded = load_codec(bundle)
+    assert loaded.config == TINY
+    ours, theirs = arrays_of(codec_of(TINY)), arrays_of(loaded)
+    assert ours.keys() == theirs.keys()
+    for path in ours:
+        np.testing.assert_array_equal(ours[path], theirs[path])
+    assert os.listdir(bundle.parent) == ["codec"]
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda rngs: Encodec(dataclasses.replace(TINY, norm="group"), rngs=rngs),
+        lambda rngs: LatentClassifier(ClassifierConfig(dim=6, classes=3, frames=9, width=8, heads=2), rngs=rngs),
+    ],
+)
+def test_without_random_numbers_a_module_has_the_same_shapes(build):
+    drawn, plain = nnx.eval_shape(lambda: build(nnx.Rngs(0))), nnx.eval_shape(lambda: build(None))
+    assert jax.tree.structure(nnx.state(drawn)) == jax.tree.structure(nnx.state(plain))
+    assert [(a.shape, a.dtype) for a in jax.tree.leaves(drawn)] == [(a.shape, a.dtype) for a in jax.tree.leaves(plain)]
+
+
+def test_half_precision_halves_the_file_and_loads_as_float32(codec_of, bundle, tmp_path):
+    save_codec(tmp_path / "half", codec_of(TINY), {}, np.float16)
+    sizes = [(directory / "codec.safetensors").stat().st_size for directory in (tmp_path / "half", bundle)]
+    assert sizes[0] < 0.7 * sizes[1]
+    assert {array.dtype for array in arrays_of(load_codec(tmp_path / "half")).values()} == {np.dtype("float32")}
+
+
+def test_all_faults_are_listed_at_once(bundle):
+    path = bundle / "codec.safetensors"
+    arrays = safetensors.numpy.load_file(path)
+    del arrays["encoder.layers.0.bias"]
+    arrays["stranger"] = np.zeros(3, np.float32)
+    arrays["encoder.layers.0.kernel"] = np.zeros((1, 2), np.float32)
+    arrays["decoder.layers.0.bias"] = np.full_like(arrays["decoder.layers.0.bias"], np.nan)
+    safetensors.numpy.save_file(arrays, path)
+    with pytest.raises(BundleError) as caught:
+        load_codec(bundle)
+    text = str(caught.value)
+    for fault in (
+        "encoder.layers.0.bias is missing",
+        "stranger is not part of the model",
+        "encoder.layers.0.kernel has shape (1, 2)",
+        "decoder.layers.0.bias holds values that are not finite",
+    ):
+        assert fault in text
+
+
+def test_a_truncated_file_is_named(bundle):
+    path = bundle / "codec.safetensors"
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(BundleError, match="not a readable safetensors file"):
+        load_codec(bundle)
+    path.unlink()
+    with pytest.raises(BundleError, match="the bundle is incomplete"):
+        load_codec(bundle)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda d: d | {"version": 99}, "not a version 1"),
+        (lambda d: d | {"codec": d["codec"] | {"colour": "red"}}, "does not understand: colour"),
+        (lambda d: {k: v for k, v in d.items() if k != "codec"}, "codec"),
+    ],
+)
+def test_a_description_that_is_not_understood_is_refused(bundle, change, says):
+    path = bundle / "bundle.json"
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+    with pytest.raises(BundleError, match=says):
+        load_codec(bundle)
+    path.write_text("{")
+    with pytest.raises(BundleError, match="not valid JSON"):
+        load_codec(bundle)
+
+
+def test_a_bundle_is_replaced_but_other_things_are_not(codec_of, bundle, tmp_path):
+    save_codec(bundle, codec_of(TINY, 1), {})
+    np.testing.assert_array_equal(
+        arrays_of(load_codec(bundle))["encoder.layers.0.kernel"],
+        arrays_of(codec_of(TINY, 1))["encoder.layers.0.kernel"],
+    )
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.txt").write_text("years of work")
+    with pytest.raises(BundleError, match="holds other things"):
+        save_codec(tmp_path / "thesis", codec_of(TINY), {})
+    assert (tmp_path / "thesis" / "chapter.txt").read_text() == "years of work"
+
+
+def test_a_place_that_cannot_be_written_is_named(codec_of, tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(BundleError, match="cannot write there"):
+        save_codec(tmp_path / "file" / "codec", codec_of(TINY), {})
