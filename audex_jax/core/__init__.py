@@ -1,0 +1,1 @@
+"""What everything else stands on: protocols, types, settings, errors, registries. Knows no model."""

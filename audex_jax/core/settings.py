@@ -1,14 +1,29 @@
 """How to explain: names and numbers only, so that the command line can offer them without waiting for JAX."""
 
 import dataclasses
-from typing import Literal
+from typing import Any
 
 from audex_jax.core.errors import AudexError
+from audex_jax.core.registry import METHODS, RANKINGS, Registry
 
-RANKING_NAMES = ("signed", "absolute", "weighted", "magnitude", "positive", "frames", "mixed")  # of `explanation`
-REFINED, REFINED_FROM = "refined", "weighted"  # the ranking that `refinement` makes, and where it starts
 FILLERS = ("zero", "mean", "noise")
 PRECISIONS = ("float32", "bfloat16")
+RULES = (
+    "graded-middle", "riemann-middle", "riemann-trapezoid", "riemann-left", "riemann-right", "gauss-legendre",
+    "clenshaw-curtis",
+)  # fmt: skip
+
+
+def option(default: Any, meaning: str, choices: Any = None, metavar: str | None = None) -> Any:
+    """A field of a dataclass that the command line offers as an option; `cli.options` makes it from this.
+
+    Args:
+        default: value of the field.
+        meaning: one clause for `--help`.
+        choices: names, or a `Registry` of names, that the field accepts.
+        metavar: what stands for the value in `--help`.
+    """
+    return dataclasses.field(default=default, metadata={"help": meaning, "choices": choices, "metavar": metavar})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,34 +32,48 @@ class Settings:
 
     Attributes:
         keep: share of the latent elements that the explanation keeps, 0 to 1.
-        ranking: one of `explanation.RANKINGS`, or `refined`: corrected by what the masks leave; see `refinement`.
+        method: attribution method, a file of `attribution/methods`.
+        ranking: what orders the elements, a file of `masking/rankings`.
         filler: what stands where an element was taken out: `zero`, `mean` (of the training set) or `noise` (the
             latent of white noise, as published).
         rule, steps, chunk: quadrature rule, number of points ("auto": as many as the ranking needs) and points at
-            once; see `integrated_gradients`.
-        seed: of the noise.
-        refinement: gradient steps of the ranking `refined`.
+            once; see `integrated_gradients`. For methods without a path `steps` is the number of samples.
+        seed: of everything random.
+        mask_steps: gradient steps of rankings that optimise a mask.
         precision: of the products in the path's gradients, `float32` or `bfloat16`: faster where the processor has
-            units for it, and ranked almost the same. What is heard is judged in float32 in any case.
+            units for it, and ranked almost the same. Re-encoded sounds are classified in float32 in any case.
     """
 
-    keep: float = 0.2
-    ranking: str = REFINED
-    filler: str = "zero"
-    rule: str = "graded-middle"
-    steps: int | Literal["auto"] = 24
-    chunk: int = 8
-    seed: int = 0
-    refinement: int = 4
-    precision: str = "float32"
+    keep: float = option(0.2, "share of latent elements to keep", metavar="SHARE")
+    method: str = option("integrated-gradients", "attribution method", METHODS)
+    ranking: str = option("optimized-mask", "what orders the elements", RANKINGS)
+    filler: str = option("zero", "what stands where elements are taken out", FILLERS)
+    rule: str = option("graded-middle", "quadrature rule of the path", RULES)
+    steps: int | str = option(24, "points on the path or samples; 'auto' for as many as the ranking needs", metavar="N")
+    chunk: int = option(8, "points held in memory at once", metavar="N")
+    seed: int = option(0, "of everything random", metavar="N")
+    mask_steps: int = option(4, "gradient steps of rankings that optimise a mask", metavar="N")
+    precision: str = option("float32", "of the products in the path's gradients", PRECISIONS)
 
     def __post_init__(self):
+        check_choices(self)
         if not 0 <= self.keep <= 1:
             raise AudexError(f"keep is {self.keep}; it is a share of the elements, from 0 to 1")
-        for name, allowed in (("ranking", (*RANKING_NAMES, REFINED)), ("filler", FILLERS), ("precision", PRECISIONS)):
-            if getattr(self, name) not in allowed:
-                raise AudexError(f"no {name} {getattr(self, name)!r}; choose one of {', '.join(allowed)}")
         if self.chunk < 1 or (self.steps != "auto" and (isinstance(self.steps, str) or self.steps < 1)):
             raise AudexError(f"steps is {self.steps} and chunk {self.chunk}; give at least 1, or steps 'auto'")
-        if self.refinement < 0:
-            raise AudexError(f"refinement is {self.refinement}; it needs at least 0 steps")
+        if self.mask_steps < 0:
+            raise AudexError(f"mask_steps is {self.mask_steps}; it needs at least 0 steps")
+
+
+def check_choices(fields: Any) -> None:
+    """Refuse a dataclass of which a field is not one of its choices.
+
+    Raises:
+        AudexError: names the field, its value, and the choices.
+    """
+    for field in dataclasses.fields(fields):
+        choices, value = field.metadata.get("choices"), getattr(fields, field.name)
+        if isinstance(choices, Registry):
+            choices.check(value)
+        elif choices is not None and value not in choices:
+            raise AudexError(f"no {field.name} {value!r}; choose one of {', '.join(choices)}")

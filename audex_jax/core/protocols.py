@@ -1,0 +1,116 @@
+"""The three things that can be exchanged: a codec, a classifier, an attribution method.
+
+Anything with these attributes and methods will do; nothing has to inherit from anything. Dimension letters are those of
+`types`. Codecs and classifiers are arguments of compiled functions, hence pytrees: a `flax.nnx.Module` is one.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+
+from audex_jax.core.types import Array, Audio, ClipLatent, ClipValid, Float, Int, Latent
+
+if TYPE_CHECKING:
+    from audex_jax.attribution.path import PathAttribution
+    from audex_jax.core.settings import Settings
+
+Count = TypeVar("Count", bound="int | Array")
+ScalarFunction = Callable[[ClipLatent], Float[Array, ""]]
+
+
+class Codec(Protocol):
+    """Audio to a latent and back. The latent is the space in which decisions are explained.
+
+    Attributes:
+        sample_rate: of the audio, in Hz.
+        channels: of the audio.
+        dim: width of the latent.
+        hop: samples from one latent frame to the next.
+        keeps_level: decoded audio has the level of what was encoded. If not, the caller restores it.
+        padding_invariant: zeros behind a clip leave its own frames as they are, so that clips of several lengths may be
+            padded to one.
+        traceable: JAX can trace and differentiate `encode` and `decode`.
+    """
+
+    @property
+    def sample_rate(self) -> int: ...
+    @property
+    def channels(self) -> int: ...
+    @property
+    def dim(self) -> int: ...
+    @property
+    def hop(self) -> int: ...
+    @property
+    def keeps_level(self) -> bool: ...
+    @property
+    def padding_invariant(self) -> bool: ...
+    @property
+    def traceable(self) -> bool: ...
+
+    def frames(self, samples: Count) -> Count:
+        """Latent frames of a clip of `samples` samples; of a number, or of an array of numbers."""
+        ...
+
+    def encode(self, audio: Audio, lengths: Int[Array, " b"]) -> Latent:
+        """Latent `[b, t, d]` of zero-padded clips `[b, n, c]` of `lengths` samples; t is `frames(n)`.
+
+        Loudness, segments and quantiser are the codec's own business. A quantiser passes gradients straight through.
+        """
+        ...
+
+    def decode(self, latent: Latent, samples: int) -> Audio:
+        """Audio `[b, samples, c]` of latents, cut or padded to `samples` by the codec."""
+        ...
+
+    def filler(self, frames: int, kind: str, key: Array) -> ClipLatent:
+        """The latent `[frames, d]` of nothing: `zero`, silence of the latent, or `noise`, that of white noise."""
+        ...
+
+
+class Classifier(Protocol):
+    """Logits of one clip; `jax.vmap` maps it over clips.
+
+    Attributes:
+        reads: `latent` or `audio`.
+    """
+
+    @property
+    def reads(self) -> Literal["latent", "audio"]: ...
+
+    def __call__(self, clip: Any, valid: ClipValid) -> Float[Array, " k"]:
+        """Logits `[k]` of a latent `[t, d]` and its valid frames `[t]`, or of audio `[n, c]` and its valid samples `[n]`.
+
+        What is not valid is padding and changes nothing.
+        """
+        ...
+
+
+class AttributionMethod(Protocol):
+    """How much each element of one clip's latent adds to a number that is computed from it.
+
+    The function `attribute` of a file in `attribution/methods`; the file's name is the method's name. It is traced, and
+    mapped over clips.
+    """
+
+    def __call__(
+        self,
+        f: ScalarFunction,
+        latent: ClipLatent,
+        baseline: ClipLatent,
+        *,
+        baselines: Callable[[], Float[Array, "m t d"]],
+        valid: ClipValid,
+        key: Array,
+        settings: "Settings",
+    ) -> "PathAttribution":
+        """Attribute `f(latent) - f(baseline)`, or what the method takes for it.
+
+        Args:
+            f: what is explained, a scalar function of the latent; what it makes of padding is constant.
+            latent: the clip `[t, d]`.
+            baseline: what stands for nothing, `[t, d]`.
+            baselines: gives several such latents, `[m, t, d]`, for methods that average over them.
+            valid: the clip's own frames, `[t]`.
+            key: random key of this clip.
+            settings: `steps`, `rule` and `chunk` bound the number of evaluations and how many are held at once.
+        """
+        ...
