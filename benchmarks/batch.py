@@ -74,8 +74,9 @@ def job(arguments: argparse.Namespace) -> dict:
     """Run one job in this process, and watch it from part to part."""
     import psutil
 
-    from audex_jax.batch.job import Job, run_job, run_of
+    from audex_jax.batch.job import run_job, run_of
     from audex_jax.batch.manifest import read_manifest
+    from audex_jax.batch.plan import Job
     from audex_jax.batch.store import open_store
     from audex_jax.core.compilation import use_compilation_cache
 
@@ -152,6 +153,7 @@ def devices(arguments: argparse.Namespace):
 def readers(arguments: argparse.Namespace):
     """Reading, decoding and resampling alone, on as many threads as cores, against a whole job."""
     from audex_jax.batch.manifest import read_manifest
+    from audex_jax.batch.plan import Job
     from audex_jax.batch.read import read_recordings
 
     config = explainer_of(arguments.model).weights.codec.config

@@ -8,7 +8,6 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
-import os
 import time
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ import pyarrow as pa
 
 from audex_jax import bundles
 from audex_jax.batch.manifest import Manifest, text
+from audex_jax.batch.plan import Job
 from audex_jax.batch.read import read_recordings
 from audex_jax.batch.rows import row_of, table_of
 from audex_jax.batch.schema import REJECTS, result_schema
@@ -28,43 +28,6 @@ from audex_jax.batch.stream import Clip, Mark, Meter, explain_stream, on_devices
 from audex_jax.core.errors import AudexError
 from audex_jax.devices.mapping import Mapped
 from audex_jax.explain.explainer import Explainer, Explanation
-from audex_jax.explain.step import Settings
-
-
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """How to explain the clips of a manifest.
-
-    Attributes:
-        settings, target: as in `Explainer.explain`.
-        shard_clips: clips a shard; what a kill can cost, and what one part holds.
-        elements, attribution, audio: which optional columns to write; see `result_schema`.
-        batch: clips a device takes at once.
-        parallel: see `map_over_devices`.
-        workers: threads; 0 for one a core.
-        retry_rejects: do shards with rejects again.
-    """
-
-    settings: Settings = dataclasses.field(default_factory=Settings)
-    target: str | None = None
-    shard_clips: int = 256
-    elements: int = 32
-    attribution: bool = False
-    audio: bool = True
-    batch: int = 8
-    parallel: str = "auto"
-    workers: int = 0
-    retry_rejects: bool = False
-
-    def __post_init__(self):
-        for name, least in (("shard_clips", 1), ("batch", 1), ("elements", 0), ("workers", 0)):
-            if getattr(self, name) < least:
-                raise AudexError(f"{name} is {getattr(self, name)}; it needs to be at least {least}")
-
-    @property
-    def threads(self) -> int:
-        """Threads that read and decode, and as many that write FLAC."""
-        return self.workers or os.cpu_count() or 1
 
 
 def run_of(explainer: Explainer, manifest: Manifest, job: Job) -> dict:

@@ -14,8 +14,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from audex_jax.batch.job import Job, Progress, Tables, explain_shards, survey
+from audex_jax.batch.job import Progress, Tables, explain_shards, survey
 from audex_jax.batch.manifest import Manifest, text
+from audex_jax.batch.plan import Job
 from audex_jax.batch.store import Store
 from audex_jax.batch.stream import Meter, ahead, on_devices
 from audex_jax.core.compilation import use_compilation_cache

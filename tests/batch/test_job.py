@@ -11,8 +11,9 @@ import pytest
 import soundfile
 
 from audex_jax.batch import job as job_module
-from audex_jax.batch.job import Job, run_job, run_of
+from audex_jax.batch.job import run_job, run_of
 from audex_jax.batch.manifest import read_manifest
+from audex_jax.batch.plan import Job
 from audex_jax.batch.store import open_store
 from audex_jax.cli import main
 from audex_jax.explain.explainer import load_explainer

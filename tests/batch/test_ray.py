@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from audex_jax.batch.job import Job, run_of
+from audex_jax.batch.job import run_of
 from audex_jax.batch.manifest import read_manifest
+from audex_jax.batch.plan import Job
 from audex_jax.batch.store import open_store
 from audex_jax.cli import main
 from audex_jax.core.errors import AudexError

@@ -1,0 +1,44 @@
+"""What a batch job is asked to do. No JAX in here, so that the command line can offer it at once."""
+
+import dataclasses
+import os
+
+from audex_jax.core.errors import AudexError
+from audex_jax.core.settings import Settings, check_choices, option
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """How to explain the clips of a manifest.
+
+    Attributes:
+        settings, target: as in `Explainer.explain`.
+        shard_clips: clips a shard; what a kill can cost, and what one part holds.
+        elements, attribution, audio: which optional columns to write; see `result_schema`.
+        batch: clips a device takes at once.
+        parallel: see `map_over_devices`.
+        workers: threads; 0 for one a core.
+        retry_rejects: do shards with rejects again.
+    """
+
+    settings: Settings = dataclasses.field(default_factory=Settings)
+    target: str | None = option(None, "label to explain (default: the predicted one)", metavar="LABEL")
+    shard_clips: int = option(256, "recordings in a part", metavar="N")
+    elements: int = option(32, "top elements in a row", metavar="N")
+    attribution: bool = option(False, "write the whole attribution, float16")
+    audio: bool = option(True, "write the explanation's audio (default: yes)")
+    batch: int = option(8, "clips that a device takes at once", metavar="N")
+    parallel: str = option("auto", "how devices share a batch", ("auto", "pmap", "sharding"))
+    workers: int = option(0, "threads that read, 0 for one a core", metavar="N")
+    retry_rejects: bool = option(False, "do parts with rejects again")
+
+    def __post_init__(self):
+        check_choices(self)
+        for name, least in (("shard_clips", 1), ("batch", 1), ("elements", 0), ("workers", 0)):
+            if getattr(self, name) < least:
+                raise AudexError(f"{name} is {getattr(self, name)}; it needs to be at least {least}")
+
+    @property
+    def threads(self) -> int:
+        """Threads that read and decode, and as many that write FLAC."""
+        return self.workers or os.cpu_count() or 1
