@@ -153,7 +153,6 @@ def devices(arguments: argparse.Namespace):
 def readers(arguments: argparse.Namespace):
     """Reading, decoding and resampling alone, on as many threads as cores, against a whole job."""
     from audex_jax.batch.manifest import read_manifest
-    from audex_jax.batch.plan import Job
     from audex_jax.batch.read import read_recordings
 
     config = explainer_of(arguments.model).weights.codec.config
