@@ -5,11 +5,12 @@ import dataclasses
 import numpy as np
 
 from audex_jax.core.errors import AudexError
-from audex_jax.core.settings import RANKING_NAMES
+from audex_jax.core.registry import RANKINGS
+from audex_jax.core.settings import RULES, option
 
 MODES = ("keep", "delete")
 DOMAINS = ("latent", "audio")
-LATENT_METHODS = (*RANKING_NAMES, "gradient-x-input", "refined", "random")
+LATENT_METHODS = (*RANKINGS.names(), "gradient-x-input", "random")
 INPUT_METHODS = ("waveform-ig", "spectrum-ig", "audio-frames", "waveform-random", "spectrum-random")
 METHODS = LATENT_METHODS + INPUT_METHODS
 FILLERS = ("zero", "mean", "noise", "other")
@@ -37,20 +38,24 @@ class Plan:
         levels: shares of the elements that are kept, or deleted, between 0 and 1; both ends are always added.
         seeds: draws of what is random: the `random` methods, the noise, the other clip.
         rule, steps: quadrature rule and number of points on the path of Integrated Gradients.
-        refinement: gradient steps of the method `refined`.
+        refinement: gradient steps of the method `optimized-mask`.
     """
 
-    methods: tuple[str, ...] = ("refined", "signed", "magnitude", "random")
-    fillers: tuple[str, ...] = ("zero", "mean")
-    levels: tuple[float, ...] = LEVELS
-    seeds: int = 5
-    rule: str = "graded-middle"
-    steps: int = 24
-    refinement: int = 4
+    methods: tuple[str, ...] = option(
+        ("optimized-mask", "signed", "magnitude", "random"),
+        "the first is compared with the others",
+        METHODS,
+    )
+    fillers: tuple[str, ...] = option(("zero", "mean"), "what stands where elements are taken out", FILLERS)
+    levels: tuple[float, ...] = option(
+        LEVELS, "shares to keep or take out; 0 and 1 are always added", metavar="X,Y,..."
+    )
+    seeds: int = option(5, "draws of what is random", metavar="N")
+    rule: str = option("graded-middle", "quadrature rule of the path", RULES)
+    steps: int = option(24, "points on the path", metavar="N")
+    refinement: int = option(4, "gradient steps of `optimized-mask`", metavar="N")
 
     def __post_init__(self):
-        from audex_jax.attribution.quadrature import RULES  # its package imports JAX
-
         for name, known in (("methods", METHODS), ("fillers", FILLERS)):
             given = getattr(self, name)
             wrong = [one for one in given if one not in known]

@@ -3,13 +3,13 @@
 import dataclasses
 
 from audex_jax.core.errors import AudexError
-from audex_jax.core.settings import REFINED_FROM, Settings
+from audex_jax.core.settings import Settings, option
 from audex_jax.evaluation.plan import INPUT_METHODS, LATENT_METHODS
 from audex_jax.study.design import round_of
 
 RECONSTRUCTION = "reconstruction"  # everything kept: a hidden reference, the most that listeners can understand
 METHODS = (*LATENT_METHODS, *INPUT_METHODS, RECONSTRUCTION)
-SHORT = {"ig": REFINED_FROM, "input-ig": "waveform-ig"}  # Integrated Gradients in the latent, and the paper's other arm
+SHORT = {"ig": "weighted", "input-ig": "waveform-ig"}  # Integrated Gradients in the latent, and the paper's other arm
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,12 +25,16 @@ class StudyPlan:
         seed: of all that is random.
     """
 
-    methods: tuple[str, ...] = (Settings().ranking, "random", "input-ig")
-    clips: int = 24
-    listeners: int = 12
-    keep: float = 0.2
-    question: str = "Which word do you hear?"
-    seed: int = 0
+    methods: tuple[str, ...] = option(
+        (Settings.ranking, "random", "input-ig"),
+        "the first is compared with the others",
+        (*SHORT, *METHODS),
+    )
+    clips: int = option(24, "recordings, at most", metavar="N")
+    listeners: int = option(12, "people, at least", metavar="N")
+    keep: float = option(0.2, "share of the elements that every method keeps", metavar="SHARE")
+    question: str = option("Which word do you hear?", "asked of each sound that is to be named")
+    seed: int = option(0, "of all that is drawn", metavar="N")
 
     def __post_init__(self):
         wrong = [name for name in self.methods if name not in (*METHODS, *SHORT)]
