@@ -5,7 +5,6 @@ noise); and after a round trip through the decoder, plain and with elements repl
 explanation is judged by encoding and classifying it again: the classifier has to read what the codec hands out.
 """
 
-import dataclasses
 import functools
 import pathlib
 from collections.abc import Callable, Sequence
@@ -23,35 +22,11 @@ from audex_jax.codecs.encodec import Encodec
 from audex_jax.core.types import Array, Int, Latent, Valid
 from audex_jax.explain.step import latent_of, loudness_of, sounds_of, valid_frames
 from audex_jax.training.codec import edit
+from audex_jax.training.recipes import ClassifierRecipe
 from audex_jax.training.state import TrainingCheckpoints
 
 POSITIONS = 0.3  # of the published positions, which are as large as the latent itself
 COLOUR, OCTAVES = 5.0, 6  # standard deviation in dB and range of the filters that clips are changed by
-
-
-@dataclasses.dataclass(frozen=True)
-class ClassifierRecipe:
-    """Everything that determines a classifier training, given the codec and the data.
-
-    Attributes:
-        epochs, patience: most epochs, and epochs without a better validation accuracy after which it stops.
-        batch, learning_rate, weight_decay: of the optimiser, with a linear warm-up and a cosine decay over `epochs`.
-        dropout, label_smoothing: regularisation.
-        edited: share of a batch's clips whose latents get random elements replaced.
-        variants: times that each training clip is encoded (1 is the clip as it is).
-        seed: of weights, order and augmentation.
-    """
-
-    epochs: int = 40
-    patience: int = 10
-    batch: int = 64
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.05
-    dropout: float = 0.15
-    label_smoothing: float = 0.1
-    edited: float = 0.15
-    variants: int = 6
-    seed: int = 0
 
 
 def coloured(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -12,7 +12,6 @@ differ, because here the latent is what gets read and edited:
 Discriminators are optional: they make copies crisper, and what they add is not in the clip.
 """
 
-import dataclasses
 import functools
 import itertools
 import pathlib
@@ -32,33 +31,8 @@ from audex_jax.core.types import Array, Audio, Latent
 from audex_jax.training import losses, rvq
 from audex_jax.training.adversarial import Discriminators, discriminator_loss, generator_loss
 from audex_jax.training.principal import principal_start
+from audex_jax.training.recipes import CodecRecipe
 from audex_jax.training.state import TrainingCheckpoints
-
-
-@dataclasses.dataclass(frozen=True)
-class CodecRecipe:
-    """Everything that determines a codec training, given the data.
-
-    Attributes:
-        steps, batch, seconds: optimiser steps, clips a step, length of a training clip.
-        learning_rate, warmup: peak of the schedule (linear warm-up, then cosine to zero) and steps to reach it.
-        waveform, mel, round_trip, spectrum, commitment, adversarial: weights of the losses; `spectrum` asks that a
-            linear map reads the log-mel spectrum off the latent; without `adversarial` there are no discriminators.
-        seed: of the initial weights, of the order of clips and of every random choice.
-    """
-
-    steps: int = 2000
-    batch: int = 16
-    seconds: float = 0.5
-    learning_rate: float = 1e-3
-    warmup: int = 100
-    waveform: float = 2.0
-    mel: float = 1.0
-    round_trip: float = 0.5
-    spectrum: float = 0.5
-    commitment: float = 0.1
-    adversarial: float = 0.0
-    seed: int = 0
 
 
 READOUT_BATCHES = 30
