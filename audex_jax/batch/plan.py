@@ -1,4 +1,4 @@
-"""What a batch job is asked to do. No JAX in here, so that the command line can offer it at once."""
+"""What a batch job is asked to do. Imports no JAX: the command line offers it at once."""
 
 import dataclasses
 import os

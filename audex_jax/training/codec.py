@@ -34,7 +34,6 @@ from audex_jax.training.principal import principal_start
 from audex_jax.training.recipes import CodecRecipe
 from audex_jax.training.state import TrainingCheckpoints
 
-
 READOUT_BATCHES = 30
 FITTING_SECONDS = 600  # of training audio that principal components and codebooks are fitted to
 LEVELS_DB = (-10.0, 4.0)  # of training clips relative to unit RMS: explanations are quieter than their clips

@@ -1,4 +1,4 @@
-"""Everything that determines a training, given the data. No JAX in here, so that the command line can offer it at once."""
+"""Everything that determines a training, given the data. Imports no JAX: the command line offers it at once."""
 
 import dataclasses
 
