@@ -1,31 +1,37 @@
 """Bundles: a folder that holds a codec, or a codec with a classifier, ready to load.
 
-    bundle.json               what the weights are: configs, labels, where they come from
-    codec.safetensors         every array of `Encodec`, named by its path, as in `encoder.layers.0.kernel`
-    classifier.safetensors    likewise for `LatentClassifier` (explainer bundles only)
+    bundle.json               what the weights are: families, configs, labels, where they come from
+    codec.safetensors         every array of the codec, named by its path, as in `encoder.layers.0.kernel`
+    classifier.safetensors    likewise for the classifier (explainer bundles only)
 
-safetensors rather than Orbax for what people ship and load: one file a module, no code in it, read in milliseconds
-by any tool. Training state, which needs resuming and asynchronous saves, goes through Orbax (`training/state.py`).
+A family is a file of `codecs` or `classifiers`; its name stands beside the config. safetensors rather than Orbax for
+what people ship and load: one file a module, no code in it, read in milliseconds by any tool. Training state, which
+needs resuming and asynchronous saves, goes through Orbax (`training/state.py`).
 """
 
 import dataclasses
+import hashlib
 import json
 import os
 import pathlib
 import shutil
 import tempfile
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import safetensors
 import safetensors.numpy
 from flax import nnx
 
-from audex_jax.codecs.encodec import Encodec, EncodecConfig
 from audex_jax.core.errors import AudexError
+from audex_jax.core.registry import CLASSIFIERS, CODECS, Registry
+from audex_jax.explain.explainer import Explainer
+from audex_jax.explain.model import Model
 
+MODELS = pathlib.Path(__file__).parent / "models"
 FORMAT = "audex-bundle"
 VERSION = 1
 Module = TypeVar("Module", bound=nnx.Module)
@@ -160,25 +166,117 @@ def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
         raise BundleError(f"{path}: not a readable safetensors file ({error}); fetch or convert it again") from None
 
 
-def save_codec(directory: str | os.PathLike, codec: Encodec, origin: dict, dtype: type = np.float32) -> None:
+def save_codec(directory: str | os.PathLike, codec: Any, origin: dict, dtype: type = np.float32) -> None:
     """Write a codec bundle; `origin` says where the weights come from (command, data, source file, licence)."""
-    save_bundle(directory, {"codec": dataclasses.asdict(codec.config), "origin": origin}, {"codec": codec}, dtype)
+    save_bundle(directory, {"codec": describe(CODECS, codec), "origin": origin}, {"codec": codec}, dtype)
 
 
-def load_codec(directory: str | os.PathLike) -> Encodec:
+def load_codec(directory: str | os.PathLike) -> Any:
     """Load the codec of a codec bundle or of an explainer bundle.
 
     Raises:
-        BundleError: no bundle, an unknown config, or weights that do not fit it.
+        BundleError: no bundle, an unknown family or config, or weights that do not fit it.
+    """
+    return load_module(CODECS, directory, "codec", read_description(directory))[0]
+
+
+def open_codec(name: str | os.PathLike) -> Any:
+    """The codec that a name stands for: a bundle's folder, a bundled model, or `FAMILY:ARGUMENT`, as in `mdct:16000`.
+
+    Raises:
+        AudexError: nothing has that name, or the family needs weights.
+    """
+    family, colon, argument = str(name).partition(":")
+    if not colon or bundle_path(name).exists():
+        return load_codec(bundle_path(name))
+    kind = CODECS[family]
+    if not hasattr(kind, "from_name"):
+        raise AudexError(f"{name}: a codec of the family {family!r} has weights; give the folder of its bundle")
+    return kind.from_name(argument)
+
+
+def save_explainer(directory: str | os.PathLike, explainer: Explainer, origin: dict, dtype: type = np.float32) -> None:
+    """Write an explainer bundle, whole or not at all; `origin` says where it comes from and what it reaches."""
+    codec, classifier, mean_latent = explainer.model
+    description = {
+        "codec": describe(CODECS, codec),
+        "classifier": describe(CLASSIFIERS, classifier),
+        "labels": list(explainer.labels),
+        "clip_seconds": explainer.clip_seconds,
+        "bandwidth": getattr(codec, "bandwidth", None),
+        "origin": origin,
+    }
+    modules = {"codec": codec, "classifier": classifier}
+    save_bundle(directory, description, modules, dtype, {"mean_latent": np.asarray(mean_latent)})
+
+
+def load_explainer(name: str | os.PathLike) -> Explainer:
+    """Load a bundled explainer by its name, or any explainer bundle by its folder.
+
+    Raises:
+        BundleError: no such bundle, or one that does not fit.
+    """
+    directory = bundle_path(name)
+    description = read_description(directory)
+    if "classifier" not in description:
+        raise BundleError(f"{directory}: this bundle is a codec; train a classifier on it with audex train")
+    codec, _ = load_module(CODECS, directory, "codec", description)
+    if description["bandwidth"] is not None:
+        codec = codec.at(description["bandwidth"])
+    classifier, statistics = load_module(CLASSIFIERS, directory, "classifier", description)
+    model = Model(codec, classifier, jnp.asarray(statistics["mean_latent"]))
+    return Explainer(model, description["labels"], description["clip_seconds"])
+
+
+def bundle_path(name: str | os.PathLike) -> pathlib.Path:
+    """Folder of a bundle that is named by its folder or, for those in the package, by its name."""
+    bundled = MODELS / str(name)
+    return bundled if os.sep not in str(name) and (bundled / "bundle.json").exists() else pathlib.Path(name)
+
+
+def describe(families: Registry, module: Any) -> dict:
+    """The family and the config of a module, as `bundle.json` holds them.
+
+    Raises:
+        BundleError: its class is of no family, so that nothing could load it again.
+    """
+    family = next((name for name in families.names() if families[name] is type(module)), None)
+    if family is None:
+        raise BundleError(f"{type(module).__name__} is no {families.what}; register its class to save it in a bundle")
+    return {"family": family} | dataclasses.asdict(module.config)
+
+
+def load_module(
+    families: Registry, directory: str | os.PathLike, name: str, description: dict
+) -> tuple[Any, dict[str, np.ndarray]]:
+    """One module of a bundle, and the statistics that are stored with it.
+
+    Raises:
+        BundleError: an unknown family or config, or weights that do not fit it.
     """
     try:
-        config = EncodecConfig.from_dict(read_description(directory)["codec"])
+        fields = dict(description[name])
+        kind = families[fields.pop("family")]
+        config = kind.config_class.from_dict(fields)
     except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, BundleError):
-            raise
-        raise BundleError(f"{directory}: {error}") from None
-    path = pathlib.Path(directory) / "codec.safetensors"
-    return module_from(lambda: Encodec(config, rngs=None), read_arrays(path), str(path))
+        raise BundleError(f"{directory}/bundle.json, {name}: {error}") from None
+    path = pathlib.Path(directory) / f"{name}.safetensors"
+    arrays = read_arrays(path)
+    prefix = "statistics."
+    statistics = {key.removeprefix(prefix): arrays.pop(key) for key in list(arrays) if key.startswith(prefix)}
+    return module_from(lambda: kind(config, rngs=None), arrays, str(path)), statistics
+
+
+def digest(explainer: Explainer) -> str:
+    """SHA-256 of the configs and every number of a model, as hexadecimal digits; equal digests, equal explanations."""
+    codec, classifier, mean_latent = explainer.model
+    found = hashlib.sha256(repr(getattr(codec, "bandwidth", None)).encode())
+    for module in (codec, classifier):
+        found.update(repr(getattr(module, "config", type(module).__name__)).encode())
+        for leaf in jax.tree.leaves(module):
+            found.update(np.ascontiguousarray(leaf).tobytes())
+    found.update(np.asarray(mean_latent).tobytes())
+    return found.hexdigest()
 
 
 def _flatten(tree: dict, prefix: str = "") -> dict:

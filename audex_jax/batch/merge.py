@@ -6,7 +6,8 @@ import pathlib
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from audex_jax.batch.store import Store, StoreError, replacing_durably
+from audex_jax.batch.store import Store, StoreError
+from audex_jax.io.atomic import replacing
 
 
 def status(store: Store) -> dict:
@@ -39,7 +40,7 @@ def merge(store: Store, out: str | os.PathLike) -> int:
     schema = schema.with_metadata({k: v for k, v in (schema.metadata or {}).items() if k != b"audex"})
     rows = 0
     try:
-        with replacing_durably(out) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        with replacing(out, durable=True) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
             for shard in range(store.shards):
                 with pq.ParquetFile(store.part(shard)) as part:
                     for group in range(part.num_row_groups):

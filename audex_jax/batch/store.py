@@ -12,15 +12,13 @@ that was killed, and is removed.
 
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import json
 import os
 import pathlib
-import secrets
 import socket
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -28,6 +26,8 @@ import pyarrow.parquet as pq
 from audex_jax.batch.manifest import Manifest, read_manifest
 from audex_jax.batch.schema import VERSION
 from audex_jax.core.errors import AudexError
+from audex_jax.io import atomic
+from audex_jax.io.atomic import replacing
 
 FORMAT = "audex-batch"
 ROW_GROUP = 64  # rows; small, since rows with audio are large
@@ -100,14 +100,7 @@ class Store:
 
     def sweep(self) -> None:
         """Remove what killed writers left behind."""
-        for path in [*self.root.glob(".*.tmp"), *self.root.glob("*/.*.tmp")]:
-            with contextlib.suppress(OSError):
-                handle = os.open(path, os.O_RDWR)
-                try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    path.unlink(missing_ok=True)
-                finally:
-                    os.close(handle)
+        atomic.sweep((self.root, self.root / "parts", self.root / "rejects"))
 
     @contextlib.contextmanager
     def held(self, index: int, count: int) -> Iterator[None]:
@@ -118,7 +111,7 @@ class Store:
         """
         path = self.root / f".lock-{index}-of-{count}"
         try:
-            handle = _locked(path)
+            handle = atomic.locked(path)
         except OSError as error:
             raise _unwritable(self.root, error) from None
         if handle is None:
@@ -161,8 +154,8 @@ def open_store(root: str | os.PathLike, run: dict, manifest: Manifest, about: di
             for folder in ("parts", "rejects"):
                 (root / folder).mkdir(parents=True, exist_ok=True)
             content = json.dumps(store.run | {"about": about}, indent=2, sort_keys=True) + "\n"
-            with replacing_durably(root / "run.json", unless_exists=True) as file:
-                file.write(content.encode())
+            with replacing(root / "run.json", durable=True, unless_exists=True) as file:
+                file.write_text(content, encoding="utf-8")
         stored = read_run(root)
         if stored != store.run:
             raise StoreError(f"{root}: it holds the results of another run; choose another folder, or run as then:\n"
@@ -222,60 +215,8 @@ def differences(root: pathlib.Path, there: dict, here: dict, manifest: Manifest)
 
 def write_table(path: pathlib.Path, table: pa.Table) -> None:
     """Write a Parquet file, whole or not at all, and not lost when the power fails."""
-    with replacing_durably(path) as file:
+    with replacing(path, durable=True) as file:
         pq.write_table(table, file, row_group_size=ROW_GROUP, compression="zstd")
-
-
-@contextlib.contextmanager
-def replacing_durably(path: pathlib.Path, unless_exists: bool = False) -> Iterator[BinaryIO]:
-    """A file to write to that takes the name `path` when all is on the disk, and is removed on failure.
-
-    Args:
-        path: the name.
-        unless_exists: leave a file of that name as it is.
-    """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    handle = None
-    while handle is None:  # nobody else knows the name, but a sweep may hold it for an instant
-        handle = _locked(temporary)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-            if unless_exists:
-                try:
-                    os.link(temporary, path)
-                except FileExistsError:
-                    pass
-                except OSError:  # a file system without hard links
-                    os.replace(temporary, path)
-            else:
-                os.replace(temporary, path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _locked(path: pathlib.Path) -> int | None:
-    """Open a file for writing and lock it; None if another process has."""
-    while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-            return None
-        except OSError:
-            return handle  # a file system without locks: two processes waste work, and corrupt nothing
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(handle), os.stat(path)):
-                return handle
-        os.close(handle)  # the holder removed it between the two calls
 
 
 def _unwritable(root: pathlib.Path, error: OSError) -> StoreError:

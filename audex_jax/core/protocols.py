@@ -77,7 +77,7 @@ class Classifier(Protocol):
     def reads(self) -> Literal["latent", "audio"]: ...
 
     def __call__(self, clip: Any, valid: ClipValid) -> Float[Array, " k"]:
-        """Logits `[k]` of a latent `[t, d]` and its valid frames `[t]`, or of audio `[n, c]` and its valid samples `[n]`.
+        """Logits `[k]` of a latent `[t, d]` and its valid frames `[t]`, or of audio `[n, c]` and its valid samples.
 
         What is not valid is padding and changes nothing.
         """

@@ -1,107 +1,50 @@
-"""The explainer: codec, classifier and labels as one loadable thing, and what it says about a clip."""
+"""The explainer: a codec, a classifier and its labels, and what they say about a clip."""
 
 import dataclasses
-import os
-import pathlib
 from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from audex_jax import bundles
-from audex_jax.attribution.convergence import Verdict, verdict
-from audex_jax.attribution.integrated_gradients import FLOOR, PathAttribution
-from audex_jax.classifiers.latent import ClassifierConfig, LatentClassifier
+from audex_jax.attribution.convergence import convergence
+from audex_jax.attribution.path import FLOOR
 from audex_jax.core.errors import AudexError
-from audex_jax.explain.step import BatchExplanation, Listened, Model, Settings, explain_step, listen_step
+from audex_jax.core.registry import METRICS
+from audex_jax.core.settings import Settings
+from audex_jax.explain.model import Model
+from audex_jax.explain.result import Explanation
+from audex_jax.explain.step import BatchExplanation, Sounds, explain_step, resynthesize_step
 from audex_jax.io.audio import SILENCE_PEAK
 
-GAP_TOLERANCE = 0.05  # completeness gap above which an explanation is flagged
-
-
-@dataclasses.dataclass(frozen=True)
-class Explanation:
-    """Why one clip was classified as it was, in numbers and in sound. Arrays are NumPy.
-
-    Attributes:
-        label: target that was explained (the predicted label unless another was asked for).
-        probability: of the target, read off the clip.
-        predicted: label that the classifier gives the clip.
-        probabilities: of all labels, `{label: share}`, most probable first.
-        attribution: of every latent element for the target logit, `[t, d]`.
-        score: what ranks the elements, `[t, d]`; see `Settings.ranking`.
-        mask: elements that the explanation keeps, the top share by score, `[t, d]`.
-        audio: the explanation, only what was kept, `[n]` or `[n, c]`.
-        residual: the rest, with the important elements taken out.
-        reconstruction: what the codec makes of the whole clip.
-        sample_rate: of the three, in Hz.
-        completeness_gap: |sum of attributions - difference of logits| as a share of that difference.
-        verdict: can the attribution be relied on, and if not, what to do?
-        latent_sufficient, sufficient: does the explanation still get the same label, as a latent, and as audio that
-            is encoded and classified again?
-        explanation_probability: of the target, read off the explanation's audio.
-        explanation_probabilities: of all labels, read off the explanation's audio, most probable first.
-        latent_necessary, necessary: does the rest get another label?
-        reconstruction_agrees: does the plain reconstruction get the same label? If not, no explanation can.
-        silent: the clip holds no sound above -80 dBFS; its explanation means nothing.
-        settings: how it was made.
-    """
-
-    label: str
-    probability: float
-    predicted: str
-    probabilities: dict[str, float]
-    attribution: np.ndarray
-    score: np.ndarray
-    mask: np.ndarray
-    audio: np.ndarray
-    residual: np.ndarray
-    reconstruction: np.ndarray
-    sample_rate: int
-    completeness_gap: float
-    verdict: Verdict
-    latent_sufficient: bool
-    sufficient: bool
-    explanation_probability: float
-    explanation_probabilities: dict[str, float]
-    latent_necessary: bool
-    necessary: bool
-    reconstruction_agrees: bool
-    silent: bool
-    settings: Settings
-
-    @property
-    def gap_flagged(self) -> bool:
-        """The attribution does not add up to within 5 %: use more steps before trusting single elements."""
-        return not self.completeness_gap <= GAP_TOLERANCE
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows: the verdict, three players and the picture."""
-        from audex_jax.report.notebook import explanation_html
-
-        return explanation_html(self)
+GAP_TOLERANCE = 0.05  # completeness gap up to which an attribution counts as converged
 
 
 class Explainer:
-    """A codec and a classifier of its latents, ready to explain.
+    """A codec and a classifier, ready to explain.
 
+    >>> from audex_jax.bundles import load_explainer
     >>> explainer = load_explainer("mini-speech-commands")
     >>> explainer.sample_rate, len(explainer.labels)
     (16000, 17)
     """
 
-    def __init__(self, model: Model, labels: Sequence[str], clip_seconds: float, bandwidth: float | None):
-        self.weights = weights
+    def __init__(self, model: Model, labels: Sequence[str], clip_seconds: float):
+        """Join a model with the names of its classes.
+
+        Args:
+            model: codec, classifier, and mean latent.
+            labels: names of the classes, in the order of the logits.
+            clip_seconds: longest clip that is explained in one piece.
+        """
+        self.model = model
         self.labels = tuple(labels)
         self.clip_seconds = clip_seconds
-        self.bandwidth = bandwidth
 
     @property
     def sample_rate(self) -> int:
         """Of the audio that `explain` reads, in Hz."""
-        return self.weights.codec.config.sample_rate
+        return self.model.codec.sample_rate
 
     @property
     def clip_samples(self) -> int:
@@ -139,20 +82,22 @@ class Explainer:
     def explain_clips(
         self, clips: Sequence[np.ndarray], target: str | None = None, settings: Settings | None = None
     ) -> list[Explanation]:
-        """Explain several clips in one batch; see `explain`. Each batch size compiles once."""
+        """Explain several clips in one batch; see `explain`. Each batch size compiles once.
+
+        What a clip's batch holds beside it changes its numbers by rounding at most.
+        """
         settings = settings or Settings()
-        return self.explanations(self.start(clips, target, settings), clips, settings)
+        return self.explanations(self.start(clips, target, settings), clips, settings) if clips else []
 
     def start(self, clips: Sequence[np.ndarray], target: str | None, settings: Settings) -> BatchExplanation:
         """Let the device begin to explain several clips in one batch; `explanations` waits for it."""
         audio, lengths = self.pad(clips)
-        targets = np.full(len(clips), self.target_index(target), np.int32)
-        return explain_step(self.weights, audio, lengths, targets, settings, self.bandwidth)
+        return explain_step(self.model, audio, lengths, np.full(len(clips), self.target_index(target)), settings)
 
-    def listen_at(
+    def resynthesize(
         self, keep: float, clips: Sequence[np.ndarray], explanations: Sequence[Explanation]
     ) -> list[Explanation]:
-        """The same scores at another share of kept elements: other masks, other sounds, judged anew.
+        """The same scores at another share of kept elements: other masks, other sounds, classified anew.
 
         Far cheaper than to explain again, and compiled once for all shares.
 
@@ -164,25 +109,31 @@ class Explainer:
         Raises:
             AudexError: a share outside 0 to 1, or another number of explanations than of clips.
         """
-        settings = dataclasses.replace(explanations[0].settings, keep=keep)
         if len(clips) != len(explanations):
             raise AudexError(f"{len(clips)} clips, but {len(explanations)} explanations; give one for each")
+        if not clips:
+            return []
+        settings = dataclasses.replace(explanations[0].settings, keep=keep)
         audio, lengths = self.pad(clips)
-        config = self.weights.codec.config
-        score = np.zeros((len(clips), config.frames(self.clip_samples), config.dim), np.float32)
+        codec = self.model.codec
+        score = np.zeros((len(clips), codec.frames(audio.shape[1]), codec.dim), np.float32)
         for row, explanation in enumerate(explanations):
             score[row, : len(explanation.score)] = explanation.score
         any_keep = dataclasses.replace(settings, keep=0.0)
-        batch = listen_step(self.weights, audio, lengths, score, keep, any_keep, self.bandwidth)
-        host: Any = jax.tree.map(np.asarray, batch)
+        sounds: Any = jax.tree.map(np.asarray, resynthesize_step(self.model, audio, lengths, score, keep, any_keep))
         return [
-            dataclasses.replace(e, settings=settings, **self._listened(host, row, clip, e.predicted, e.label))
+            self._measured(
+                dataclasses.replace(
+                    e, settings=settings, **self._share(sounds, row, clip, (e.prediction, e.target), keep)
+                ),
+                clip,
+            )
             for row, (clip, e) in enumerate(zip(clips, explanations, strict=True))
         ]
 
     def pad(self, clips: Sequence[np.ndarray], samples: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Clips as one batch `[b, n, c]`, zero-padded to `samples` (`clip_samples`), and their lengths `[b]`."""
-        channels = self.weights.codec.config.channels
+        channels = self.model.codec.channels
         audio = np.zeros((len(clips), samples or self.clip_samples, channels), np.float32)
         lengths = np.zeros(len(clips), np.int32)
         for row, clip in enumerate(clips):
@@ -204,7 +155,7 @@ class Explainer:
     def explanations(self, batch: Any, clips: Sequence[np.ndarray], settings: Settings) -> list[Explanation]:
         """What `explain_step` returned for `clips`, clip by clip, as NumPy arrays; rows of padding are left out."""
         host = jax.tree.map(np.asarray, batch)
-        return [self._unpack(host, row, clip, settings) for row, clip in enumerate(clips)]
+        return [self._explanation(host, row, clip, settings) for row, clip in enumerate(clips)]
 
     def segments(self, audio: np.ndarray) -> list[np.ndarray]:
         """Cut a recording into clips of `clip_samples`; the last one is shorter, unless that leaves under 0.1 s."""
@@ -213,104 +164,65 @@ class Explainer:
             pieces.pop()
         return pieces
 
-    def _unpack(self, batch: Any, row: int, clip: np.ndarray, settings: Settings) -> Explanation:
-        probabilities = self._shares(batch.logits[row])
-        predicted, target = next(iter(probabilities)), self.labels[int(batch.target[row])]
-        path = PathAttribution(*(getattr(batch, field)[row] for field in PathAttribution._fields))
-        difference, gap = abs(float(path.value - path.baseline_value)), abs(float(path.gap))
-        return Explanation(
-            label=target,
-            probability=probabilities[target],
-            predicted=predicted,
-            probabilities=probabilities,
-            attribution=batch.attribution[row, : int(batch.valid[row].sum())],
-            score=batch.score[row, : int(batch.valid[row].sum())],
-            sample_rate=self.sample_rate,
-            completeness_gap=gap / difference if difference > FLOOR else float("nan"),
-            verdict=verdict(path, tolerance=GAP_TOLERANCE),
-            silent=bool(np.abs(clip).max() < SILENCE_PEAK),
-            settings=settings,
-            **self._listened(batch, row, clip, predicted, target),
-        )
+    def _explanation(self, batch: BatchExplanation, row: int, clip: np.ndarray, settings: Settings) -> Explanation:
+        own: Any = jax.tree.map(lambda a: a[row], batch)
+        frames = int(own.clips.valid.sum())
+        probabilities = self._probabilities(own.clips.logits)
+        prediction, target = next(iter(probabilities)), self.labels[int(own.clips.target)]
+        difference = abs(float(own.path.value - own.path.baseline_value))
+        state = convergence(own.path, tolerance=GAP_TOLERANCE)
+        fixed = {
+            "prediction": prediction,
+            "prediction_probability": probabilities[prediction],
+            "target": target,
+            "target_probability": probabilities[target],
+            "probabilities": probabilities,
+            "completeness_gap": abs(float(own.path.gap)) / difference if difference > FLOOR else None,
+            "converged": state.reliable,
+            "convergence": state.message,
+            "silent": bool(np.abs(clip).max() < SILENCE_PEAK),
+            "sample_rate": self.sample_rate,
+            "frame_rate": self.sample_rate / self.model.codec.hop,
+            "attribution": own.path.attribution[:frames],
+            "score": own.score[:frames],
+            "settings": settings,
+        }
+        share = self._share(batch.sounds, row, clip, (prediction, target), settings.keep)
+        return self._measured(Explanation(**fixed, **share), clip)
 
-    def _listened(
-        self, batch: BatchExplanation | Listened, row: int, clip: np.ndarray, predicted: str, target: str
-    ) -> dict[str, Any]:
-        """The fields of an `Explanation` that depend on the share of kept elements."""
-
-        def sound(audio) -> np.ndarray:
-            own = np.asarray(audio)[row, : len(clip)]
-            return own[:, 0] if own.shape[1] == 1 else own
-
-        def says(logits) -> bool:
-            return self.labels[int(logits.argmax())] == predicted
-
-        heard = np.asarray(batch.heard)[:, row]
-        explanation_probabilities = self._shares(heard[1])
+    def _share(self, sounds: Sounds, row: int, clip: np.ndarray, labels: tuple[str, str], keep: float) -> dict:
+        """The fields of an `Explanation` that depend on the share of kept elements, and those of the reconstruction."""
+        prediction, target = labels
+        whole, kept, residual = (self._probabilities(logits) for logits in sounds.audio_logits[row])
+        _, latent_kept, latent_residual = (self.labels[int(x.argmax())] for x in sounds.latent_logits[row])
+        audio = sounds.audio[row, :, : len(clip)]
+        audio = audio[..., 0] if audio.shape[-1] == 1 else audio
         return {
-            "mask": np.asarray(batch.mask)[row, : self.weights.codec.config.frames(len(clip))],
-            "audio": sound(batch.kept),
-            "residual": sound(batch.deleted),
-            "reconstruction": sound(batch.reconstruction),
-            "latent_sufficient": says(batch.kept_logits[row]),
-            "sufficient": says(heard[1]),
-            "explanation_probability": explanation_probabilities[target],
-            "explanation_probabilities": explanation_probabilities,
-            "latent_necessary": not says(batch.deleted_logits[row]),
-            "necessary": not says(heard[2]),
-            "reconstruction_agrees": says(heard[0]),
+            "keep": keep,
+            "mask": sounds.mask[row, : self.model.codec.frames(len(clip))],
+            "reconstruction": audio[0],
+            "audio": audio[1],
+            "residual": audio[2],
+            "reconstruction_agrees": next(iter(whole)) == prediction,
+            "reconstruction_probability": whole[target],
+            "sufficient": next(iter(kept)) == prediction,
+            "necessary": next(iter(residual)) != prediction,
+            "explanation_probability": kept[target],
+            "explanation_probabilities": kept,
+            "residual_probability": residual[target],
+            "latent_sufficient": latent_kept == prediction,
+            "latent_necessary": latent_residual != prediction,
+            "metrics": {},
         }
 
-    def _shares(self, logits: np.ndarray) -> dict[str, float]:
-        """Probability of each label, most probable first."""
-        probabilities = _softmax(logits)
+    def _measured(self, explanation: Explanation, clip: np.ndarray) -> Explanation:
+        """The explanation with all metrics; those that are not finite are None."""
+        values = {name: float(METRICS[name](explanation, clip)) for name in METRICS.names()}
+        metrics = {name: value if np.isfinite(value) else None for name, value in values.items()}
+        return dataclasses.replace(explanation, metrics=metrics)
+
+    def _probabilities(self, logits: np.ndarray) -> dict[str, float]:
+        """Probability of each label, highest first."""
+        shifted = np.exp(logits - logits.max())
+        probabilities = shifted / shifted.sum()
         return {self.labels[i]: float(probabilities[i]) for i in np.argsort(-probabilities, stable=True)}
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    shifted = np.exp(logits - logits.max())
-    return shifted / shifted.sum()
-
-
-def save_explainer(directory: str | os.PathLike, explainer: Explainer, origin: dict, dtype: type = np.float32) -> None:
-    """Write an explainer bundle, whole or not at all; `origin` says where it comes from and what it reaches."""
-    codec, classifier, mean_latent = explainer.model
-    description = {
-        "codec": dataclasses.asdict(codec.config),
-        "classifier": dataclasses.asdict(classifier.config),
-        "labels": list(explainer.labels),
-        "clip_seconds": explainer.clip_seconds,
-        "bandwidth": explainer.bandwidth,
-        "origin": origin,
-    }
-    modules = {"codec": codec, "classifier": classifier}
-    bundles.save_bundle(directory, description, modules, dtype, {"mean_latent": np.asarray(mean_latent)})
-
-
-def load_explainer(name: str | os.PathLike) -> Explainer:
-    """Load a bundled explainer by its name, or any explainer bundle by its folder.
-
-    Raises:
-        BundleError: no such bundle, or one that does not fit.
-    """
-    directory = bundle_path(name)
-    description = bundles.read_description(directory)
-    if "classifier" not in description:
-        raise bundles.BundleError(f"{directory}: this bundle is a codec; train a classifier on it with audex train")
-    codec = bundles.load_codec(directory)
-    try:
-        config = ClassifierConfig.from_dict(description["classifier"])
-    except (TypeError, ValueError) as error:
-        raise bundles.BundleError(f"{directory}: {error}") from None
-    path = directory / "classifier.safetensors"
-    arrays = bundles.read_arrays(path)
-    mean_latent = jnp.asarray(arrays.pop("statistics.mean_latent"))
-    classifier = bundles.module_from(lambda: LatentClassifier(config, rngs=None), arrays, str(path))
-    weights = Model(codec, classifier, mean_latent)
-    return Explainer(weights, description["labels"], description["clip_seconds"], description["bandwidth"])
-
-
-def bundle_path(name: str | os.PathLike) -> pathlib.Path:
-    """Folder of a bundle that is named by its folder or, for those in the package, by its name."""
-    bundled = pathlib.Path(__file__).parents[1] / "models" / str(name)
-    return bundled if os.sep not in str(name) and (bundled / "bundle.json").exists() else pathlib.Path(name)

@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-import tempfile
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import soundfile
 import soxr
 
 from audex_jax.core.errors import AudexError
+from audex_jax.io.atomic import replacing
 
 SILENCE_PEAK = 1e-4  # -80 dBFS: below this a recording counts as silent
 SHORTEST, LONGEST = 0.1, 60.0  # seconds that a recording to be explained may have
@@ -115,26 +115,6 @@ def write_audio(path: str | os.PathLike, samples: np.ndarray, sample_rate: int) 
         soundfile.write(
             file_name(temporary), np.clip(samples, -1.0, 1.0), sample_rate, subtype="PCM_16", format=path.suffix[1:]
         )
-
-
-class replacing:
-    """Context manager: yields a temporary path beside `path`, renamed over it on success, removed on failure."""
-
-    def __init__(self, path: str | os.PathLike):
-        self.path = pathlib.Path(path)
-
-    def __enter__(self) -> pathlib.Path:
-        handle, name = tempfile.mkstemp(prefix=f".{self.path.name[:40]}.", suffix=".tmp", dir=self.path.parent)
-        os.fchmod(handle, 0o644)
-        os.close(handle)
-        self.temporary = pathlib.Path(name)
-        return self.temporary
-
-    def __exit__(self, kind, value, trace) -> None:
-        if kind is None:
-            os.replace(self.temporary, self.path)
-        else:
-            self.temporary.unlink(missing_ok=True)
 
 
 def peak(samples: np.ndarray) -> float:

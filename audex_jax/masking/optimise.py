@@ -1,14 +1,13 @@
-"""Mask refinement: start from an attribution's ranking and let keeping and deleting correct it.
+"""Mask optimisation: start from a ranking and correct it by the gradient of what the two halves say.
 
-An attribution says what each element adds along a path from the baseline; which elements carry the decision *together*,
-and through the decoder, it does not say. Refinement asks: a few gradient steps on the ranking of one clip,
+An attribution says what each element adds along a path from the baseline. It does not say which elements carry the
+decision *together*, and through the decoder. So take a few gradient steps on the ranking of one clip, down
 
-    L = sum over ways of  softplus(-margin(kept)) + softplus(margin(deleted))
+    L = sum over domains of  softplus(-margin(kept)) + softplus(margin(residual))
 
-where the margin is the target's log odds, `kept` and `deleted` are the two halves that the ranking gives at a share,
-another share at each step, and the ways are the latent and its audio, decoded, encoded and classified again. The masks
-are hard, as they are judged; the gradient passes them as if they were the score (straight-through). What is deducted is
-thus the gradient times (z - filler) at the masked clips: an attribution that is taken where it is used.
+where the margin is the target's log odds, `kept` and `residual` are the two halves that the ranking gives at a share,
+another share at each step, and the domains are the latent and its audio, decoded, encoded and classified again. The
+masks are hard, as they are in use; the gradient passes them as if they were the score (straight-through).
 
 Relatives: meaningful perturbations (Fong and Vedaldi, arXiv 1704.03296; 1910.08485), straight-through estimation
 (Bengio et al., arXiv 1308.3432). A mask that is fitted to a classifier can flatter it: judge it by planted evidence
@@ -21,13 +20,13 @@ import jax
 import jax.numpy as jnp
 
 from audex_jax.core.types import Array, ClipLatent, ClipValid, Float, Latent
-from audex_jax.masking.edit import element_ranks, top_share
+from audex_jax.masking.rank import element_ranks, top_share
 
 Margins = Callable[[Latent], Float[Array, "w m"]]
 SHARES = (0.2, 0.1, 0.4)
 
 
-def refine(
+def optimise_mask(
     margins: Margins,
     latent: ClipLatent,
     score: Float[Array, "t d"],
@@ -41,7 +40,7 @@ def refine(
     """Score of every element after `steps` gradient steps from a given one; it ranks all shares at once.
 
     Args:
-        margins: log odds of the target for m latents in w ways, `[m, t, d] -> [w, m]`; see `margin`.
+        margins: log odds of the target for m latents in w domains, `[m, t, d] -> [w, m]`; see `margin`.
         latent: the clip, `[t, d]`.
         score: where to start, for example the absolute attribution; only its order is used.
         valid: the clip's own frames, `[t]`.
@@ -52,21 +51,22 @@ def refine(
             classifier that is asked no more, and another one less.
 
     Returns:
-        The refined score, `[t, d]`.
+        The new score, `[t, d]`.
     """
     count = valid.sum() * latent.shape[1]
     start = jnp.where(valid[:, None], 1 - element_ranks(score, valid) / count, 0)
+    filler = jnp.where(valid[:, None], filler, latent)  # padding stays as it is
 
     def loss(mask: Float[Array, "t d"]) -> Float[Array, ""]:
         part = mask * (latent - filler)
-        kept, deleted = margins(jnp.stack([filler + part, latent - part])).T
-        return (jax.nn.softplus(-kept) + jax.nn.softplus(deleted)).sum()
+        kept, residual = margins(jnp.stack([filler + part, latent - part])).T
+        return (jax.nn.softplus(-kept) + jax.nn.softplus(residual)).sum()
 
     def step(score: Array, share: Array) -> tuple[Array, None]:
         mask = top_share(element_ranks(score, valid), valid, share).astype(latent.dtype)
-        slope = jax.grad(loss)(mask) * valid[:, None]
-        size = jnp.sqrt(jnp.square(slope).sum() / count)
-        return score - rate * slope / jnp.maximum(size, 1e-12), None
+        gradient = jax.grad(loss)(mask) * valid[:, None]
+        size = jnp.sqrt(jnp.square(gradient).sum() / count)
+        return score - rate * gradient / jnp.maximum(size, 1e-12), None
 
     return jax.lax.scan(step, start, jnp.resize(jnp.asarray(shares), (steps,)))[0]
 

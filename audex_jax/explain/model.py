@@ -1,0 +1,183 @@
+"""The model that is explained, and the one way from edited latents to its logits.
+
+A classifier reads latents or audio; nothing outside this file asks which. A latent `z` is classified in two domains:
+
+    latent    C(z)                  or f(gain * decode(z)) for a classifier f of audio
+    audio     C(encode(decode(z)))  or f(gain * decode(z)): what the sound that is handed out is classified as
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from audex_jax.core.clips import valid_frames
+from audex_jax.core.settings import Settings
+from audex_jax.core.types import Array, Audio, ClipLatent, ClipValid, Float, Int, Latent, Logits, Valid
+
+DOMAINS = ("latent", "audio")
+TINY = 1e-8  # added to a loudness, as EnCodec does
+
+
+class Model(NamedTuple):
+    """Everything that the compiled step needs of a bundle; a pytree.
+
+    Attributes:
+        codec: a `core.protocols.Codec`.
+        classifier: a `core.protocols.Classifier`.
+        mean_latent: mean over the training set's frames, `[d]`.
+    """
+
+    codec: Any
+    classifier: Any
+    mean_latent: Float[Array, " d"]
+
+
+class EncodedClip(NamedTuple):
+    """One clip as the model sees it; of a batch, every field has a leading axis b.
+
+    Attributes:
+        audio: zero-padded, `[n, c]`.
+        length: its own samples.
+        latent: `[t, d]`.
+        valid: the clip's own frames, `[t]`.
+        gain: what decoded audio is multiplied by before a classifier of audio reads it, `[1, 1]`.
+        logits: of the clip, `[k]`.
+        target: class that is explained.
+    """
+
+    audio: Float[Array, "n c"]
+    length: Int[Array, ""]
+    latent: ClipLatent
+    valid: ClipValid
+    gain: Float[Array, "1 1"]
+    logits: Float[Array, " k"]
+    target: Int[Array, ""]
+
+
+class Resynthesis(NamedTuple):
+    """What m latents sound like and what their sounds are classified as.
+
+    Attributes:
+        audio: `[m, n, c]`.
+        latent_logits: of the latents as they are, `[m, k]`.
+        audio_logits: of the audio, `[m, k]`.
+    """
+
+    audio: Audio
+    latent_logits: Logits
+    audio_logits: Logits
+
+
+def encode_and_classify(
+    model: Model, audio: Audio, lengths: Int[Array, " b"], target: Int[Array, " b"] | int = -1
+) -> EncodedClip:
+    """Encode and classify zero-padded clips.
+
+    Args:
+        model: the model.
+        audio: `[b, n, c]`.
+        lengths: samples of each clip, `[b]`.
+        target: class to explain, `[b]`; -1 for the predicted one.
+
+    Returns:
+        `EncodedClip` with a leading axis b.
+    """
+    lengths = jnp.asarray(lengths)
+    latent = model.codec.encode(audio, lengths)
+    valid = valid_frames(model.codec, lengths, latent.shape[1])
+    gain = jnp.ones((len(audio), 1, 1))
+    if model.classifier.reads == "audio":
+        gain = level_gain(model.codec, model.codec.decode(latent, audio.shape[1]), audio, lengths)
+        logits = jax.vmap(model.classifier)(audio, own_samples(lengths, audio.shape[1]))
+    else:
+        logits = jax.vmap(model.classifier)(latent, valid)
+    target = jnp.where(jnp.asarray(target) < 0, logits.argmax(-1), target)
+    return EncodedClip(audio, lengths, latent, valid, gain, logits, target)
+
+
+def classify_audio(model: Model, audio: Audio, lengths: Int[Array, " b"]) -> Logits:
+    """Logits `[b, k]` of zero-padded clips `[b, n, c]`."""
+    return encode_and_classify(model, audio, lengths).logits
+
+
+def resynthesize(
+    model: Model,
+    latents: Latent,
+    valid: Valid,
+    lengths: Int[Array, " m"],
+    samples: int,
+    level: Callable[[Audio], Audio] = lambda audio: audio,
+) -> Resynthesis:
+    """Decode latents, encode their audio again, and classify both.
+
+    Args:
+        model: the model.
+        latents: `[m, t, d]`.
+        valid, lengths: own frames and samples of each, `[m, t]` and `[m]`.
+        samples: length of the audio.
+        level: brings decoded audio `[m, n, c]` to the level of the recording.
+    """
+    audio = level(decode_clips(model.codec, latents, lengths, samples))
+    if model.classifier.reads == "audio":
+        logits = jax.vmap(model.classifier)(audio, own_samples(lengths, samples))
+        return Resynthesis(audio, logits, logits)
+    both = jnp.concatenate([latents, model.codec.encode(audio, lengths)])  # one call: one classifier to compile
+    logits = jax.vmap(model.classifier)(both, jnp.tile(valid, (2, 1)))
+    return Resynthesis(audio, *jnp.split(logits, 2))
+
+
+def score_edits(model: Model, clip: EncodedClip, latents: Latent) -> Float[Array, "w m k"]:
+    """Logits of m edits of one clip's latent, `[m, t, d]`, in each of `DOMAINS`."""
+    count = len(latents)
+    valid, lengths = jnp.tile(clip.valid, (count, 1)), jnp.full(count, clip.length)
+    found = resynthesize(model, latents, valid, lengths, len(clip.audio), lambda audio: audio * clip.gain)
+    return jnp.stack([found.latent_logits, found.audio_logits])
+
+
+def explained_logits(model: Model, clip: EncodedClip) -> Callable[[ClipLatent], Float[Array, " k"]]:
+    """The function of one clip's latent that attribution methods explain: the logits in the latent domain, `[k]`."""
+    if model.classifier.reads == "latent":
+        return lambda latent: model.classifier(latent, clip.valid)
+    length, samples = clip.length[None], len(clip.audio)
+    own = own_samples(length, samples)[0]
+    return lambda z: model.classifier(decode_clips(model.codec, z[None], length, samples)[0] * clip.gain, own)
+
+
+def decode_clips(codec: Any, latents: Latent, lengths: Int[Array, " m"], samples: int) -> Audio:
+    """Latents decoded to `samples` samples, silent beyond each clip's own `lengths`."""
+    return codec.decode(latents, samples) * own_samples(lengths, samples)[..., None]
+
+
+def own_samples(lengths: Int[Array, " b"], samples: int) -> Array:
+    """True for the clips' own samples, `[b, n]`."""
+    return jnp.arange(samples) < jnp.asarray(lengths)[:, None]
+
+
+def level_gain(codec: Any, decoded: Audio, audio: Audio, lengths: Int[Array, " b"]) -> Float[Array, "b 1 1"]:
+    """Gain that gives a clip's plain reconstruction the clip's own loudness; every edit of it gets the same.
+
+    Loudness is the root mean square of the channels' mean over the clip's own samples. Codecs that keep the level need
+    no gain.
+
+    Args:
+        codec: of the latents.
+        decoded: the decoded whole latents, `[b, n, c]`.
+        audio: the clips, `[b, n, c]`.
+        lengths: samples of each clip, `[b]`.
+    """
+    if codec.keeps_level:
+        return jnp.ones((len(audio), 1, 1))
+    own = own_samples(lengths, audio.shape[1])[..., None]
+    loudness = [
+        jnp.sqrt(jnp.square(a.mean(2, keepdims=True) * own).sum((1, 2)) / lengths) + TINY for a in (audio, decoded)
+    ]
+    return (loudness[0] / loudness[1])[:, None, None]
+
+
+def filler_latent(model: Model, frames: int, settings: Settings) -> ClipLatent:
+    """The latent `[t, d]` that stands for nothing: the filler of edits and the baseline of paths."""
+    if settings.filler == "mean":
+        return jnp.broadcast_to(model.mean_latent, (frames, model.codec.dim))
+    return model.codec.filler(frames, settings.filler, jax.random.key(settings.seed))

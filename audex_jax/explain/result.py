@@ -1,0 +1,100 @@
+"""The record of an explanation, defined once. JSON, Parquet columns, report, notebook and words derive from it.
+
+A field says its unit and, in one sentence, what it means. `judgement` gives the fields that are numbers, texts or tables
+of numbers: what is written to files.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from audex_jax.core.settings import Settings
+from audex_jax.explain.verdict import Verdict, verdict
+
+TOP = 5  # labels of which files hold the probability
+
+
+def field(meaning: str, unit: str = "", *, share: bool = False, array: bool = False) -> Any:
+    """A field of the record.
+
+    Args:
+        meaning: one sentence.
+        unit: of the value; shapes for arrays.
+        share: the value depends on the share of kept elements.
+        array: the value is too large for a line of text.
+    """
+    return dataclasses.field(metadata={"meaning": meaning, "unit": unit, "share": share, "array": array})
+
+
+@dataclasses.dataclass(frozen=True)
+class Explanation:
+    """Why one clip was classified as it was, in numbers and in sound. Arrays are NumPy."""
+
+    prediction: str = field("label that the classifier gives the clip")
+    prediction_probability: float = field("probability of the prediction", "0 to 1")
+    target: str = field("label that is explained; the prediction unless another was asked for")
+    target_probability: float = field("probability of the target, of the clip", "0 to 1")
+    probabilities: dict[str, float] = field("probability of all labels, of the clip, highest first", "0 to 1")
+    completeness_gap: float | None = field(
+        "|sum of attributions - difference of logits| / that difference; none if the difference is below 0.001", "share"
+    )
+    converged: bool = field("the attribution adds up and its ranking is stable; if not, do not trust single elements")
+    convergence: str = field("why it converged or not, and what to do")
+    reconstruction_agrees: bool = field("the codec's plain reconstruction gets the same label as the clip")
+    reconstruction_probability: float = field("probability of the target, of the plain reconstruction", "0 to 1")
+    silent: bool = field("the clip holds no sound above -80 dBFS; its explanation means nothing")
+    keep: float = field("share of the latent elements that the explanation keeps", "0 to 1", share=True)
+    sufficient: bool = field("the explanation's audio, encoded and classified again, gets the same label", share=True)
+    necessary: bool = field("the residual's audio gets another label", share=True)
+    explanation_probability: float = field(
+        "probability of the target, of the explanation's audio", "0 to 1", share=True
+    )
+    explanation_probabilities: dict[str, float] = field(
+        "probability of all labels, of the explanation's audio, highest first", "0 to 1", share=True
+    )
+    residual_probability: float = field("probability of the target, of the residual's audio", "0 to 1", share=True)
+    latent_sufficient: bool = field("the kept part of the latent, not decoded, gets the same label", share=True)
+    latent_necessary: bool = field("the residual latent, not decoded, gets another label", share=True)
+    metrics: dict[str, float | None] = field("further figures, one a file of `explain/metrics`", share=True)
+    sample_rate: int = field("of all audio", "Hz", array=True)
+    frame_rate: float = field("latent frames a second", "1/s", array=True)
+    attribution: np.ndarray = field("of every latent element for the target's logit", "logit, [t, d]", array=True)
+    score: np.ndarray = field("what orders the elements; see `Settings.ranking`", "[t, d]", array=True)
+    mask: np.ndarray = field("elements that the explanation keeps", "[t, d]", share=True, array=True)
+    audio: np.ndarray = field("the explanation: what was kept, in sound", "[n] or [n, c]", share=True, array=True)
+    residual: np.ndarray = field("what was not kept, in sound", "[n] or [n, c]", share=True, array=True)
+    reconstruction: np.ndarray = field("what the codec makes of the whole clip", "[n] or [n, c]", array=True)
+    settings: Settings = field("how it was made", array=True)
+
+    @property
+    def verdict(self) -> Verdict:
+        """What to make of it, in words."""
+        return verdict(judgement(self))
+
+
+def columns(share: bool | None = None) -> Iterator[dataclasses.Field]:
+    """The fields that are written to files as numbers or text.
+
+    Args:
+        share: only those that depend on the share of kept elements, or only the others; None for all.
+    """
+    for one in dataclasses.fields(Explanation):
+        if not one.metadata["array"] and share in (None, one.metadata["share"]):
+            yield one
+
+
+def judgement(explanation: Explanation, share: bool | None = None) -> dict[str, Any]:
+    """What the classifier says about a clip and its explanation, as a JSON object; tables hold the `TOP` labels.
+
+    Args:
+        explanation: of one clip.
+        share: as in `columns`.
+    """
+    found = {}
+    for one in columns(share):
+        value = getattr(explanation, one.name)
+        top = isinstance(value, dict) and one.name != "metrics"
+        found[one.name] = dict(list(value.items())[:TOP]) if top else value
+    return found
