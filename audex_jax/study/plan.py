@@ -34,7 +34,7 @@ class StudyPlan:
     listeners: int = option(12, "people, at least", metavar="N")
     keep: float = option(0.2, "share of the elements that every method keeps", metavar="SHARE")
     question: str = option("Which word do you hear?", "asked of each sound that is to be named")
-    seed: int = option(0, "of all that is drawn", metavar="N")
+    seed: int = option(0, "seed of all that is drawn", metavar="N")
 
     def __post_init__(self):
         wrong = [name for name in self.methods if name not in (*METHODS, *SHORT)]

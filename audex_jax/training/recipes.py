@@ -22,12 +22,12 @@ class ClassifierRecipe:
     patience: int = option(10, "stop after so many epochs without gain")
     batch: int = option(64, "clips a step")
     learning_rate: float = option(2e-3, "peak learning rate")
-    weight_decay: float = option(0.05, "of the optimiser")
+    weight_decay: float = option(0.05, "weight decay of the optimiser")
     dropout: float = option(0.15, "share of activations that are dropped")
     label_smoothing: float = option(0.1, "share of the label's probability that all labels get")
     edited: float = option(0.15, "share of a batch's clips of which random elements are replaced")
     variants: int = option(6, "times that each training clip is encoded")
-    seed: int = option(0, "of weights, order and augmentation")
+    seed: int = option(0, "seed of weights, order and augmentation")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,4 +53,4 @@ class CodecRecipe:
     spectrum: float = option(0.5, "weight of what a linear map cannot read off the latent")
     commitment: float = option(0.1, "weight of the distance to the quantised latent")
     adversarial: float = option(0.0, "weight of the discriminators' losses")
-    seed: int = option(0, "of weights and order of clips")
+    seed: int = option(0, "seed of weights and order of clips")
