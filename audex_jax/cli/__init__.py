@@ -4,13 +4,13 @@ Exit codes: 0 done, 1 something failed, 2 wrong usage.
 """
 
 import argparse
-import gc
 import importlib
 import io
 import sys
+import textwrap
 import traceback
-from collections.abc import Sequence
-from types import ModuleType
+from collections.abc import Collection, Sequence
+from typing import NoReturn
 
 from audex_jax import __version__
 from audex_jax.core.errors import AudexError
@@ -46,42 +46,42 @@ examples:
   audex explain yes.wav --model my-explainer --out explained
   audex COMMAND --help
 """
+DESCRIPTION = "Hear why an audio classifier decided as it did."
 
 
 class UsageError(Exception):
     """A fault in how a command was called; exit code 2."""
 
 
-def parser_for(argv: Sequence[str]) -> tuple[argparse.ArgumentParser, ModuleType | None]:
-    """The parser of all commands, and the module of the one that `argv` names; only that one is imported."""
-    parser = argparse.ArgumentParser(
-        prog="audex",
-        description="Hear why an audio classifier decided as it did.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+class Help(argparse.RawDescriptionHelpFormatter):
+    """Breaks lines between words only: names have hyphens."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(text, width, break_on_hyphens=False)
+
+
+class Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong with a call."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see `{self.prog} --help`\n")
+
+
+def parser_of(configured: Collection[str]) -> argparse.ArgumentParser:
+    """The parser of all commands. Only those in `configured` are imported and have their options."""
+    parser = Parser(prog="audex", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=Help)
     parser.add_argument("--version", action="version", version=f"audex-jax {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the whole traceback of an error")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    asked = next((word for word in argv if not word.startswith("-")), None)
-    module = None
     for name, text in COMMANDS.items():
-        command = commands.add_parser(
-            name,
-            help=text,
-            description=text[0].upper() + text[1:] + ".",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        if name == asked:
-            module = command_module(name)
+        description = text[0].upper() + text[1:] + "."
+        command = commands.add_parser(name, help=text, description=description, formatter_class=Help)
+        if name in configured:
+            module = importlib.import_module(f"audex_jax.cli.{name.replace('-', '_')}")
             module.configure(command)
+            command.set_defaults(run=module.run)
             command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-    return parser, module
-
-
-def command_module(name: str) -> ModuleType:
-    """The module of a command."""
-    return importlib.import_module(f"audex_jax.cli.{name.replace('-', '_')}")
+    return parser
 
 
 def in_words(error: BaseException) -> str:
@@ -99,16 +99,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     What a user can mend (`AudexError`, and files that cannot be read or written) is one line on stderr; any other
     error is ours and keeps its traceback.
     """
-    gc.set_threshold(50_000)  # tracing makes millions of objects that stay; to look for garbage among them takes 0.7 s
     for stream in (sys.stdout, sys.stderr):  # names of files may hold what a terminal cannot show
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     argv = list(sys.argv[1:] if argv is None else argv)
-    parser, module = parser_for(argv)
-    arguments = parser.parse_args(argv)  # exits with 2 on wrong usage
-    assert module is not None
+    asked = next((word for word in argv if not word.startswith("-")), "")
+    arguments = parser_of((asked,)).parse_args(argv)  # exits with 2 on wrong usage
     try:
-        return module.run(arguments)
+        return arguments.run(arguments)
     except (UsageError, AudexError, OSError, KeyboardInterrupt) as error:
         if arguments.debug:
             traceback.print_exc()

@@ -4,10 +4,13 @@ import argparse
 import contextlib
 import json
 import os
-import signal
 import sys
 import time
-from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from audex_jax.batch.job import Progress
+    from audex_jax.batch.plan import Job
 
 TEXT = """
 DATA is a folder of recordings, or a file that lists them: text (a path a line), CSV or Parquet (a column `path`,
@@ -40,7 +43,10 @@ LOG_SECONDS = 10
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `audex batch` to its parser."""
-    from audex_jax.cli.settings import add_options
+    from audex_jax.batch.plan import Job
+    from audex_jax.cli.options import add_model, add_options
+    from audex_jax.cli.processes import add_processes
+    from audex_jax.core.settings import Settings
 
     add = parser.add_argument
     parser.epilog = TEXT
@@ -48,41 +54,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("data", nargs="?", metavar="DATA", help="folder or list of recordings")
     add("--out", metavar="DIR", help="where to write, or to go on writing")
     add("--status", metavar="DIR", help="say how far the job in DIR is, and do nothing")
-    add("--model", default="mini-speech-commands", metavar="NAME|DIR", help="explainer (default: mini-speech-commands)")
-
-    add_options(parser)
-
-    write = parser.add_argument_group("what to write")
-    write.add_argument("--elements", type=int, default=32, metavar="N", help="top elements in a row (default: 32)")
-    write.add_argument("--attribution", action="store_true", help="the whole attribution, float16")
-    write.add_argument("--no-audio", action="store_true", help="leave the explanation's audio out")
-    write.add_argument("--shard-clips", type=int, default=256, metavar="N", help="recordings a part (default: 256)")
-    write.add_argument(
-        "--max-reject-share", type=float, default=0.1, metavar="X", help="fail if more are rejected (default: 0.1)"
-    )
-    write.add_argument("--retry-rejects", action="store_true", help="do parts with rejects again")
-
-    where = parser.add_argument_group("devices and processes")
-    where.add_argument("--batch", type=int, default=8, metavar="N", help="clips a device takes at once (default: 8)")
-    where.add_argument(
-        "--parallel", choices=("auto", "pmap", "sharding"), default="auto", help="how devices share a batch"
-    )
-    where.add_argument("--workers", type=int, default=0, metavar="N", help="threads that read (default: one a core)")
-    where.add_argument("--engine", choices=("local", "ray"), default="local", help="who runs it (default: local)")
-    where.add_argument("--actors", type=int, default=0, metavar="N", help="of Ray (default: one an accelerator)")
-    where.add_argument("--distributed", action="store_true", help="join the other processes; JAX finds them")
-    where.add_argument("--coordinator", metavar="HOST:PORT", help="join the other processes through process 0 there")
-    where.add_argument("--num-processes", type=int, metavar="N", help="of the job")
-    where.add_argument("--process-id", type=int, metavar="I", help="which one this is, from 0")
+    add_model(parser)
+    add("--max-reject-share", type=float, default=0.1, metavar="X", help="fail if more are rejected (default: 0.1)")
     add("--json", action="store_true", help="progress and results as JSON lines on stdout")
     add("--quiet", action="store_true", help="no progress")
+    add_options(parser, Settings, group="how to explain")
+    add_options(parser, Job, group="what to write, and how to share the work")
+
+    add_processes(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out `audex batch`; the exit code."""
     from audex_jax.batch.merge import status
+    from audex_jax.batch.plan import Job
     from audex_jax.batch.store import load_store
     from audex_jax.cli import UsageError
+    from audex_jax.cli.options import read_options
+    from audex_jax.cli.processes import join
+    from audex_jax.core.settings import Settings
 
     if arguments.status:
         counts = status(load_store(arguments.status))
@@ -92,52 +82,46 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("DATA and --out are needed; `audex batch --help` has examples")
     if not 0 <= arguments.max_reject_share <= 1:
         raise UsageError(f"--max-reject-share {arguments.max_reject_share:g}: it is a share, from 0 to 1")
-    if arguments.actors < 0 or (arguments.actors and arguments.engine != "ray"):
-        raise UsageError("--actors: how many actors of --engine ray; at least 1")
+    job = read_options(Job, arguments, settings=read_options(Settings, arguments))
+    index, count = join(arguments)  # first of all: nothing may touch a device before
     if arguments.engine == "ray":
         from audex_jax.devices.mapping import leave_accelerators
-        from audex_jax.integrations.ray import connected, run_on_ray
 
-        if arguments.distributed or arguments.coordinator or arguments.num_processes is not None:
-            raise UsageError("--engine ray divides the work itself; leave out --distributed and the like")
         leave_accelerators()  # they are the actors'
-    index, count = processes(arguments)  # first of all: nothing may touch a device before
-    if count == 1 and arguments.engine == "local":
+    elif count == 1:
         from audex_jax.devices.mapping import a_device_for_each_core
 
         a_device_for_each_core()
+    return work(arguments, job, index, count)
 
+
+def work(arguments: argparse.Namespace, job: "Job", index: int, count: int) -> int:
+    """Explain this process's share of a job, one of `count`; the exit code."""
     import importlib.metadata
 
     from audex_jax import __version__
-    from audex_jax.batch.job import Job, Progress, run_job, run_of
+    from audex_jax.batch.job import run_job, run_of
     from audex_jax.batch.manifest import read_manifest, text
+    from audex_jax.batch.merge import status
     from audex_jax.batch.store import open_store
-    from audex_jax.cli.settings import settings_from
-    from audex_jax.core.compilation import use_compilation_cache
+    from audex_jax.bundles import bundle_path
+    from audex_jax.cli.bundles import explainer_of
+    from audex_jax.cli.processes import stop_signals
     from audex_jax.data.prepared import PREFIX
-    from audex_jax.explain.explainer import bundle_path, load_explainer
     from audex_jax.io.progress import Bar
 
-    use_compilation_cache()
-    explainer = load_explainer(arguments.model)
-    try:
-        fields = ("target", "elements", "attribution", "shard_clips", "batch", "parallel", "workers", "retry_rejects")
-        options = {name: getattr(arguments, name) for name in fields}
-        job = Job(settings_from(arguments), audio=not arguments.no_audio, **options)
-        explainer.target_index(arguments.target)
-    except ValueError as error:
-        raise UsageError(error) from None
+    explainer = explainer_of(arguments)
     manifest = read_manifest(arguments.data)
     versions = {"audex-jax": __version__} | {name: importlib.metadata.version(name) for name in ("jax", "flax")}
     data = arguments.data if arguments.data.startswith(PREFIX) else os.path.abspath(arguments.data)
     about = {"model": arguments.model, "data": text(data), "versions": versions}
     store = open_store(arguments.out, run_of(explainer, manifest, job), manifest, about)
-
     share = sum(len(manifest.shard(shard, job.shard_clips)) for shard in range(index, store.shards, count))
     logged = 0.0
     with contextlib.ExitStack() as stack:
         if arguments.engine == "ray":
+            from audex_jax.integrations.ray import connected, run_on_ray
+
             stack.enter_context(connected())
         bar = stack.enter_context(Bar("explaining", share, arguments.quiet or arguments.json))
         stopped = stack.enter_context(stop_signals())
@@ -146,7 +130,7 @@ def run(arguments: argparse.Namespace) -> int:
             if stopped:
                 raise KeyboardInterrupt
 
-        def report(progress: Progress) -> None:
+        def report(progress: "Progress") -> None:
             nonlocal logged
             if arguments.json and not arguments.quiet and time.monotonic() - logged > LOG_SECONDS:
                 logged = time.monotonic()
@@ -170,41 +154,7 @@ def run(arguments: argparse.Namespace) -> int:
     return finish(arguments, progress.record(), status(store), index)
 
 
-@contextlib.contextmanager
-def stop_signals() -> Iterator[list[int]]:
-    """A list to which SIGTERM and SIGINT are added instead of breaking in, perhaps in the middle of a file."""
-    stopped: list[int] = []
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    before = [signal.signal(number, lambda signum, frame: stopped.append(signum)) for number in numbers]
-    try:
-        yield stopped
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
-
-
-def processes(arguments: argparse.Namespace) -> tuple[int, int]:
-    """Which process this is, and of how many."""
-    from audex_jax.cli import UsageError
-
-    index, count = arguments.process_id, arguments.num_processes
-    if arguments.distributed or arguments.coordinator:
-        from audex_jax.devices.mapping import join_processes
-
-        try:
-            return join_processes(arguments.coordinator, count, index)
-        except (ValueError, RuntimeError) as error:
-            raise UsageError(f"cannot join the other processes: {error}") from None
-    if (index is None) != (count is None):
-        raise UsageError("--num-processes and --process-id go together")
-    if index is None or count is None:
-        return 0, 1
-    if not 0 <= index < count:
-        raise UsageError(f"--process-id {index}: with --num-processes {count} it is one of 0 to {count - 1}")
-    return index, count
-
-
-def note(progress) -> str:
+def note(progress: "Progress") -> str:
     """How fast, behind the bar."""
     text = f"{progress.rate:.1f} clips/s"
     if progress.wait_share is not None:
@@ -212,14 +162,14 @@ def note(progress) -> str:
     return text + (f", {progress.rejects} rejected" if progress.rejects else "")
 
 
-def sentence(out: str, counts: dict) -> str:
+def sentence(out: str, counts: dict[str, Any]) -> str:
     """The state of a job in one line."""
     text = f"{out}: {counts['clips_done']} of {counts['clips']} recordings done"
     text += f" ({counts['shards_done']} of {counts['shards']} parts, {counts['rows']} rows)"
     return text + (f", {counts['rejects']} rejected" if counts["rejects"] else "")
 
 
-def finish(arguments: argparse.Namespace, progress: dict, counts: dict, index: int) -> int:
+def finish(arguments: argparse.Namespace, progress: dict[str, Any], counts: dict[str, Any], index: int) -> int:
     """Say what came out; the exit code."""
     if arguments.json:
         print(json.dumps({"time": time.time(), "process": index} | progress | {"job": counts}), flush=True)

@@ -1,25 +1,38 @@
-"""What several commands do with their arguments: load a codec, read a recording for it, check an output's name."""
+"""What several commands do with their arguments: open a model, read a recording, check an output's name."""
 
+import argparse
 import pathlib
 
 import numpy as np
 
-from audex_jax import bundles
+from audex_jax.bundles import load_explainer
 from audex_jax.cli import UsageError
-from audex_jax.codecs.encodec import Encodec, EncodecConfig
-from audex_jax.explain.explainer import bundle_path
+from audex_jax.core.compilation import use_compilation_cache
+from audex_jax.core.errors import AudexError
+from audex_jax.core.protocols import Codec
+from audex_jax.explain.explainer import Explainer
 from audex_jax.io import audio
 
 
-def codec(name: str) -> Encodec:
-    """The codec of a bundle, given by path or name."""
-    return bundles.load_codec(bundle_path(name))
+def explainer_of(arguments: argparse.Namespace) -> Explainer:
+    """The explainer `arguments.model`; compiled programs are kept between runs.
+
+    Raises:
+        UsageError: it does not know the label `arguments.target`.
+    """
+    use_compilation_cache()
+    explainer = load_explainer(arguments.model)
+    try:
+        explainer.target_index(getattr(arguments, "target", None))
+    except AudexError as error:
+        raise UsageError(f"--target: {error}") from None
+    return explainer
 
 
-def recording(path: str, config: EncodecConfig) -> np.ndarray:
+def recording(path: str, codec: Codec) -> np.ndarray:
     """A recording as the codec takes it: its sample rate and channels, `[n, c]`."""
-    samples = audio.read_audio(path, config.sample_rate, config.channels)
-    return samples.reshape(len(samples), config.channels)
+    samples = audio.read_audio(path, codec.sample_rate, codec.channels)
+    return samples.reshape(len(samples), codec.channels)
 
 
 def require_suffix(path: str, accepted: tuple[str, ...], option: str = "--out") -> None:

@@ -29,19 +29,16 @@ def run(arguments: argparse.Namespace) -> int:
     import dataclasses
 
     from audex_jax.cli import UsageError
-    from audex_jax.cli.bundles import require_suffix
-    from audex_jax.core.compilation import use_compilation_cache
+    from audex_jax.cli.bundles import explainer_of, require_suffix
     from audex_jax.evaluation.check import check
     from audex_jax.evaluation.outputs import write_json
     from audex_jax.evaluation.report import clips_of
-    from audex_jax.explain.explainer import load_explainer
 
     if arguments.limit < 1:
         raise UsageError("--limit needs at least 1")
     if arguments.json is not None:
         require_suffix(arguments.json, (".json",), "--json")
-    use_compilation_cache()
-    explainer = load_explainer(arguments.model)
+    explainer = explainer_of(arguments)
     findings = check(
         explainer, clips_of(explainer, arguments.data, arguments.split, arguments.limit), 16, arguments.quiet
     )

@@ -10,15 +10,13 @@ if TYPE_CHECKING:
 EXAMPLE = """
 DATA is a folder with one sub-folder of recordings for each label, and an optional splits.csv; see `audex train --help`.
 Every clip is explained for the label that the model predicts. A share of its latent elements, the most important first,
-is kept or deleted; what is left is classified as it is (latent), and decoded, encoded and classified again (audio).
+is kept or taken out; what remains is classified as it is (latent), and decoded, encoded and classified again (audio).
 
-methods:
-  signed absolute weighted magnitude positive frames mixed     rankings of Integrated Gradients; see `audex explain`
-  refined            `weighted`, corrected by a few gradient steps through decoder, encoder and classifier: the default
+The methods are the rankings of `audex explain`, and others to compare them with:
   gradient-x-input   the gradient at the clip
   random             an order drawn by chance, `--seeds` times
   waveform-ig spectrum-ig audio-frames waveform-random spectrum-random
-                     rivals that silence parts of the decoded sound: samples, bins of its spectrum, frames
+                     these silence parts of the decoded sound: samples, bins of its spectrum, frames
 
 in DIR:
   fidelity.json      all figures: curves with 95 % intervals over clips and over speakers, areas, paired comparisons
@@ -28,48 +26,22 @@ in DIR:
 The same command after a kill goes on where it was.
 
 example:
-  audex evaluate recordings --model my-explainer --out fidelity --limit 200 --methods refined,weighted,magnitude,random
+  audex evaluate recordings --model my-explainer --out fidelity --limit 200 --methods optimized-mask,random
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `audex evaluate` to its parser."""
-    from audex_jax.evaluation.plan import FILLERS, METHODS, Plan
+    from audex_jax.cli.options import add_model, add_options
+    from audex_jax.evaluation.plan import Plan
 
-    default = Plan  # its class attributes; an instance would wait for JAX
     parser.epilog = EXAMPLE
     parser.add_argument("data", metavar="DATA", help="folder of labelled recordings")
-    parser.add_argument(
-        "--model", default="mini-speech-commands", metavar="NAME|DIR", help="explainer (default: mini-speech-commands)"
-    )
+    add_model(parser)
     parser.add_argument("--out", required=True, metavar="DIR", help="where to write")
     parser.add_argument("--split", default="test", choices=("train", "val", "test"), help="(default: test)")
     parser.add_argument("--limit", type=int, metavar="N", help="only N clips, drawn once and for all (default: all)")
-    parser.add_argument(
-        "--methods",
-        default=",".join(default.methods),
-        metavar="A,B,...",
-        help=f"the first is compared with the others (default: {','.join(default.methods)}); from {', '.join(METHODS)}",
-    )
-    parser.add_argument(
-        "--fillers",
-        default=",".join(default.fillers),
-        metavar="A,B,...",
-        help=f"what stands where elements are taken out (default: {','.join(default.fillers)}); "
-        f"from {', '.join(FILLERS)}",
-    )
-    parser.add_argument(
-        "--levels",
-        default=",".join(f"{v:g}" for v in default.levels),
-        metavar="V,...",
-        help="shares kept and deleted, 0 and 1 are always added (default: %(default)s)",
-    )
-    parser.add_argument("--seeds", type=int, default=default.seeds, help=f"draws of what is random ({default.seeds})")
-    parser.add_argument("--rule", default=default.rule, help=f"of the path's points ({default.rule})")
-    parser.add_argument("--steps", type=int, default=default.steps, help=f"points on the path ({default.steps})")
-    parser.add_argument(
-        "--refinement", type=int, default=default.refinement, help=f"steps of `refined` ({default.refinement})"
-    )
+    add_options(parser, Plan)
     parser.add_argument("--chunk", type=int, default=8, help="edits judged at once: memory against speed (8)")
     parser.add_argument("--devices", type=int, metavar="N", help="devices that take a clip each (default: all)")
     parser.add_argument("--tensorboard", metavar="DIR", help="log figures and curves for TensorBoard there")
@@ -79,6 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Carry out `audex evaluate`; the exit code."""
     from audex_jax.cli import UsageError
+    from audex_jax.cli.options import read_options
     from audex_jax.core.compilation import use_compilation_cache
     from audex_jax.devices.mapping import a_device_for_each_core
     from audex_jax.evaluation.outputs import header_of, rows_of, text_table
@@ -86,25 +59,10 @@ def run(arguments: argparse.Namespace) -> int:
     from audex_jax.evaluation.report import evaluate_folder
     from audex_jax.io.tensorboard import RunLog
 
-    def words(text: str) -> tuple[str, ...]:
-        return tuple(word.strip() for word in text.split(",") if word.strip())
-
-    try:
-        levels = tuple(float(word) for word in words(arguments.levels))
-        plan = Plan(
-            methods=words(arguments.methods),
-            fillers=words(arguments.fillers),
-            levels=levels,
-            seeds=arguments.seeds,
-            rule=arguments.rule,
-            steps=arguments.steps,
-            refinement=arguments.refinement,
-        )
-        for name in ("chunk", "limit", "devices"):
-            if getattr(arguments, name) is not None and getattr(arguments, name) < 1:
-                raise ValueError(f"--{name} needs at least 1")
-    except ValueError as error:
-        raise UsageError(error) from None
+    plan = read_options(Plan, arguments)
+    for name in ("chunk", "limit", "devices"):
+        if getattr(arguments, name) is not None and getattr(arguments, name) < 1:
+            raise UsageError(f"--{name} needs at least 1")
     a_device_for_each_core()
     use_compilation_cache()
     out = pathlib.Path(arguments.out)

@@ -32,15 +32,15 @@ LEVELS = (0.05, 0.1, 0.2, 0.4)  # of the report's slider
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `audex explain` to its parser."""
-    from audex_jax.cli.settings import add_options
+    from audex_jax.cli.options import add_model, add_options
+    from audex_jax.core.settings import Settings
 
     parser.epilog = EXAMPLE
     parser.add_argument("input", nargs="+", metavar="INPUT", help="recordings, folders, or `demo`")
     parser.add_argument("--out", required=True, metavar="DIR", help="where to write")
-    parser.add_argument(
-        "--model", default="mini-speech-commands", metavar="NAME|DIR", help="explainer (default: mini-speech-commands)"
-    )
-    add_options(parser)
+    add_model(parser)
+    parser.add_argument("--target", metavar="LABEL", help="label to explain (default: the predicted one)")
+    add_options(parser, Settings, group="how to explain")
     parser.add_argument("--report", action="store_true", help="also write DIR/report.html, to hear and see it all")
     parser.add_argument("--assets", action="store_true", help="put the report's sounds in a folder beside it")
     parser.add_argument(
@@ -54,26 +54,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out `audex explain`; the exit code."""
-    from audex_jax.cli import UsageError
+    from audex_jax.cli.bundles import explainer_of
+    from audex_jax.cli.options import read_options
     from audex_jax.cli.report import make_page
-    from audex_jax.cli.settings import settings_from
-    from audex_jax.core.compilation import use_compilation_cache
-    from audex_jax.core.errors import AudexError
-    from audex_jax.explain.explainer import load_explainer
+    from audex_jax.core.settings import Settings
     from audex_jax.io.progress import track
     from audex_jax.report.files import explain_files, list_inputs
 
-    use_compilation_cache()
-    try:
-        settings = settings_from(arguments)
-    except AudexError as error:
-        raise UsageError(error) from None
+    settings = read_options(Settings, arguments)
     levels = levels_from(arguments.levels, arguments.report)
-    explainer = load_explainer(arguments.model)
-    try:
-        explainer.target_index(arguments.target)
-    except AudexError as error:
-        raise UsageError(f"--target: {error}") from None
+    explainer = explainer_of(arguments)
     out = pathlib.Path(arguments.out)
     out.mkdir(parents=True, exist_ok=True)
     failed = 0

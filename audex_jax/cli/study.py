@@ -29,58 +29,28 @@ examples:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `audex study` to its parser."""
+    from audex_jax.cli.options import add_model, add_options
     from audex_jax.study.plan import StudyPlan
 
-    default = StudyPlan()
     parser.epilog = EXAMPLE
     parser.add_argument("data", metavar="DATA", help="recordings")
     parser.add_argument("--out", required=True, metavar="DIR", help="where to write")
-    parser.add_argument(
-        "--model", default="mini-speech-commands", metavar="NAME|DIR", help="explainer (default: mini-speech-commands)"
-    )
-    methods = ",".join(default.methods)
-    parser.add_argument(
-        "--methods",
-        default=methods,
-        metavar="A,B,...",
-        help=f"the first is compared with the others (default: {methods})",
-    )
-    parser.add_argument("--clips", type=int, default=default.clips, help=f"at most (default: {default.clips})")
-    parser.add_argument(
-        "--listeners", type=int, default=default.listeners, help=f"at least (default: {default.listeners})"
-    )
-    parser.add_argument(
-        "--keep", type=float, default=default.keep, metavar="SHARE", help=f"that is kept (default: {default.keep:g})"
-    )
-    parser.add_argument("--question", default=default.question, help=f"(default: {default.question})")
+    add_model(parser)
+    add_options(parser, StudyPlan)
     parser.add_argument("--split", default="test", choices=("train", "val", "test"), help="(default: test)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of all that is drawn (default: 0)")
     parser.add_argument("--quiet", action="store_true", help="no progress")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out `audex study`; the exit code."""
-    from audex_jax.cli import UsageError
-    from audex_jax.core.compilation import use_compilation_cache
-    from audex_jax.core.errors import AudexError
-    from audex_jax.explain.explainer import load_explainer
+    from audex_jax.cli.bundles import explainer_of
+    from audex_jax.cli.options import read_options
     from audex_jax.io.progress import Bar
     from audex_jax.study.make import recordings_of, write_study
     from audex_jax.study.plan import StudyPlan
 
-    try:
-        plan = StudyPlan(
-            methods=tuple(word.strip() for word in arguments.methods.split(",") if word.strip()),
-            clips=arguments.clips,
-            listeners=arguments.listeners,
-            keep=arguments.keep,
-            question=arguments.question,
-            seed=arguments.seed,
-        )
-    except AudexError as error:
-        raise UsageError(error) from None
-    use_compilation_cache()
-    explainer = load_explainer(arguments.model)
+    plan = read_options(StudyPlan, arguments)
+    explainer = explainer_of(arguments)
     recordings = recordings_of(arguments.data, arguments.split, plan.seed)
     out = pathlib.Path(arguments.out)
     with Bar("explaining", min(plan.clips, len(recordings)), arguments.quiet) as bar:

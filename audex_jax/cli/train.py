@@ -22,6 +22,9 @@ TEST_FIGURES = ("accuracy", "accuracy_on_reconstruction", "agreement_on_reconstr
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `audex train` to its parser."""
+    from audex_jax.cli.options import add_options
+    from audex_jax.training.recipes import ClassifierRecipe
+
     parser.epilog = EXAMPLE
     parser.add_argument("data", metavar="DATA", help="folder of labelled recordings")
     parser.add_argument("--codec", required=True, metavar="NAME|DIR", help="codec bundle, or name of a bundled model")
@@ -34,16 +37,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bandwidth", type=float, metavar="KBPS", help="read the quantised latent (default: continuous)"
     )
-    parser.add_argument("--epochs", type=int, default=40, help="most epochs (default: 40)")
-    parser.add_argument("--patience", type=int, default=10, help="stop after this many without gain (default: 10)")
-    parser.add_argument("--variants", type=int, default=6, help="times each clip is encoded (default: 6)")
-    parser.add_argument("--batch", type=int, default=64, help="clips a step (default: 64)")
-    parser.add_argument("--learning-rate", type=float, default=2e-3, help="peak learning rate (default: 0.002)")
     parser.add_argument("--width", type=int, default=256, help="of the transformer (default: 256, the published one)")
     parser.add_argument(
         "--companding", type=float, default=0.0, metavar="C", help="let it read asinh(C * latent) (default: the latent)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of weights, order and augmentation (default: 0)")
     parser.add_argument(
         "--shuffle-labels", action="store_true", help="train on labels drawn by chance: a rival for sanity tests"
     )
@@ -52,6 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--tensorboard", metavar="DIR", help="log losses, accuracies and the confusion matrix for TensorBoard there"
     )
     parser.add_argument("--quiet", action="store_true", help="no progress")
+    add_options(parser, ClassifierRecipe, group="recipe")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -72,14 +70,16 @@ def train_logged(arguments: argparse.Namespace, log: "RunLog") -> int:
     from audex_jax import bundles
     from audex_jax.classifiers.latent import ClassifierConfig
     from audex_jax.cli import UsageError
+    from audex_jax.cli.options import read_options
     from audex_jax.data.folder import DataError, read_folder
     from audex_jax.explain.explainer import Explainer, bundle_path, load_explainer, save_explainer
     from audex_jax.explain.step import Model
     from audex_jax.io.audio import file_name
     from audex_jax.io.progress import Bar
     from audex_jax.report.figure import confusion_figure
-    from audex_jax.training.classifier import ClassifierRecipe, predict, train_classifier
+    from audex_jax.training.classifier import predict, train_classifier
     from audex_jax.training.latents import cached_latents
+    from audex_jax.training.recipes import ClassifierRecipe
 
     codec = bundles.load_codec(bundle_path(arguments.codec))
     wanted = None if arguments.labels is None else tuple(arguments.labels.split(","))
@@ -98,8 +98,7 @@ def train_logged(arguments: argparse.Namespace, log: "RunLog") -> int:
     samples = round(seconds * codec.config.sample_rate)
     seconds = samples / codec.config.sample_rate
 
-    shared = {field.name for field in dataclasses.fields(ClassifierRecipe)} & vars(arguments).keys()
-    recipe = ClassifierRecipe(**{name: getattr(arguments, name) for name in shared})
+    recipe = read_options(ClassifierRecipe, arguments)
     out = pathlib.Path(arguments.out)
     scratch = out.with_name(out.name + ".training")
 

@@ -25,22 +25,18 @@ LISTENED, LISTENED_SECONDS = 3, 2.0  # recordings of the validation split that t
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `audex train-codec` to its parser."""
+    from audex_jax.cli.options import add_options
+    from audex_jax.training.recipes import CodecRecipe
+
     parser.epilog = EXAMPLE
     parser.add_argument("data", metavar="DATA", help="folder of recordings")
     parser.add_argument("--out", required=True, metavar="DIR", help="where to write the codec bundle")
     parser.add_argument("--preset", default="mini", help="shape of the codec (default: mini, 16 kHz)")
     parser.add_argument("--start", metavar="DIR", help="codec bundle to go on from (default: from nothing)")
-    parser.add_argument("--steps", type=int, default=2000, help="optimiser steps (default: 2000)")
-    parser.add_argument("--batch", type=int, default=16, help="clips a step (default: 16)")
-    parser.add_argument("--seconds", type=float, default=0.5, help="length of a training clip (default: 0.5)")
-    parser.add_argument("--learning-rate", type=float, default=1e-3, help="peak learning rate (default: 0.001)")
-    parser.add_argument(
-        "--adversarial", type=float, default=0.0, metavar="W", help="weight of discriminators' losses (default: none)"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of weights and order of clips (default: 0)")
     parser.add_argument("--float16", action="store_true", help="store the weights in half precision")
     parser.add_argument("--tensorboard", metavar="DIR", help="log losses and sounds for TensorBoard there")
     parser.add_argument("--quiet", action="store_true", help="no progress")
+    add_options(parser, CodecRecipe, group="recipe")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -57,20 +53,21 @@ def train_logged(arguments: argparse.Namespace, log: "RunLog") -> int:
 
     from audex_jax import bundles
     from audex_jax.cli import UsageError
+    from audex_jax.cli.options import read_options
     from audex_jax.codecs.encodec import PRESETS
     from audex_jax.data.clips import read_clips
     from audex_jax.data.folder import read_folder
     from audex_jax.io.progress import Bar
-    from audex_jax.training.codec import CodecRecipe, train_codec
+    from audex_jax.training.codec import train_codec
+    from audex_jax.training.recipes import CodecRecipe
 
     if arguments.preset not in PRESETS:
         raise UsageError(f"no preset {arguments.preset!r}; choose one of {', '.join(PRESETS)}")
     config = PRESETS[arguments.preset]
-    shared = {field.name for field in dataclasses.fields(CodecRecipe)} & vars(arguments).keys()
     start = None if arguments.start is None else bundles.load_codec(arguments.start)
     if start is not None and start.config != config:
         raise UsageError(f"--start: {arguments.start} has another shape than the preset {arguments.preset}")
-    recipe = CodecRecipe(**{name: getattr(arguments, name) for name in shared})
+    recipe = read_options(CodecRecipe, arguments)
     folder = read_folder(arguments.data)
     train = folder.split("train")
     clips = read_clips([clip.path for clip in train], config.sample_rate, quiet=arguments.quiet)

@@ -4,13 +4,13 @@ import dataclasses
 
 import numpy as np
 
+from audex_jax.core import registry
 from audex_jax.core.errors import AudexError
-from audex_jax.core.registry import RANKINGS
-from audex_jax.core.settings import RULES, option
+from audex_jax.core.settings import RULES, Settings, option
 
 MODES = ("keep", "delete")
 DOMAINS = ("latent", "audio")
-LATENT_METHODS = (*RANKINGS.names(), "gradient-x-input", "random")
+LATENT_METHODS = (*registry.RANKINGS.names(), "gradient-x-input", "random")
 INPUT_METHODS = ("waveform-ig", "spectrum-ig", "audio-frames", "waveform-random", "spectrum-random")
 METHODS = LATENT_METHODS + INPUT_METHODS
 FILLERS = ("zero", "mean", "noise", "other")
@@ -33,6 +33,7 @@ class Plan:
 
     Attributes:
         methods: of `METHODS`; the first is the one that the others are compared with.
+        method: attribution method that the rankings order by.
         fillers: of `FILLERS`. `zero`, `mean` and `noise` are their own baselines; the latent of another clip of another
             label, `other`, goes with the mean.
         levels: shares of the elements that are kept, or deleted, between 0 and 1; both ends are always added.
@@ -46,6 +47,7 @@ class Plan:
         "the first is compared with the others",
         METHODS,
     )
+    method: str = option(Settings.method, "attribution method of the rankings", registry.METHODS)
     fillers: tuple[str, ...] = option(("zero", "mean"), "what stands where elements are taken out", FILLERS)
     levels: tuple[float, ...] = option(
         LEVELS, "shares to keep or take out; 0 and 1 are always added", metavar="X,Y,..."
@@ -67,6 +69,7 @@ class Plan:
             raise AudexError(f"levels {self.levels} must be shares between 0 and 1, rising")
         if not max(self.levels) < 1:
             raise AudexError(f"levels {self.levels}: leave out 1; both ends, 0 and 1, are always added")
+        registry.METHODS.check(self.method)
         for name in ("seeds", "steps"):
             if getattr(self, name) < 1:
                 raise AudexError(f"{name} is {getattr(self, name)}; it needs at least 1")

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from audex_jax.core import registry
 from audex_jax.core.errors import AudexError
 from audex_jax.core.settings import Settings, option
 from audex_jax.evaluation.plan import INPUT_METHODS, LATENT_METHODS
@@ -18,6 +19,7 @@ class StudyPlan:
 
     Attributes:
         methods: of `METHODS`, or short for one (`SHORT`); the first is compared with the others.
+        method: attribution method that the rankings order by.
         clips: recordings, at most.
         listeners: people, at least; more are planned where that makes the study balanced.
         keep: share that every method keeps.
@@ -30,6 +32,7 @@ class StudyPlan:
         "the first is compared with the others",
         (*SHORT, *METHODS),
     )
+    method: str = option(Settings.method, "attribution method of the rankings", registry.METHODS)
     clips: int = option(24, "recordings, at most", metavar="N")
     listeners: int = option(12, "people, at least", metavar="N")
     keep: float = option(0.2, "share of the elements that every method keeps", metavar="SHARE")
@@ -41,6 +44,7 @@ class StudyPlan:
         if wrong or not self.methods:
             known = ", ".join((*SHORT, *METHODS))
             raise AudexError(f"no methods {', '.join(wrong) or 'given'}; choose from {known}")
+        registry.METHODS.check(self.method)
         if len(set(self.full_methods)) < len(self.methods):
             raise AudexError(f"methods {', '.join(self.methods)}: two of them are the same")
         if self.clips < 1 or self.listeners < 1:

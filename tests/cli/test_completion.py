@@ -11,14 +11,14 @@ import time
 
 import pytest
 
-from audex_jax.cli import COMMANDS, main
-from audex_jax.cli.completion import bash, fish
+from audex_jax.cli import main
 
 CASES = [
     (["expl"], ["explain"]),
-    (["explain", "--ra"], ["--ranking"]),
+    (["explain", "--rank"], ["--ranking"]),
     (["explain", "--ranking", "sig"], ["signed"]),
     (["explain", "--model", "mini"], ["mini-speech-commands"]),
+    (["explain", "--model", "my-"], ["my-model"]),
     (["explain", "--quiet", "so"], ["some.wav"]),
     (["explain", "some.wav", "--rep"], ["--report"]),
     (["study", "--ques"], ["--question"]),
@@ -30,55 +30,58 @@ def needs(shell: str):
 
 
 @pytest.fixture
-def folder(tmp_path) -> pathlib.Path:
-    """A recording, and a command `audex` that is there to be completed."""
+def folder(tmp_path, monkeypatch) -> pathlib.Path:
+    """A recording, a model, and a command `audex` that is there to be completed."""
     (tmp_path / "some.wav").touch()
+    (tmp_path / "my-model").mkdir()
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "audex").write_text("#!/bin/sh\n")
     (tmp_path / "bin" / "audex").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-@needs("bash")
-@pytest.mark.parametrize(("words", "offered"), [*CASES, (["completion", "--"], ["--help"])])
-def test_bash(words, offered, folder):
-    (folder / "audex.sh").write_text(bash(for_zsh=False))
-    quoted = " ".join(f"'{word}'" for word in ["audex", *words])
-    script = (
-        f'source ./audex.sh; COMP_WORDS=({quoted}); COMP_CWORD={len(words)}; _audex; printf "%s\\n" "${{COMPREPLY[@]}}"'
-    )
-    done = subprocess.run(["bash", "-c", script], cwd=folder, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == offered
+def script(shell: str, capsys) -> str:
+    assert main(["completion", shell]) == 0
+    return capsys.readouterr().out
+
+
+def said(*command: str) -> list[str]:
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stderr == ""
+    return done.stdout.splitlines()
+
+
+@needs("bash")
+def test_bash(folder, capsys):
+    """The function that `complete` was told, called as bash calls it."""
+    lines = [script("bash", capsys)]
+    for words, _ in CASES:
+        quoted = " ".join(f"'{word}'" for word in ["audex", *words])
+        lines += [f"COMP_WORDS=({quoted}); COMP_CWORD={len(words)}; $function audex; echo ${{COMPREPLY[@]}}"]
+    lines.insert(1, "function=$(complete -p audex | sed 's/.*-F \\([^ ]*\\).*/\\1/')")
+    assert said("bash", "-c", "\n".join(lines)) == [" ".join(offered).rstrip("/") for _, offered in CASES]
 
 
 @needs("fish")
-@pytest.mark.parametrize(("words", "offered"), CASES)
-def test_fish(words, offered, folder):
-    (folder / "audex.fish").write_text(fish())
-    line = " ".join(["audex", *words])
-    done = subprocess.run(
-        ["fish", "--no-config", "-c", f"source audex.fish; complete --do-complete '{line}'"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=True,
-        env=os.environ | {"HOME": str(folder), "PATH": f"{folder / 'bin'}:{os.environ['PATH']}"},
-    )
-    assert [line.split("\t")[0] for line in done.stdout.splitlines()] == offered
-    assert done.stderr == ""
+def test_fish(folder, capsys):
+    lines = [script("fish", capsys)]
+    for words, _ in CASES:
+        lines += [f"complete --do-complete '{' '.join(['audex', *words])}'"]
+    found = said("fish", "--no-config", "-c", "\n".join(lines))
+    assert [line.split("\t")[0].rstrip("/") for line in found] == [word for _, offered in CASES for word in offered]
 
 
 class Terminal:
     """An interactive zsh behind a terminal."""
 
-    def __init__(self, folder: pathlib.Path):
+    def __init__(self):
         self.file, other_end = pty.openpty()
-        environment = os.environ | {"HOME": str(folder), "PATH": f"{folder / 'bin'}:{os.environ['PATH']}"}
         self.shell = subprocess.Popen(
             ["zsh", "-f", "-i"],
-            cwd=folder,
-            env=environment | {"TERM": "dumb"},
+            env=os.environ | {"TERM": "dumb"},
             stdin=other_end,
             stdout=other_end,
             stderr=other_end,
@@ -106,25 +109,20 @@ class Terminal:
 
 
 @needs("zsh")
-def test_zsh(folder):
-    (folder / "audex.zsh").write_text(bash(for_zsh=True))
-    terminal = Terminal(folder)
+def test_zsh(folder, capsys):
+    (folder / "functions").mkdir()
+    (folder / "functions" / "_audex").write_text(script("zsh", capsys))
+    terminal = Terminal()
     try:
-        terminal.type("bindkey -e; unsetopt beep; source ./audex.zsh; echo is-$((40 + 2))\n")
+        terminal.type("bindkey -e; unsetopt beep; fpath+=(~/functions); autoload -Uz compinit; compinit -u\n")
+        terminal.type("echo is-$((40 + 2))\n")
         terminal.wait("(is-42)")
         for number, (words, offered) in enumerate(CASES):
             # the key Tab completes; then the line is turned into the argument of a command that shows it
             terminal.type(" ".join(["audex", *words]) + "\t")
             time.sleep(0.5)
             terminal.type(f"\x01print -r -- 'line{number}'=\n")
-            said = terminal.wait(rf"\nline{number}=(?: )?audex ([^\r\n]*)")
-            assert said.split()[-1:] == offered
+            line = terminal.wait(rf"\nline{number}=(?: )?audex ([^\r\n]*)")
+            assert line.rstrip("/ ").split()[-1:] == offered
     finally:
         terminal.close()
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_every_command_is_known(shell, capsys):
-    assert main(["completion", shell]) == 0
-    script = capsys.readouterr().out
-    assert all(command in script for command in COMMANDS)

@@ -1,0 +1,60 @@
+"""Which of a job's processes this is, and how it is told to stop."""
+
+import argparse
+import contextlib
+import signal
+from collections.abc import Iterator
+
+from audex_jax.cli import UsageError
+
+
+def add_processes(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say who does the work."""
+    add = parser.add_argument_group("processes").add_argument
+    add("--engine", choices=("local", "ray"), default="local", help="who runs it (default: local)")
+    add("--actors", type=int, default=0, metavar="N", help="of Ray (default: one an accelerator)")
+    add("--distributed", action="store_true", help="join the other processes; JAX finds them")
+    add("--coordinator", metavar="HOST:PORT", help="join the other processes through process 0 there")
+    add("--num-processes", type=int, metavar="N", help="of the job")
+    add("--process-id", type=int, metavar="I", help="which one this is, from 0")
+
+
+def join(arguments: argparse.Namespace) -> tuple[int, int]:
+    """Which process this is, and of how many; joins the others if that is asked for. Touches no device before.
+
+    Raises:
+        UsageError: the options contradict each other, or the others cannot be joined.
+    """
+    index, count = arguments.process_id, arguments.num_processes
+    joined = arguments.distributed or arguments.coordinator
+    if arguments.actors < 0 or (arguments.actors and arguments.engine != "ray"):
+        raise UsageError("--actors: how many actors of --engine ray; at least 1")
+    if arguments.engine == "ray" and (joined or count is not None):
+        raise UsageError("--engine ray divides the work itself; leave out --distributed and the like")
+    if joined:
+        from audex_jax.devices.mapping import join_processes
+
+        try:
+            return join_processes(arguments.coordinator, count, index)
+        except (ValueError, RuntimeError) as error:
+            raise UsageError(f"cannot join the other processes: {error}") from None
+    if (index is None) != (count is None):
+        raise UsageError("--num-processes and --process-id go together")
+    if index is None or count is None:
+        return 0, 1
+    if not 0 <= index < count:
+        raise UsageError(f"--process-id {index}: with --num-processes {count} it is one of 0 to {count - 1}")
+    return index, count
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[list[int]]:
+    """A list to which SIGTERM and SIGINT are added instead of breaking in, perhaps in the middle of a file."""
+    stopped: list[int] = []
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.signal(number, lambda number, frame: stopped.append(number)) for number in numbers]
+    try:
+        yield stopped
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
