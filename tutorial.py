@@ -78,10 +78,10 @@ every = jnp.concatenate([encode_clips(codec, clips[i : i + 32]) for i in range(0
 latents, unseen = every[:192], every[192:]  # to learn from, and to test on
 valid = jnp.ones(latents.shape[1], bool)  # every frame belongs to its clip
 
-config = audex.ClassifierConfig(
+config = audex.TransformerConfig(
     dim=codec.config.dim, classes=2, frames=latents.shape[1], width=32, layers=1, heads=4, feed_forward=64
 )
-classifier = audex.LatentClassifier(config, rngs=nnx.Rngs(0))
+classifier = audex.LatentTransformer(config, rngs=nnx.Rngs(0))
 graph, weights = nnx.split(classifier)
 optimiser = optax.adamw(2e-3, weight_decay=0.1)
 

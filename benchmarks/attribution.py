@@ -24,7 +24,7 @@ from audex_jax import attribution as methods
 from audex_jax.attribution.chunks import weighted_sum
 from audex_jax.attribution.integrated_gradients import path_gradient
 from audex_jax.attribution.quadrature import RULES, nodes_and_weights
-from audex_jax.classifiers.latent import ClassifierConfig, LatentClassifier
+from audex_jax.classifiers.transformer import LatentTransformer, TransformerConfig
 from benchmarks.measure import in_a_process_of_its_own, in_turns, report, show, times_faster
 from benchmarks.memory import peak_memory
 
@@ -40,7 +40,7 @@ def subject(arguments: argparse.Namespace) -> tuple:
     """Classifier, latents `[b, t, d]`, valid frames `[b, t]` and baselines by name, `[t, d]` each."""
     count = arguments.clips + CALIBRATION
     if arguments.random:
-        classifier = LatentClassifier(ClassifierConfig(dim=128, classes=35, frames=75), rngs=nnx.Rngs(0))
+        classifier = LatentTransformer(TransformerConfig(dim=128, classes=35, frames=75), rngs=nnx.Rngs(0))
         latents = 2 * jax.random.normal(jax.random.key(1), (count + 1, 75, 128))
         return classifier, latents[:-1], jnp.ones((count, 75), bool), {"zero": 0 * latents[0], "noise": latents[-1]}
     from audex_jax.data.clips import read_clips

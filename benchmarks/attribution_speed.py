@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from audex_jax.attribution import integrated_gradients
-from audex_jax.classifiers.latent import LatentClassifier
+from audex_jax.classifiers.transformer import LatentTransformer
 from audex_jax.devices.mapping import AXIS, a_device_for_each_core, map_over_devices
 from audex_jax.explain.step import latent_of, map_clips, path_function
 from audex_jax.training.classifier import predict
@@ -46,7 +46,7 @@ TOLERANCE = 1e-3
 Clips = tuple[jax.Array, jax.Array]  # latents `[b, t, d]`, and the class of each, `[b]`
 
 
-def with_class(classifier: LatentClassifier, latent: np.ndarray) -> Clips:
+def with_class(classifier: LatentTransformer, latent: np.ndarray) -> Clips:
     """Latents and the classes that they are taken for."""
     classes = predict(classifier, latent, np.ones(latent.shape[:2], bool), len(latent))
     return jnp.asarray(latent), jnp.asarray(classes)
@@ -54,7 +54,7 @@ def with_class(classifier: LatentClassifier, latent: np.ndarray) -> Clips:
 
 @functools.partial(jax.jit, static_argnames=("points", "chunk", "axis"))
 def attribute(
-    classifier: LatentClassifier, clips: Clips, points: int, chunk: int, axis: str | None = None
+    classifier: LatentTransformer, clips: Clips, points: int, chunk: int, axis: str | None = None
 ) -> jax.Array:
     """Attributions `[b, t, d]` of each clip's class, from zero; `axis` as in `integrated_gradients`."""
 
@@ -67,7 +67,7 @@ def attribute(
     return map_clips(one, *clips)
 
 
-def ours(classifier: LatentClassifier, clips: Clips, points: int) -> dict[str, Callable[[], Any]]:
+def ours(classifier: LatentTransformer, clips: Clips, points: int) -> dict[str, Callable[[], Any]]:
     """Ways to attribute a batch, by device and chunk."""
     here, count = jax.device_put(clips, jax.local_devices()[0]), len(clips[0])
     ways: dict[str, Callable[[], Any]] = {}
@@ -88,7 +88,7 @@ def ours(classifier: LatentClassifier, clips: Clips, points: int) -> dict[str, C
     return ways
 
 
-def theirs(classifier: LatentClassifier, clips: Clips, seconds: float, points: int) -> dict[str, Callable[[], Any]]:
+def theirs(classifier: LatentTransformer, clips: Clips, seconds: float, points: int) -> dict[str, Callable[[], Any]]:
     """Ways to do so with Captum, by rows at a time."""
     import torch
 
@@ -102,7 +102,7 @@ def theirs(classifier: LatentClassifier, clips: Clips, seconds: float, points: i
     }
 
 
-def measure(classifier: LatentClassifier, latent: np.ndarray, length: float, arguments: argparse.Namespace) -> dict:
+def measure(classifier: LatentTransformer, latent: np.ndarray, length: float, arguments: argparse.Namespace) -> dict:
     """One row: the quickest of either side in turns, after the two were found to agree."""
     points, clips = arguments.points, with_class(classifier, latent)
     own, reference = ours(classifier, clips, points), theirs(classifier, clips, length, points)

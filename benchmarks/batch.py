@@ -50,15 +50,15 @@ def explainer_of(name: str):
     import jax.numpy as jnp
     from flax import nnx
 
-    from audex_jax.classifiers.latent import ClassifierConfig, LatentClassifier
+    from audex_jax.classifiers.transformer import LatentTransformer, TransformerConfig
     from audex_jax.codecs.encodec import Encodec
     from audex_jax.codecs.encodec.config import TINY
     from audex_jax.explain.explainer import Explainer
     from audex_jax.explain.step import Model
 
     codec = Encodec(dataclasses.replace(TINY, normalize=True), rngs=nnx.Rngs(0))
-    config = ClassifierConfig(dim=TINY.dim, classes=3, frames=100, width=8, layers=1, heads=2, feed_forward=16)
-    weights = Model(codec, LatentClassifier(config, rngs=nnx.Rngs(1)), jnp.zeros(TINY.dim))
+    config = TransformerConfig(dim=TINY.dim, classes=3, frames=100, width=8, layers=1, heads=2, feed_forward=16)
+    weights = Model(codec, LatentTransformer(config, rngs=nnx.Rngs(1)), jnp.zeros(TINY.dim))
     return Explainer(weights, ("down", "left", "up"), 1.0, None)
 
 

@@ -27,7 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from audex_jax.attribution import integrated_gradients
-from audex_jax.classifiers.latent import in_bfloat16
+from audex_jax.classifiers.transformer import in_bfloat16
 from audex_jax.devices.mapping import a_device_for_each_core, map_over_devices
 from audex_jax.explain.step import (
     Model,

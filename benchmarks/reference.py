@@ -20,7 +20,7 @@ from transformers import EncodecModel
 from transformers.utils.logging import disable_progress_bar
 
 if TYPE_CHECKING:  # JAX would count in `memory`
-    from audex_jax.classifiers.latent import LatentClassifier
+    from audex_jax.classifiers.transformer import LatentTransformer
     from audex_jax.codecs.encodec import Encodec
     from audex_jax.explain.step import Model
 
@@ -31,7 +31,7 @@ class Classifier(nn.Module):
     """The published classifier, `[b, t, d] -> [b, k]`."""
 
     def __init__(self, config: Mapping[str, Any], tensors: Mapping[str, Tensor]):
-        """`config`: the fields of a `ClassifierConfig`."""
+        """`config`: the fields of a `TransformerConfig`."""
         super().__init__()
         width = config["width"]
         self.companding = config["companding"]
@@ -50,12 +50,12 @@ class Classifier(nn.Module):
         return self.output_layer(self.transformer_encoder(x).mean(1))
 
 
-def classifier_of(source: "LatentClassifier") -> Classifier:
+def classifier_of(source: "LatentTransformer") -> Classifier:
     """The classifier, ready for gradients with respect to its input."""
     return Classifier(*_description(source))
 
 
-def _description(source: "LatentClassifier") -> tuple[dict[str, Any], dict[str, Tensor]]:
+def _description(source: "LatentTransformer") -> tuple[dict[str, Any], dict[str, Tensor]]:
     from weights_conversion.export import classifier_tensors
 
     return dataclasses.asdict(source.config), {name: torch.tensor(a) for name, a in classifier_tensors(source).items()}

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from audex_jax.classifiers.latent import ClassifierConfig, LatentClassifier
+from audex_jax.classifiers.transformer import LatentTransformer, TransformerConfig
 from audex_jax.codecs.encodec import Encodec, EncodecConfig
 from audex_jax.codecs.encodec.config import ENCODEC_24KHZ, TINY
 from audex_jax.explain.explainer import load_explainer
@@ -22,14 +22,14 @@ def weights_of(subject: str) -> Model:
         return load_explainer("mini-speech-commands").weights
     if subject == "tiny":
         codec = dataclasses.replace(TINY, normalize=True)
-        shape = ClassifierConfig(codec.dim, 3, LONGEST * 100, width=8, layers=1, heads=2, feed_forward=16)
+        shape = TransformerConfig(codec.dim, 3, LONGEST * 100, width=8, layers=1, heads=2, feed_forward=16)
         return _random(codec, shape)
-    return _random(ENCODEC_24KHZ, ClassifierConfig(dim=128, classes=35, frames=LONGEST * 75))
+    return _random(ENCODEC_24KHZ, TransformerConfig(dim=128, classes=35, frames=LONGEST * 75))
 
 
-def _random(codec: EncodecConfig, shape: ClassifierConfig) -> Model:
+def _random(codec: EncodecConfig, shape: TransformerConfig) -> Model:
     rngs = nnx.Rngs(0)
-    return Model(Encodec(codec, rngs=rngs), LatentClassifier(shape, rngs=rngs), jnp.zeros(codec.dim))
+    return Model(Encodec(codec, rngs=rngs), LatentTransformer(shape, rngs=rngs), jnp.zeros(codec.dim))
 
 
 def clips_of(config: EncodecConfig, count: int, seconds: float) -> np.ndarray:

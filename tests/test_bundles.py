@@ -12,7 +12,7 @@ import safetensors.numpy
 from flax import nnx
 
 from audex_jax.bundles import BundleError, arrays_of, load_codec, save_codec
-from audex_jax.classifiers.latent import ClassifierConfig, LatentClassifier
+from audex_jax.classifiers.transformer import LatentTransformer, TransformerConfig
 from audex_jax.codecs.encodec import Encodec
 from audex_jax.codecs.encodec.config import TINY
 
@@ -37,7 +37,7 @@ def test_weights_and_config_come_back(codec_of, bundle):
     "build",
     [
         lambda rngs: Encodec(dataclasses.replace(TINY, norm="group"), rngs=rngs),
-        lambda rngs: LatentClassifier(ClassifierConfig(dim=6, classes=3, frames=9, width=8, heads=2), rngs=rngs),
+        lambda rngs: LatentTransformer(TransformerConfig(dim=6, classes=3, frames=9, width=8, heads=2), rngs=rngs),
     ],
 )
 def test_without_random_numbers_a_module_has_the_same_shapes(build):

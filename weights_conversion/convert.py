@@ -9,7 +9,7 @@ import numpy as np
 from flax import nnx
 
 from audex_jax.bundles import module_from
-from audex_jax.classifiers.latent import ClassifierConfig, LatentClassifier
+from audex_jax.classifiers.transformer import LatentTransformer, TransformerConfig
 from audex_jax.codecs.encodec import PRESETS, Encodec, EncodecConfig
 from weights_conversion import configs, names
 from weights_conversion.errors import ConversionError
@@ -58,7 +58,7 @@ def is_classifier(source: Source) -> bool:
     return any(".self_attn." in name for name in source.tensors)
 
 
-def convert_classifier(source: Source, heads: int = 8) -> LatentClassifier:
+def convert_classifier(source: Source, heads: int = 8) -> LatentTransformer:
     """The paper's classifier, or one of the same build around an `nn.TransformerEncoder`.
 
     The file must hold a linear layer in, learned positions, encoder layers and a linear layer out. What it cannot tell
@@ -78,7 +78,7 @@ def convert_classifier(source: Source, heads: int = 8) -> LatentClassifier:
     shapes = {name: tensor.values.shape for name, tensor in tensors.items()}
     try:
         width, dim = shapes["embedding.weight"]
-        config = ClassifierConfig(
+        config = TransformerConfig(
             dim=dim,
             classes=shapes["output_layer.bias"][0],
             frames=shapes["pos_encoder"][1],
@@ -95,7 +95,7 @@ def convert_classifier(source: Source, heads: int = 8) -> LatentClassifier:
     except (ValueError, IndexError) as error:
         raise ConversionError(f"{source.name}: its shapes are not those of a classifier ({error})") from None
     arrays = _fill(source.name, classifier_targets(config), tensors, faults)
-    return module_from(lambda: LatentClassifier(config, rngs=None), arrays, source.name)
+    return module_from(lambda: LatentTransformer(config, rngs=None), arrays, source.name)
 
 
 @functools.cache
@@ -105,9 +105,9 @@ def codec_targets(config: EncodecConfig) -> tuple[Target, ...]:
 
 
 @functools.cache
-def classifier_targets(config: ClassifierConfig) -> tuple[Target, ...]:
+def classifier_targets(config: TransformerConfig) -> tuple[Target, ...]:
     """All arrays of a classifier, with the tensors that they are made of."""
-    build = lambda: LatentClassifier(config, rngs=None)  # noqa: E731
+    build = lambda: LatentTransformer(config, rngs=None)  # noqa: E731
     return tuple(_targets(build, names.CLASSIFIER, names.CLASSIFIER_PATHS))
 
 

@@ -12,7 +12,7 @@ import safetensors
 import safetensors.numpy
 
 from audex_jax.bundles import arrays_of
-from audex_jax.classifiers.latent import LatentClassifier
+from audex_jax.classifiers.transformer import LatentTransformer
 from audex_jax.codecs.encodec import Encodec
 from weights_conversion import configs, names
 from weights_conversion.convert import Target, classifier_targets, codec_targets
@@ -78,7 +78,7 @@ def hugging_face_tensors(codec: Encodec) -> dict[str, np.ndarray]:
     return {name: np.ascontiguousarray(array, np.float32) for name, array in tensors.items()}
 
 
-def classifier_tensors(classifier: LatentClassifier) -> dict[str, np.ndarray]:
+def classifier_tensors(classifier: LatentTransformer) -> dict[str, np.ndarray]:
     """All weights of a classifier under the authors' names and in PyTorch's layouts."""
     tensors = tensors_of(arrays_of(classifier), classifier_targets(classifier.config))
     return {

@@ -58,7 +58,7 @@ CLASSIFIER = (
     Row("Linear", "bias", ("{path}.bias",), AS_IT_IS),
     Row("LayerNorm", "scale", ("{path}.weight",), AS_IT_IS),
     Row("LayerNorm", "bias", ("{path}.bias",), AS_IT_IS),
-    Row("LatentClassifier", "positions", ("pos_encoder",), BATCH_OF_ONE),
+    Row("LatentTransformer", "positions", ("pos_encoder",), BATCH_OF_ONE),
 )
 CLASSIFIER_PATHS = (
     (r"^project_in$", "embedding"),

@@ -68,7 +68,7 @@ def train_logged(arguments: argparse.Namespace, log: "RunLog") -> int:
     import soundfile
 
     from audex_jax import bundles
-    from audex_jax.classifiers.latent import ClassifierConfig
+    from audex_jax.classifiers.transformer import TransformerConfig
     from audex_jax.cli import UsageError
     from audex_jax.cli.options import read_options
     from audex_jax.data.folder import DataError, read_folder
@@ -121,7 +121,7 @@ def train_logged(arguments: argparse.Namespace, log: "RunLog") -> int:
         chance = np.random.default_rng(recipe.seed)
         train, val = ((*part[:2], chance.permutation(part[2])) for part in (train, val))
     frames = codec.config.frames(samples)
-    config = ClassifierConfig(
+    config = TransformerConfig(
         codec.config.dim, len(folder.labels), frames, width=arguments.width, companding=arguments.companding
     )
     start = None if arguments.start is None else load_explainer(arguments.start)

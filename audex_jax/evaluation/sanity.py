@@ -15,7 +15,7 @@ import numpy as np
 from flax import nnx
 
 from audex_jax.attribution import integrated_gradients
-from audex_jax.classifiers.latent import LatentClassifier
+from audex_jax.classifiers.transformer import LatentTransformer
 from audex_jax.core.errors import AudexError
 from audex_jax.core.types import Array, ClipValid, Float, Latent, Valid
 from audex_jax.explain.explainer import Explainer
@@ -45,13 +45,13 @@ class Stage:
 
 
 def cascade(
-    classifier: LatentClassifier,
+    classifier: LatentTransformer,
     latents: Latent,
     valid: Valid,
     baseline: Float[Array, "t d"],
     key: Array,
     steps: int = 24,
-    untaught: LatentClassifier | None = None,
+    untaught: LatentTransformer | None = None,
 ) -> list[Stage]:
     """Randomise the classifier from the output down and follow its attributions.
 
@@ -91,7 +91,7 @@ def cascade_of(explainer: Explainer, clips: Sequence[np.ndarray], untaught: Expl
     return cascade(weights.classifier, latent, valid, baseline, jax.random.key(0), untaught=other)
 
 
-def randomised(classifier: LatentClassifier, key: Array) -> list[tuple[str, LatentClassifier]]:
+def randomised(classifier: LatentTransformer, key: Array) -> list[tuple[str, LatentTransformer]]:
     """The classifier intact, then with its layers shuffled cumulatively: output, last to first layer, input.
 
     Shuffling the entries of each array keeps its mean, spread and sparsity.
@@ -119,7 +119,7 @@ def layer_of(name: tuple[str, ...]) -> str:
 
 @jax.jit(static_argnames="steps")
 def _attributions(
-    model: LatentClassifier, latents: Latent, valid: Valid, target: Array, baseline: Array, steps: int
+    model: LatentTransformer, latents: Latent, valid: Valid, target: Array, baseline: Array, steps: int
 ) -> Float[Array, "b t d"]:
     def one(args: tuple) -> Array:
         z, v, c = args

@@ -17,7 +17,7 @@ import optax.contrib
 from flax import nnx
 
 from audex_jax.bundles import rebuild
-from audex_jax.classifiers.latent import ClassifierConfig, LatentClassifier
+from audex_jax.classifiers.transformer import LatentTransformer, TransformerConfig
 from audex_jax.codecs.encodec import Encodec
 from audex_jax.core.types import Array, Int, Latent, Valid
 from audex_jax.explain.step import latent_of, loudness_of, sounds_of, valid_frames
@@ -122,11 +122,11 @@ def encode_clips(
 
 
 @jax.jit
-def _predict(classifier: LatentClassifier, latents: Array, valid: Valid) -> Int[Array, " b"]:
+def _predict(classifier: LatentTransformer, latents: Array, valid: Valid) -> Int[Array, " b"]:
     return jax.vmap(classifier)(latents, valid).argmax(-1)
 
 
-def predict(classifier: LatentClassifier, latents: np.ndarray, valid: np.ndarray, batch: int = 64) -> np.ndarray:
+def predict(classifier: LatentTransformer, latents: np.ndarray, valid: np.ndarray, batch: int = 64) -> np.ndarray:
     """Predicted classes `[clips]` of latents `[clips, t, d]`."""
     found = []
     for start in range(0, len(latents), batch):
@@ -163,7 +163,7 @@ def optimizer(recipe: ClassifierRecipe, steps_per_epoch: int) -> optax.GradientT
     return optax.chain(optax.clip_by_global_norm(1.0), muon)
 
 
-def standardise(classifier: LatentClassifier, latents: np.ndarray, valid: np.ndarray) -> None:
+def standardise(classifier: LatentTransformer, latents: np.ndarray, valid: np.ndarray) -> None:
     """Let an untrained classifier start from dimensions of zero mean and unit variance, above its positions; in place.
 
     Args:
@@ -182,7 +182,7 @@ def standardise(classifier: LatentClassifier, latents: np.ndarray, valid: np.nda
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=(3, 4))
 def _train_step(
-    config: ClassifierConfig,
+    config: TransformerConfig,
     recipe: ClassifierRecipe,
     steps_per_epoch: int,
     params: dict,
@@ -208,20 +208,20 @@ def _train_step(
     return optax.apply_updates(params, updates), opt_state, loss
 
 
-def classifier_of(config: ClassifierConfig, params: dict) -> LatentClassifier:
+def classifier_of(config: TransformerConfig, params: dict) -> LatentTransformer:
     """The classifier of a training state."""
-    return rebuild(lambda: LatentClassifier(config, rngs=None), params)
+    return rebuild(lambda: LatentTransformer(config, rngs=None), params)
 
 
 def train_classifier(
-    config: ClassifierConfig,
+    config: TransformerConfig,
     recipe: ClassifierRecipe,
     train: tuple[np.ndarray, np.ndarray, np.ndarray],
     val: tuple[np.ndarray, np.ndarray, np.ndarray],
     directory: pathlib.Path,
     report: Callable[[int, float, float], None] = lambda epoch, loss, accuracy: None,
-    start: LatentClassifier | None = None,
-) -> LatentClassifier:
+    start: LatentTransformer | None = None,
+) -> LatentTransformer:
     """Train until the validation accuracy stops rising; the same call after a kill goes on where it was.
 
     Args:
@@ -242,16 +242,16 @@ def train_classifier(
     size = min(recipe.batch, len(labels))
 
     def shape() -> dict:
-        return state_of(LatentClassifier(config, rngs=None))
+        return state_of(LatentTransformer(config, rngs=None))
 
     def first() -> dict:
         if start is not None:
             return state_of(start)
-        classifier = LatentClassifier(config, rngs=nnx.Rngs(recipe.seed))
+        classifier = LatentTransformer(config, rngs=nnx.Rngs(recipe.seed))
         standardise(classifier, latents[:, 0], valid[:, 0])
         return state_of(classifier)
 
-    def state_of(classifier: LatentClassifier) -> dict:
+    def state_of(classifier: LatentTransformer) -> dict:
         params = nnx.to_pure_dict(nnx.state(classifier))
         best = {"params": jax.tree.map(jnp.copy, params), "accuracy": jnp.zeros(()), "epoch": jnp.zeros((), jnp.int32)}
         state = optimizer(recipe, steps).init(params)

@@ -5,7 +5,7 @@ import pytest
 from flax import nnx
 
 from audex_jax.attribution import deeplift, integrated_gradients
-from audex_jax.classifiers.latent import ClassifierConfig, LatentClassifier
+from audex_jax.classifiers.transformer import LatentTransformer, TransformerConfig
 
 T, D = 7, 6
 CLIPS = jax.random.normal(jax.random.key(1), (3, T, D))
@@ -39,8 +39,8 @@ def test_sum_is_the_difference(f):
 
 
 def test_sum_is_the_difference_through_the_whole_transformer():
-    config = ClassifierConfig(dim=D, classes=4, frames=10, width=16, layers=2, heads=2, feed_forward=32)
-    classifier = LatentClassifier(config, rngs=nnx.Rngs(0))
+    config = TransformerConfig(dim=D, classes=4, frames=10, width=16, layers=2, heads=2, feed_forward=32)
+    classifier = LatentTransformer(config, rngs=nnx.Rngs(0))
 
     def explain(z):
         return deeplift(lambda z: classifier(z, jnp.ones(T, bool))[1], z, 0.0)
@@ -56,7 +56,7 @@ def test_sum_is_the_difference_through_the_whole_transformer():
 
 
 def test_attention_in_blocks_is_attention(monkeypatch):
-    classifier = LatentClassifier(ClassifierConfig(D, 4, 10, width=16, layers=2, heads=2), rngs=nnx.Rngs(0))
+    classifier = LatentTransformer(TransformerConfig(D, 4, 10, width=16, layers=2, heads=2), rngs=nnx.Rngs(0))
 
     def explained():
         return jax.jit(lambda z: deeplift(lambda z: classifier(z, jnp.ones(T, bool))[1], z, CLIPS[1]))(CLIPS[0])

@@ -19,7 +19,7 @@ from audex_jax.attribution import (
     logit as logit_of,
 )
 from audex_jax.attribution.adaptive import top_overlap
-from audex_jax.classifiers.latent import ClassifierConfig, LatentClassifier
+from audex_jax.classifiers.transformer import LatentTransformer, TransformerConfig
 from audex_jax.explain.step import path_function
 
 T, D = 7, 6
@@ -27,8 +27,8 @@ T, D = 7, 6
 
 @pytest.fixture(scope="module")
 def classifier():
-    config = ClassifierConfig(dim=D, classes=4, frames=10, width=16, layers=2, heads=2, feed_forward=32)
-    return LatentClassifier(config, rngs=nnx.Rngs(0))
+    config = TransformerConfig(dim=D, classes=4, frames=10, width=16, layers=2, heads=2, feed_forward=32)
+    return LatentTransformer(config, rngs=nnx.Rngs(0))
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +58,8 @@ def test_completeness_on_the_transformer(logit, clips):
 @pytest.mark.parametrize("steps", [16, "auto"])
 @pytest.mark.parametrize("companding", [0.0, 5.0])
 def test_the_affine_front_once_a_clip_is_the_front_at_every_point(clips, steps, companding):
-    config = ClassifierConfig(D, 4, 10, width=16, layers=2, heads=2, feed_forward=32, companding=companding)
-    classifier, valid = LatentClassifier(config, rngs=nnx.Rngs(0)), jnp.arange(T) < T - 2
+    config = TransformerConfig(D, 4, 10, width=16, layers=2, heads=2, feed_forward=32, companding=companding)
+    classifier, valid = LatentTransformer(config, rngs=nnx.Rngs(0)), jnp.arange(T) < T - 2
     f, affine = path_function(classifier, valid, jnp.int32(2))
     assert (affine is None) == (companding > 0)  # a path through a curved map is not straight
 
@@ -183,7 +183,7 @@ def test_relative_gap_is_undefined_without_a_difference(clips):
 
 
 def test_published_size_with_automatic_steps():
-    classifier = LatentClassifier(ClassifierConfig(dim=128, classes=35, frames=75), rngs=nnx.Rngs(0))
+    classifier = LatentTransformer(TransformerConfig(dim=128, classes=35, frames=75), rngs=nnx.Rngs(0))
 
     @jax.jit
     def explain(classifier, z):

@@ -5,12 +5,12 @@ import jax.numpy as jnp
 from flax import nnx
 
 from audex_jax.attribution import integrated_gradients
-from audex_jax.classifiers.latent import ClassifierConfig, LatentClassifier
+from audex_jax.classifiers.transformer import LatentTransformer, TransformerConfig
 
 
 def test_two_thousand_points_cost_what_sixteen_cost():
-    config = ClassifierConfig(dim=16, classes=4, frames=50, width=64, layers=1, heads=2, feed_forward=128)
-    classifier = LatentClassifier(config, rngs=nnx.Rngs(0))
+    config = TransformerConfig(dim=16, classes=4, frames=50, width=64, layers=1, heads=2, feed_forward=128)
+    classifier = LatentTransformer(config, rngs=nnx.Rngs(0))
 
     def bytes_of(steps: int, chunk: int) -> int:
         def explain(clip):

@@ -17,7 +17,7 @@ from audex_jax.attribution import (
     smooth_grad,
     unit_map,
 )
-from audex_jax.classifiers.latent import ClassifierConfig, LatentClassifier
+from audex_jax.classifiers.transformer import LatentTransformer, TransformerConfig
 
 KEY = jax.random.key(5)
 Z = jnp.array([[1.0, 2.0], [-3.0, 0.5]])
@@ -98,8 +98,8 @@ def test_perturbation_refuses_a_wrong_map():
 
 
 def test_shuffled_weights_keep_their_entries_and_lose_their_order():
-    config = ClassifierConfig(dim=6, classes=4, frames=10, width=16, layers=1, heads=2, feed_forward=32)
-    classifier = LatentClassifier(config, rngs=nnx.Rngs(0))
+    config = TransformerConfig(dim=6, classes=4, frames=10, width=16, layers=1, heads=2, feed_forward=32)
+    classifier = LatentTransformer(config, rngs=nnx.Rngs(0))
     shuffled = shuffled_weights(classifier, KEY)
     for one, other in zip(jax.tree.leaves(classifier), jax.tree.leaves(shuffled), strict=True):
         np.testing.assert_array_equal(np.sort(one, axis=None), np.sort(other, axis=None))

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 attr = pytest.importorskip("captum.attr")
 
 from audex_jax import attribution as ours  # noqa: E402
-from audex_jax.classifiers.latent import ClassifierConfig, LatentClassifier  # noqa: E402
+from audex_jax.classifiers.transformer import LatentTransformer, TransformerConfig  # noqa: E402
 
 pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore::UserWarning")]
 
@@ -21,9 +21,9 @@ POOL = np.asarray(jax.random.normal(jax.random.key(3), (3, T, D)))
 
 
 class TorchClassifier(torch.nn.Module):
-    """`LatentClassifier` in PyTorch's own modules, `[b, t, d] -> [b, k]`."""
+    """`LatentTransformer` in PyTorch's own modules, `[b, t, d] -> [b, k]`."""
 
-    def __init__(self, source: LatentClassifier):
+    def __init__(self, source: LatentTransformer):
         super().__init__()
         config = source.config
         self.project_in = torch.nn.Linear(config.dim, config.width)
@@ -90,8 +90,8 @@ def _fill(linear, given):
 @pytest.fixture(scope="module")
 def models():
     """Logit of one label in JAX, and the whole classifier in PyTorch."""
-    config = ClassifierConfig(dim=D, classes=4, frames=10, width=16, layers=2, heads=2, feed_forward=32)
-    classifier = LatentClassifier(config, rngs=nnx.Rngs(0))
+    config = TransformerConfig(dim=D, classes=4, frames=10, width=16, layers=2, heads=2, feed_forward=32)
+    classifier = LatentTransformer(config, rngs=nnx.Rngs(0))
     f = ours.logit(lambda z: classifier(z, jnp.ones(len(z), bool)), LABEL)
     return jax.jit(f), TorchClassifier(classifier).eval()
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from audex_jax.classifiers.latent import ClassifierConfig, LatentClassifier
+from audex_jax.classifiers.transformer import LatentTransformer, TransformerConfig
 from audex_jax.codecs.encodec.config import TINY
 from audex_jax.training.classifier import ClassifierRecipe, encode_clips, predict, standardise, train_classifier
 from audex_jax.training.codec import CodecRecipe, sample_batch, train_codec
@@ -81,7 +81,7 @@ def test_classifier_training_learns_and_resumes(tmp_path, codec_of):
     variants = [encode_clips(codec, clips, 500, None, v, 0, batch=16) for v in range(4)]
     latents, valid = (np.stack(arrays, 1) for arrays in zip(*variants, strict=True))
     assert latents.shape == (48, 4, 50, 6)
-    config = ClassifierConfig(dim=6, classes=2, frames=50, width=16, layers=1, heads=2, feed_forward=32)
+    config = TransformerConfig(dim=6, classes=2, frames=50, width=16, layers=1, heads=2, feed_forward=32)
     recipe = ClassifierRecipe(epochs=20, batch=16, learning_rate=5e-3, dropout=0.0, edited=0.0)
     val = (latents[:, 0], valid[:, 0], labels)
     seen = []
@@ -104,8 +104,8 @@ def test_classifier_training_learns_and_resumes(tmp_path, codec_of):
 
 
 def test_a_classifier_starts_from_standardised_dimensions(rng):
-    config = ClassifierConfig(dim=6, classes=2, frames=50, width=400, layers=1, heads=2, feed_forward=32)
-    classifier = LatentClassifier(config, rngs=nnx.Rngs(0))
+    config = TransformerConfig(dim=6, classes=2, frames=50, width=400, layers=1, heads=2, feed_forward=32)
+    classifier = LatentTransformer(config, rngs=nnx.Rngs(0))
     latents = (rng.normal(size=(40, 50, 6)) * 10.0 ** np.linspace(-1, 1, 6) + 5).astype(np.float32)
     valid = rng.random((40, 50)) < 0.9
     latents[~valid] = 1e6
@@ -116,7 +116,7 @@ def test_a_classifier_starts_from_standardised_dimensions(rng):
 
 
 def test_predictions_do_not_depend_on_the_batch_size(codec_of):
-    config = ClassifierConfig(dim=6, classes=3, frames=50, width=16, layers=1, heads=2, feed_forward=32)
-    classifier = LatentClassifier(config, rngs=nnx.Rngs(0))
+    config = TransformerConfig(dim=6, classes=3, frames=50, width=16, layers=1, heads=2, feed_forward=32)
+    classifier = LatentTransformer(config, rngs=nnx.Rngs(0))
     latents, valid = encode_clips(codec_of(TINY), tones(7), 500, None, 0, 0)
     np.testing.assert_array_equal(predict(classifier, latents, valid, 3), predict(classifier, latents, valid, 7))

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from audex_jax.classifiers.latent import ClassifierConfig, LatentClassifier, in_bfloat16
+from audex_jax.classifiers.transformer import LatentTransformer, TransformerConfig, in_bfloat16
 
-CONFIG = ClassifierConfig(dim=6, classes=3, frames=20, width=16, layers=2, heads=4, feed_forward=32)
+CONFIG = TransformerConfig(dim=6, classes=3, frames=20, width=16, layers=2, heads=4, feed_forward=32)
 
 
 @pytest.fixture(scope="module")
-def classifier() -> LatentClassifier:
-    return LatentClassifier(CONFIG, rngs=nnx.Rngs(0))
+def classifier() -> LatentTransformer:
+    return LatentTransformer(CONFIG, rngs=nnx.Rngs(0))
 
 
 def test_the_published_size_has_the_published_number_of_parameters():
-    abstract = nnx.eval_shape(lambda: LatentClassifier(ClassifierConfig(128, 35, 75), rngs=nnx.Rngs(0)))
+    abstract = nnx.eval_shape(lambda: LatentTransformer(TransformerConfig(128, 35, 75), rngs=nnx.Rngs(0)))
     assert sum(leaf.size for leaf in jax.tree.leaves(nnx.state(abstract))) == 1_642_531
 
 
@@ -52,7 +52,7 @@ def test_dropout_needs_a_key_and_a_rate(classifier, normal):
 
 
 def test_companding_reads_the_latent_on_a_logarithmic_scale(classifier, normal):
-    companding = LatentClassifier(dataclasses.replace(CONFIG, companding=10.0), rngs=nnx.Rngs(0))
+    companding = LatentTransformer(dataclasses.replace(CONFIG, companding=10.0), rngs=nnx.Rngs(0))
     clip, valid = normal(20, 6), jnp.ones(20, bool)
     np.testing.assert_allclose(companding(clip, valid), classifier(jnp.arcsinh(10 * clip), valid), atol=1e-6)
     np.testing.assert_array_equal(classifier.compand(clip), clip)
@@ -60,9 +60,9 @@ def test_companding_reads_the_latent_on_a_logarithmic_scale(classifier, normal):
 
 def test_bad_configs_are_refused():
     with pytest.raises(ValueError, match="not divisible by 8 heads"):
-        ClassifierConfig(dim=6, classes=2, frames=5, width=20)
+        TransformerConfig(dim=6, classes=2, frames=5, width=20)
     with pytest.raises(ValueError, match="unknown fields: colour"):
-        ClassifierConfig.from_dict({"dim": 6, "classes": 2, "frames": 5, "colour": "red"})
+        TransformerConfig.from_dict({"dim": 6, "classes": 2, "frames": 5, "colour": "red"})
 
 
 def test_products_in_bfloat16_are_close_and_not_the_same(classifier, normal):

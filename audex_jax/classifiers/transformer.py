@@ -18,7 +18,7 @@ from audex_jax.core.types import Array, ClipLatent, ClipValid, Float
 
 
 @dataclasses.dataclass(frozen=True)
-class ClassifierConfig:
+class TransformerConfig:
     """Shape of the classifier; the defaults are the published ones.
 
     Attributes:
@@ -44,7 +44,7 @@ class ClassifierConfig:
             raise AudexError(f"width {self.width} is not divisible by {self.heads} heads")
 
     @classmethod
-    def from_dict(cls, fields: dict) -> "ClassifierConfig":
+    def from_dict(cls, fields: dict) -> "TransformerConfig":
         """Rebuild a stored config.
 
         Raises:
@@ -76,7 +76,7 @@ class EncoderLayer(nnx.Module):
     It is given `attention_in(x)` with x: for the first layer that is part of an affine map of the latent.
     """
 
-    def __init__(self, config: ClassifierConfig, rngs: nnx.Rngs | None):
+    def __init__(self, config: TransformerConfig, rngs: nnx.Rngs | None):
         width = config.width
         self.heads = config.heads
         glorot = nnx.initializers.glorot_uniform()
@@ -102,20 +102,20 @@ class EncoderLayer(nnx.Module):
         return self.feed_forward_norm(x + _dropout(self.feed_forward_out(hidden), dropout, keys[2]))
 
 
-class LatentClassifier(nnx.Module):
+class LatentTransformer(nnx.Module):
     """Logits `[k]` of one clip's latent `[t, d]`; map it over clips with `jax.vmap`.
 
     Without random numbers (`rngs=None`) all kernels are zeros, for those who bring their own.
 
     >>> import jax.numpy as jnp
     >>> from flax import nnx
-    >>> config = ClassifierConfig(dim=6, classes=3, frames=10, width=8, layers=1, heads=2, feed_forward=16)
-    >>> classifier = LatentClassifier(config, rngs=nnx.Rngs(0))
+    >>> config = TransformerConfig(dim=6, classes=3, frames=10, width=8, layers=1, heads=2, feed_forward=16)
+    >>> classifier = LatentTransformer(config, rngs=nnx.Rngs(0))
     >>> classifier(jnp.zeros((7, 6)), jnp.ones(7, bool)).shape
     (3,)
     """
 
-    def __init__(self, config: ClassifierConfig, *, rngs: nnx.Rngs | None):
+    def __init__(self, config: TransformerConfig, *, rngs: nnx.Rngs | None):
         self.config = config
         self.project_in = linear(config.dim, config.width, rngs)
         self.positions = nnx.Param(init_param(jax.random.normal, rngs, (config.frames, config.width)))
@@ -164,7 +164,7 @@ class LatentClassifier(nnx.Module):
         return jnp.arcsinh(gain * latent) if gain else latent
 
 
-def in_bfloat16(classifier: LatentClassifier) -> LatentClassifier:
+def in_bfloat16(classifier: LatentTransformer) -> LatentTransformer:
     """The same classifier, whose linear layers multiply in bfloat16 and add in float32, in its gradients, too.
 
     Processors with units for it (AMX, tensor cores) do that several times as fast.
