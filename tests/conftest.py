@@ -111,12 +111,12 @@ def tiny_explainer(codec_of):
     from audex_jax.classifiers.transformer import LatentTransformer, TransformerConfig
     from audex_jax.codecs.encodec.config import TINY
     from audex_jax.explain.explainer import Explainer
-    from audex_jax.explain.step import Model
+    from audex_jax.explain.model import Model
 
     config = TransformerConfig(dim=TINY.dim, classes=3, frames=100, width=8, layers=1, heads=2, feed_forward=16)
     classifier = LatentTransformer(config, rngs=nnx.Rngs(1))
     codec = codec_of(dataclasses.replace(TINY, normalize=True))
-    return Explainer(Model(codec, classifier, jnp.full(TINY.dim, 0.1)), ("down", "left", "up"), 1.0, None)
+    return Explainer(Model(codec, classifier, jnp.full(TINY.dim, 0.1)), ("down", "left", "up"), 1.0)
 
 
 @pytest.fixture

@@ -88,6 +88,7 @@ def test_a_truncated_file_is_named(bundle):
     [
         (lambda d: d | {"version": 99}, "not a version 1"),
         (lambda d: d | {"codec": d["codec"] | {"colour": "red"}}, "does not understand: colour"),
+        (lambda d: d | {"codec": d["codec"] | {"family": "wax"}}, "no codec family 'wax'; choose one of encodec"),
         (lambda d: {k: v for k, v in d.items() if k != "codec"}, "codec"),
     ],
 )

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audex_jax.report.files import demo_clips
+from audex_jax.data.inputs import demo_clips
 
 README = pathlib.Path(__file__).parent.parent / "README.md"
 pytestmark = [

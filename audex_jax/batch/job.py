@@ -7,14 +7,12 @@ finished by giving the same command again, by the same or another number of proc
 import contextlib
 import dataclasses
 import functools
-import hashlib
 import time
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import jax
-import numpy as np
 import pyarrow as pa
 
 from audex_jax import bundles
@@ -27,7 +25,8 @@ from audex_jax.batch.store import Store
 from audex_jax.batch.stream import Clip, Mark, Meter, explain_stream, on_devices
 from audex_jax.core.errors import AudexError
 from audex_jax.devices.mapping import Mapped
-from audex_jax.explain.explainer import Explainer, Explanation
+from audex_jax.explain.explainer import Explainer
+from audex_jax.explain.result import Explanation
 
 
 def run_of(explainer: Explainer, manifest: Manifest, job: Job) -> dict:
@@ -40,22 +39,9 @@ def run_of(explainer: Explainer, manifest: Manifest, job: Job) -> dict:
         "labels": list(explainer.labels),
         "sample_rate": explainer.sample_rate,
         "clip_seconds": explainer.clip_seconds,
-        "bandwidth": explainer.bandwidth,
-        "weights": weights_digest(explainer),
+        "weights": bundles.digest(explainer),
         "manifest": {"clips": len(manifest), "sha256": manifest.fingerprint},
     }
-
-
-def weights_digest(explainer: Explainer) -> str:
-    """SHA-256 of the configs and every number of an explainer."""
-    codec, classifier, mean_latent = explainer.model
-    digest = hashlib.sha256()
-    for module in (codec, classifier):
-        digest.update(repr(module.config).encode())
-        for path, array in sorted(bundles.arrays_of(module).items()):
-            digest.update(path.encode() + np.ascontiguousarray(array).tobytes())
-    digest.update(np.asarray(mean_latent).tobytes())
-    return digest.hexdigest()
 
 
 @dataclasses.dataclass
@@ -239,11 +225,11 @@ def read_shards(
     explainer: Explainer, manifest: Manifest, job: Job, shards: Iterable[int]
 ) -> Generator[Clip | Mark, None, None]:
     """The segments of all recordings of some shards, with a mark behind each shard."""
-    config = explainer.model.codec.config
+    codec = explainer.model.codec
     for shard in shards:
         positions, rejects = manifest.shard(shard, job.shard_clips), []
         paths = [manifest.paths[position] for position in positions]
-        read = read_recordings(paths, config.sample_rate, config.channels, job.threads, ahead=2 * job.batch)
+        read = read_recordings(paths, codec.sample_rate, codec.channels, job.threads, ahead=2 * job.batch)
         with contextlib.closing(read):
             for recording in read:
                 position = positions[recording.index]

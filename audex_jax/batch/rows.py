@@ -1,13 +1,11 @@
 """An explanation as a row of the result table; `schema` says what the columns mean."""
 
-import io
-import math
-
 import numpy as np
 import pyarrow as pa
-import soundfile
 
-from audex_jax.explain.explainer import Explanation
+from audex_jax.batch.schema import METRIC
+from audex_jax.explain.result import Explanation, judgement
+from audex_jax.io.audio import flac_of
 
 
 def row_of(
@@ -22,34 +20,25 @@ def row_of(
         explanation: of the segment.
         elements, attribution, audio: as in `schema.result_schema`.
     """
-    e = explanation
+    e, verdict = explanation, explanation.verdict
     rate = e.sample_rate
-    row = identity | {
-        "segment": segment,
-        "start_seconds": start / rate,
-        "end_seconds": (start + len(e.audio)) / rate,
-        "prediction": e.predicted,
-        "probability": e.probabilities[e.predicted],
-        "target": e.label,
-        "target_probability": e.probability,
-        "completeness_gap": None if math.isnan(e.completeness_gap) else e.completeness_gap,
-        "converged": e.verdict.reliable,
-        "verdict": e.verdict.message,
-        "latent_sufficient": e.latent_sufficient,
-        "sufficient": e.sufficient,
-        "explanation_probability": e.explanation_probability,
-        "latent_necessary": e.latent_necessary,
-        "necessary": e.necessary,
-        "reconstruction_agrees": e.reconstruction_agrees,
-        "silent": e.silent,
-    }
+    place = {"segment": segment, "start_seconds": start / rate, "end_seconds": (start + len(e.audio)) / rate}
+    found = judgement(e)
+    metrics = {METRIC + name.replace("-", "_"): value for name, value in found.pop("metrics").items()}
+    columns = {name: pairs_of(value) if isinstance(value, dict) else value for name, value in found.items()}
+    row = identity | place | columns | metrics | {"verdict": verdict.kind, "headline": verdict.headline}
     if elements:
         row["top_elements"] = top_elements(e.attribution, elements)
     if attribution:
         row["attribution"] = e.attribution.astype(np.float16)
     if audio:
-        row["audio"] = {"bytes": flac(e.audio, rate), "path": f"{row['id']}.{segment}.flac"}
+        row["audio"] = {"bytes": flac_of(e.audio, rate), "path": f"{row['id']}.{segment}.flac"}
     return row
+
+
+def pairs_of(probabilities: dict[str, float]) -> list[dict]:
+    """Probabilities by label as the tables hold them."""
+    return [{"label": label, "probability": value} for label, value in probabilities.items()]
 
 
 def top_elements(attribution: np.ndarray, count: int) -> list[dict]:
@@ -64,13 +53,6 @@ def top_elements(attribution: np.ndarray, count: int) -> list[dict]:
     return [
         {"frame": int(t), "dim": int(d), "attribution": float(a)} for t, d, a in zip(frames, dims, values, strict=True)
     ]
-
-
-def flac(samples: np.ndarray, sample_rate: int) -> bytes:
-    """Samples as a FLAC file of 16 bits; beyond full scale they are clipped."""
-    file = io.BytesIO()
-    soundfile.write(file, np.clip(samples, -1.0, 1.0), sample_rate, format="FLAC", subtype="PCM_16")
-    return file.getvalue()
 
 
 def table_of(rows: list[dict], schema: pa.Schema) -> pa.Table:

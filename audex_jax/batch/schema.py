@@ -1,41 +1,36 @@
 """Columns of the result tables, and what they mean. Another meaning or type is another `VERSION`.
 
-One row is one segment of a recording: recordings longer than the classifier's clips are explained in several.
-`audio` is the physical form of an `Audio` feature of Hugging Face `datasets`; the schema says so in its metadata.
+One row is one segment of a recording: recordings longer than the classifier's clips are explained in several. The
+columns of the judgement are the fields of `explain.result.Explanation`. `audio` is the physical form of an `Audio`
+feature of Hugging Face `datasets`; the schema says so in its metadata.
 """
 
 import json
 
 import pyarrow as pa
 
-VERSION = 1
+from audex_jax.core.registry import METRICS
+from audex_jax.explain.result import columns
 
-# name, type, meaning
-COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
+VERSION = 2
+METRIC = "metric_"  # prefix of the columns of `explain/metrics`
+
+PROBABILITIES = pa.list_(pa.struct([("label", pa.string()), ("probability", pa.float32())]))
+TYPES = {str: pa.string(), bool: pa.bool_(), float: pa.float32(), float | None: pa.float32()}
+TYPES |= {dict[str, float]: PROBABILITIES}
+
+Column = tuple[str, pa.DataType, str]  # name, type, meaning
+PLACE: tuple[Column, ...] = (
     ("id", pa.string(), "of the recording, unique in the job"),
     ("path", pa.string(), "of the recording as text, bytes that are not UTF-8 as \\xff; of a record, name or address"),
     ("label", pa.string(), "what the list of clips, or the record, says that it is; null if neither does"),
     ("segment", pa.int32(), "number of the segment in its recording, from 0; (id, segment) is unique"),
     ("start_seconds", pa.float64(), "start of the segment in the recording"),
     ("end_seconds", pa.float64(), "end of the segment"),
-    ("prediction", pa.string(), "label that the classifier gives the segment"),
-    ("probability", pa.float32(), "of the prediction"),
-    ("target", pa.string(), "label that is explained; the prediction unless another was asked for"),
-    ("target_probability", pa.float32(), "of the target"),
-    (
-        "completeness_gap",
-        pa.float32(),
-        "|sum of attributions - logit difference| / that difference; null if it is < 0.001",
-    ),
-    ("converged", pa.bool_(), "the attribution can be relied on; if not, single elements are not to be trusted"),
-    ("verdict", pa.string(), "why, in words, and what to do"),
-    ("latent_sufficient", pa.bool_(), "the kept part of the latent gets the same label"),
-    ("sufficient", pa.bool_(), "the explanation as audio, encoded and classified again, gets the same label"),
-    ("explanation_probability", pa.float32(), "of the target, read off the explanation's audio"),
-    ("latent_necessary", pa.bool_(), "the latent without the kept part gets another label"),
-    ("necessary", pa.bool_(), "the rest as audio gets another label"),
-    ("reconstruction_agrees", pa.bool_(), "the plain reconstruction gets the same label; if not, no explanation can"),
-    ("silent", pa.bool_(), "no sound above -80 dBFS; the explanation means nothing"),
+)
+VERDICT: tuple[Column, ...] = (
+    ("verdict", pa.string(), "what to make of the explanation: holds, shared, lost, codec or silent"),
+    ("headline", pa.string(), "the verdict in one sentence"),
 )
 ELEMENT = pa.struct([("frame", pa.int32()), ("dim", pa.int32()), ("attribution", pa.float32())])
 TOP = ("top_elements", pa.list_(ELEMENT), "latent elements with the largest |attribution|, largest first")
@@ -48,6 +43,19 @@ REJECTS = pa.schema(
 )
 
 
+def judgement_columns() -> list[Column]:
+    """The columns that come from the record of an explanation, and those of its metrics."""
+    found = []
+    for one in columns():
+        unit = one.metadata["unit"]
+        if one.name != "metrics":
+            found.append((one.name, TYPES[one.type], one.metadata["meaning"] + (f" ({unit})" if unit else "")))
+    for name in METRICS.names():
+        meaning = (METRICS[name].__doc__ or name).splitlines()[0]
+        found.append((METRIC + name.replace("-", "_"), pa.float32(), meaning))
+    return found
+
+
 def result_schema(sample_rate: int, elements: int = 32, attribution: bool = False, audio: bool = True) -> pa.Schema:
     """Schema of a part.
 
@@ -57,7 +65,8 @@ def result_schema(sample_rate: int, elements: int = 32, attribution: bool = Fals
         attribution: with the whole attribution.
         audio: with the explanation's audio.
     """
-    chosen = [*COLUMNS, *([TOP] if elements else []), *([WHOLE] if attribution else []), *([AUDIO] if audio else [])]
+    optional = [*([TOP] if elements else []), *([WHOLE] if attribution else []), *([AUDIO] if audio else [])]
+    chosen = [*PLACE, *judgement_columns(), *VERDICT, *optional]
     fields = [pa.field(name, kind, metadata={"description": meaning}) for name, kind, meaning in chosen]
     features = {name: _feature(kind) for name, kind, _ in chosen}
     if audio:

@@ -17,9 +17,12 @@ from typing import Any, NamedTuple, TypeVar
 import jax
 import numpy as np
 
+from audex_jax.core.settings import Settings
 from audex_jax.devices.mapping import Mapped, map_over_devices
-from audex_jax.explain.explainer import Explainer, Explanation
-from audex_jax.explain.step import Settings, explain_step
+from audex_jax.explain.explainer import Explainer
+from audex_jax.explain.model import Model
+from audex_jax.explain.result import Explanation
+from audex_jax.explain.step import BatchExplanation, explain_step
 
 Item = TypeVar("Item")
 AHEAD = 2  # batches
@@ -99,9 +102,7 @@ def explain_batches(
 
 def on_devices(explainer: Explainer, settings: Settings, parallel: str = "auto") -> Mapped:
     """The compiled step of an explainer on all devices of this process, for any number of streams."""
-    return map_over_devices(
-        functools.partial(_step, settings=settings, bandwidth=explainer.bandwidth), explainer.model, parallel
-    )
+    return map_over_devices(functools.partial(_step, settings=settings), explainer.model, parallel)
 
 
 def explain_stream(
@@ -153,22 +154,22 @@ def explain_stream(
             yield [(clip.key, explanation) for clip, explanation in zip(clips, explanations, strict=True)]
 
 
-def _step(weights: Any, batch: tuple[Any, Any, Any], settings: Settings, bandwidth: float | None) -> Any:
+def _step(model: Model, batch: tuple[Any, Any, Any], settings: Settings) -> BatchExplanation:
     audio, lengths, target = batch
-    return explain_step(weights, audio, lengths, target, settings, bandwidth)
+    return explain_step(model, audio, lengths, target, settings)
 
 
 def buckets(explainer: Explainer, settings: Settings) -> list[int]:
     """Lengths in samples that clips are padded to, shortest first: all, a half and a quarter of the longest clip.
 
-    Padding changes nothing for a causal codec, whose frames do not look ahead. Other codecs, and fillers that depend on
-    the length of the batch, get one bucket, so that a clip's explanation never depends on how it was batched.
+    Zeros behind a clip change nothing for a padding-invariant codec. Other codecs, and fillers that depend on the
+    length of the batch, get one bucket, so that a clip's explanation never depends on how it was batched, but for
+    rounding.
     """
-    config = explainer.model.codec.config
-    whole = explainer.clip_samples
-    if not config.causal or config.norm != "none" or config.segment_seconds is not None or settings.filler == "noise":
+    codec, whole = explainer.model.codec, explainer.clip_samples
+    if not codec.padding_invariant or settings.filler == "noise":
         return [whole]
-    return sorted({whole} | {-(-whole // (part * config.hop)) * config.hop for part in (2, 4)} - {0})
+    return sorted({whole} | {-(-whole // (part * codec.hop)) * codec.hop for part in (2, 4)} - {0})
 
 
 def _batches(
@@ -201,11 +202,9 @@ def _batches(
     yield from rest()
 
 
-def _on_host(result: Any) -> Any:
-    """`BatchExplanation` `[devices, b, ...]` as NumPy arrays `[devices * b, ...]`."""
-    heard = np.moveaxis(np.asarray(result.heard), 1, 0)  # [three, devices, b, k]
-    flat = jax.tree.map(lambda a: np.asarray(a).reshape(-1, *a.shape[2:]), result._replace(heard=result.logits))
-    return flat._replace(heard=heard.reshape(len(heard), -1, heard.shape[-1]))
+def _on_host(result: BatchExplanation) -> BatchExplanation:
+    """Arrays `[devices, b, ...]` as NumPy arrays `[devices * b, ...]`."""
+    return jax.tree.map(lambda a: np.asarray(a).reshape(-1, *a.shape[2:]), result)
 
 
 def ahead(items: Generator[Item, None, None], check: Callable[[], None] = lambda: None) -> Generator[Item, None, None]:

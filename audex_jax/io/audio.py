@@ -1,5 +1,6 @@
 """Recordings in and out of NumPy arrays: read, resample, measure, write. No JAX in here."""
 
+import io
 import os
 import pathlib
 from typing import Any
@@ -115,6 +116,15 @@ def write_audio(path: str | os.PathLike, samples: np.ndarray, sample_rate: int) 
         soundfile.write(
             file_name(temporary), np.clip(samples, -1.0, 1.0), sample_rate, subtype="PCM_16", format=path.suffix[1:]
         )
+
+
+def flac_of(samples: np.ndarray, sample_rate: int) -> bytes:
+    """Samples `[n]` or `[n, c]` as a FLAC file of 16 bits; floats beyond full scale are clipped."""
+    if samples.dtype.kind == "f":
+        samples = np.clip(samples, -1.0, 1.0)
+    file = io.BytesIO()
+    soundfile.write(file, samples, sample_rate, format="FLAC", subtype="PCM_16")
+    return file.getvalue()
 
 
 def peak(samples: np.ndarray) -> float:

@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from audex_jax.explain.explainer import Explanation
-from audex_jax.io.audio import replacing
+from audex_jax.explain.result import Explanation
+from audex_jax.io.atomic import replacing
 
 # of the axes, as shares of the figure; to work them out from the texts would double the time that a picture takes
 MARGINS = {"left": 0.09, "right": 0.885, "bottom": 0.06, "top": 0.945, "hspace": 0.12}

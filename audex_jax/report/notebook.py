@@ -4,11 +4,11 @@ import base64
 import html
 import io
 
-from audex_jax.explain.explainer import Explanation
-from audex_jax.explain.verdict import verdict
-from audex_jax.report.clips import data_url, flac_of
+import numpy as np
+
+from audex_jax.explain.result import Explanation
+from audex_jax.io.audio import flac_of
 from audex_jax.report.figure import explanation_figure
-from audex_jax.report.files import judged
 
 
 def explanation_html(explanation: Explanation) -> str:
@@ -19,20 +19,27 @@ def explanation_html(explanation: Explanation) -> str:
 
             explainer.explain(audio, keep=0.1)
     """
-    e = explanation
-    judgement = verdict(judged(e))
-    text = f"heard as {e.predicted!r} ({e.probabilities[e.predicted]:.2f}), {e.settings.keep:.0%} kept"
+    e, verdict = explanation, explanation.verdict
+    text = f"classified as {e.prediction!r} ({e.prediction_probability:.2f}), {e.keep:.0%} kept"
     picture = io.BytesIO()
     figure = explanation_figure(e.reconstruction, [e], text, "reconstruction")
     figure.savefig(picture, format="png", dpi=100)
     sounds = (("explanation", e.audio), ("residual", e.residual), ("reconstruction", e.reconstruction))
-    player = '<div>{}<br><audio controls src="{}"></audio></div>'
-    players = "".join(player.format(name, data_url(flac_of(audio, e.sample_rate))) for name, audio in sounds)
-    reasons = "".join(f"<li>{html.escape(reason)}</li>" for reason in judgement.reasons)
+    players = "".join(player(name, audio, e.sample_rate) for name, audio in sounds)
+    reasons = "".join(f"<li>{html.escape(reason)}</li>" for reason in verdict.reasons)
     described = html.escape(f"Waveform, spectrogram and attribution; {text}", quote=True)
     return (
-        f"<div><p><b>{html.escape(judgement.headline)}</b></p><ul>{reasons}</ul>"
+        f"<div><p><b>{html.escape(verdict.headline)}</b></p><ul>{reasons}</ul>"
         f'<div style="display:flex;flex-wrap:wrap;gap:0.5em 1em">{players}</div>'
         f'<img alt="{described}" style="max-width:min(100%,700px);background:white" '
         f'src="data:image/png;base64,{base64.b64encode(picture.getvalue()).decode()}"></div>'
     )
+
+
+def player(name: str, audio: np.ndarray, sample_rate: int) -> str:
+    """A player that holds its sound."""
+    sound = base64.b64encode(flac_of(audio, sample_rate)).decode()
+    return f'<div>{name}<br><audio controls src="data:audio/flac;base64,{sound}"></audio></div>'
+
+
+setattr(Explanation, "_repr_html_", explanation_html)  # noqa: B010  # the record knows no report

@@ -19,9 +19,9 @@ from typing import NamedTuple
 import numpy as np
 
 from audex_jax.explain.verdict import KINDS, verdict
-from audex_jax.io.audio import replacing
+from audex_jax.io.atomic import replacing
 from audex_jax.report import table
-from audex_jax.report.clips import ReportClip, ReportError, explained, read_clip
+from audex_jax.report.folder import ReportClip, ReportError, explained, read_clip
 from audex_jax.report.document import data_element, embed, fill
 
 INSIDE_BYTES = 64 * 2**20  # sounds beyond this, as base64, go beside the page: a browser would not open it in 2 s
@@ -125,7 +125,7 @@ class Index:
         return {
             "file": record["file"],
             "targetProbability": _thousandths(record["target_probability"]),
-            "before": self._top(record["top"]),
+            "before": self._top(record["probabilities"]),
             "levels": [self._level(record, level) for level in clip.levels],
             "own": record["settings"]["keep"],
             "segments": [
@@ -161,7 +161,8 @@ class Index:
             "headline": judged.headline,
             "reasons": judged.reasons,
             "latentSufficient": level["latent_sufficient"],
-            "after": self._top(level["explanation_top"]),
+            "metrics": [[name, value] for name, value in level.get("metrics", {}).items() if value is not None],
+            "after": self._top(level["explanation_probabilities"]),
         }
 
 

@@ -1,7 +1,7 @@
 """What `audex batch` left in Parquet tables, as the report needs it; a row is a segment of a recording.
 
-The tables hold less than the folders of `audex explain`: the explanation's sound but not the rest's, one share of kept
-elements, and of the probabilities those of prediction and target. The report shows what there is.
+The tables hold less than the folders of `audex explain`: the explanation's sound but not the residual's, and one share of
+kept elements. The report shows what there is.
 """
 
 import io
@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from audex_jax.io.audio import AudioError, read_audio
-from audex_jax.report.clips import ReportClip, ReportError, evidence_of, flac_of
+from audex_jax.batch.schema import METRIC
+from audex_jax.explain.result import columns
+from audex_jax.io.audio import AudioError, flac_of, read_audio
+from audex_jax.report.folder import ReportClip, ReportError, chief, evidence_of
 
 ROWS = 64  # read at once; rows with sounds are large
 
@@ -72,9 +74,7 @@ def _run_of(table: pathlib.Path) -> dict[str, Any]:
 
 
 def _clip(rows: list[dict], run: dict) -> ReportClip:
-    segments = [_segment(row, run["settings"].get("keep", 0.0)) for row in rows]
-    sounding = [segment for segment in segments if not segment["silent"]] or segments
-    chief = max(sounding, key=lambda segment: segment["prediction_probability"])
+    segments = [_segment(row) for row in rows]
     sounds, rate = {}, None
     if rows[0].get("audio"):
         heard = [soundfile.read(io.BytesIO(row["audio"]["bytes"]), dtype="float32") for row in rows]
@@ -90,35 +90,24 @@ def _clip(rows: list[dict], run: dict) -> ReportClip:
     seconds = segments[-1]["end_seconds"]
     evidence, frame_rate = _evidence(rows, seconds)
     record = {
-        **chief, "file": rows[0]["path"], "seconds": seconds, "unexplained_tail_seconds": 0.0, "segments": segments,
-        "sample_rate": rate, **run, "settings": {"keep": chief["levels"][0]["keep"], **run["settings"]},
+        **chief(segments), "file": rows[0]["path"], "seconds": seconds, "unexplained_tail_seconds": 0.0,
+        "segments": segments, "sample_rate": rate, **run, "settings": {"keep": segments[0]["keep"], **run["settings"]},
     }  # fmt: skip
     return ReportClip(record, evidence, frame_rate, sounds)
 
 
-def _segment(row: dict, keep: float) -> dict:
-    """A row as `audex explain` would record it."""
-    gap = row["completeness_gap"]
-    heard = {
-        key: row[key] for key in ("latent_sufficient", "sufficient", "explanation_probability", "latent_necessary")
-    }
-    heard |= {"necessary": row["necessary"], "explanation_top": {row["target"]: row["explanation_probability"]}}
-    off = "The gap cannot be measured." if gap is None else f"The gap is {gap:.0%} of what they should add up to."
-    return {
-        "start_seconds": row["start_seconds"],
-        "end_seconds": row["end_seconds"],
-        "prediction": row["prediction"],
-        "prediction_probability": row["probability"],
-        "target": row["target"],
-        "target_probability": row["target_probability"],
-        "top": {row["prediction"]: row["probability"], row["target"]: row["target_probability"]},
-        "completeness_gap": gap,
-        "verdict": {"reliable": row["converged"], "message": off},
-        "reconstruction_agrees": row["reconstruction_agrees"],
-        "silent": row["silent"],
-        **heard,
-        "levels": [{"keep": keep, **heard}],
-    }
+def _segment(row: dict) -> dict:
+    """A row as `audex explain` records it."""
+    found = {"start_seconds": row["start_seconds"], "end_seconds": row["end_seconds"]}
+    for column in columns():
+        if column.name == "metrics":
+            metrics = (name for name in row if name.startswith(METRIC))
+            found["metrics"] = {name.removeprefix(METRIC).replace("_", "-"): row[name] for name in metrics}
+        elif column.type == dict[str, float]:
+            found[column.name] = {pair["label"]: pair["probability"] for pair in row[column.name]}
+        else:
+            found[column.name] = row[column.name]
+    return found | {"levels": [{column.name: found[column.name] for column in columns(share=True)}]}
 
 
 def _evidence(rows: list[dict], seconds: float) -> tuple[np.ndarray, float]:

@@ -14,10 +14,11 @@ import numpy as np
 from audex_jax import __version__
 from audex_jax.data.folder import audio_files, read_folder
 from audex_jax.explain.explainer import Explainer
-from audex_jax.io.audio import SILENCE_PEAK, read_recording, replacing
+from audex_jax.io.atomic import replacing
+from audex_jax.io.audio import SILENCE_PEAK, read_recording
 from audex_jax.report.clips import flac_of
 from audex_jax.report.document import data_element, embed, fill
-from audex_jax.report.files import list_inputs
+from audex_jax.data.inputs import list_inputs
 from audex_jax.report.page import INSIDE_BYTES, PAGE
 from audex_jax.study.design import Sheet, draw_sheets, names_for
 from audex_jax.study.key import KEY_NAME, StudyError, read_key

@@ -7,8 +7,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from audex_jax.core.settings import RANKING_NAMES
-from audex_jax.masking.edit import RANKINGS, edit, element_ranks, keep_mask
+from audex_jax.core.registry import RANKINGS
+from audex_jax.core.settings import Settings
+from audex_jax.masking.edit import edit
+from audex_jax.masking.rank import Context, element_ranks, keep_mask
+
+PLAIN = sorted(set(RANKINGS.names()) - {"optimized-mask"})
+
+
+def score(name, attribution, latent, filler):
+    """Score by a ranking that asks nothing of the model."""
+    context = Context(jnp.ones(len(latent), bool), lambda latents: jnp.zeros((2, len(latents))), Settings())
+    return RANKINGS[name](attribution, latent, filler, context)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.2, 0.417, 0.5, 0.99, 1.0])
@@ -42,12 +52,14 @@ def test_masks_of_smaller_shares_lie_within_those_of_larger_ones(rng):
         assert not (small & ~large).any()
 
 
-def test_kept_and_deleted_are_complements_and_the_latent_stays(normal):
-    latent, score, filler = normal(10, 6), normal(10, 6), normal(10, 6)
+def test_kept_and_residual_are_complements_and_padding_stays(normal):
+    latent, score, filler, valid = normal(10, 6), normal(10, 6), normal(10, 6), jnp.arange(10) < 8
     before = np.asarray(latent).copy()
-    mask, kept, deleted = edit(latent, score, jnp.ones(10, bool), 0.3, filler)
-    np.testing.assert_array_equal(jnp.where(mask, kept, deleted), latent)
-    np.testing.assert_array_equal(jnp.where(mask, deleted, kept), filler)
+    mask, kept, residual = edit(latent, score, valid, 0.3, filler)
+    np.testing.assert_array_equal(jnp.where(mask, kept, residual), latent)
+    np.testing.assert_array_equal(jnp.where(mask, residual, kept)[:8], filler[:8])
+    for edited in (kept, residual):
+        np.testing.assert_array_equal(edited[8:], latent[8:])
     np.testing.assert_array_equal(latent, before)
 
 
@@ -58,39 +70,34 @@ def test_everything_kept_is_the_clip_and_nothing_kept_is_the_filler(normal):
     np.testing.assert_array_equal(edit(latent, score, valid, 0.0, filler).kept, filler)
 
 
-def test_every_ranking_can_be_asked_for_by_its_name():
-    assert tuple(RANKINGS) == RANKING_NAMES
-
-
 def test_rankings_put_planted_evidence_first(normal):
     latent, baseline = jnp.ones((10, 6)), jnp.zeros((10, 6))
     attribution = (0.01 * normal(10, 6)).at[4, 2].set(5.0).at[5, 1].set(-6.0)
-    best = {name: int(rank(attribution, latent, baseline).argmax()) for name, rank in RANKINGS.items()}
+    best = {name: int(score(name, attribution, latent, baseline).argmax()) for name in PLAIN}
     assert best["signed"] == 4 * 6 + 2  # evidence for
     assert best["absolute"] == best["weighted"] == 5 * 6 + 1  # the larger one, against
-    worst = int(RANKINGS["signed"](attribution, latent, baseline).argmin())
+    worst = int(score("signed", attribution, latent, baseline).argmin())
     assert worst == 5 * 6 + 1
 
 
 def test_positive_keeps_evidence_for_then_the_loud_neutral_and_last_the_evidence_against():
     attribution = jnp.array([[4.0, -5.0, 0.01], [-0.02, 3.0, -6.0]])
     latent = jnp.array([[1.0, 1.0, 1.0], [2.0, 1.0, 1.0]])
-    ranks = element_ranks(RANKINGS["positive"](attribution, latent, jnp.zeros((2, 3))), jnp.ones(2, bool))
+    ranks = element_ranks(score("positive", attribution, latent, jnp.zeros((2, 3))), jnp.ones(2, bool))
     assert ranks.tolist() == [[0, 4, 3], [2, 1, 5]]
 
 
 def test_frames_are_kept_whole_and_mixed_lies_between():
     attribution = jnp.array([[1.0, 1.0], [3.0, 0.0], [0.0, 1.5]])
     latent, baseline = jnp.ones((3, 2)), jnp.zeros((3, 2))
-    mask = keep_mask(RANKINGS["frames"](attribution, latent, baseline), jnp.ones(3, bool), 2 / 3)
+    mask = keep_mask(score("frames", attribution, latent, baseline), jnp.ones(3, bool), 2 / 3)
     assert mask.tolist() == [[True, True], [True, True], [False, False]]
-    assert RANKINGS["mixed"](attribution, latent, baseline).tolist() == [[2.0, 2.0], [9.0, 0.0], [0.0, 2.25]]
+    assert score("mixed", attribution, latent, baseline).tolist() == [[2.0, 2.0], [9.0, 0.0], [0.0, 2.25]]
 
 
-@pytest.mark.parametrize("name", RANKINGS)
+@pytest.mark.parametrize("name", RANKINGS.names())
 def test_every_ranking_is_defined_where_nothing_speaks(name):
-    score = RANKINGS[name](jnp.zeros((3, 2)), jnp.ones((3, 2)), jnp.ones((3, 2)))
-    assert jnp.isfinite(score).all()
+    assert jnp.isfinite(score(name, jnp.zeros((3, 2)), jnp.ones((3, 2)), jnp.ones((3, 2)))).all()
 
 
 def test_masks_are_the_same_under_jit_and_vmap(normal):

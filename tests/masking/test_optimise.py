@@ -1,24 +1,24 @@
-"""Mask refinement on functions whose best mask is known."""
+"""Mask optimisation on functions whose best mask is known."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from audex_jax.masking.edit import element_ranks, keep_mask
-from audex_jax.masking.optimise import margin, refine
+from audex_jax.masking.optimise import margin, optimise_mask
+from audex_jax.masking.rank import element_ranks, keep_mask
 
 VALID = jnp.array([True, True, True, False])
 
 
 def linear(weights):
-    """Margins of a linear classifier, one way: `[m, t, d] -> [1, m]`; padding counts for nothing."""
+    """Margins of a linear classifier, one domain: `[m, t, d] -> [1, m]`; padding counts for nothing."""
     return lambda latents: jnp.einsum("mtd,td->m", latents, weights * VALID[:, None])[None] - 1
 
 
 def test_it_finds_the_evidence_that_the_start_ranks_last(normal):
     weights = normal(4, 5)
     latent = jnp.where(weights > 0, 1.0, 1.5)  # every other element speaks against the target
-    score = refine(linear(weights), latent, -weights, VALID, jnp.zeros((4, 5)), steps=12)
+    score = optimise_mask(linear(weights), latent, -weights, VALID, jnp.zeros((4, 5)), steps=12)
     evidence = np.asarray((latent * weights)[VALID])
     kept = np.asarray(keep_mask(score, VALID, 0.2))[:3]
     best = np.sort(evidence, axis=None)[-kept.sum() :].sum()
@@ -28,7 +28,7 @@ def test_it_finds_the_evidence_that_the_start_ranks_last(normal):
 def test_no_steps_keep_the_order(normal):
     score = normal(4, 5)
     latent, zero = normal(4, 5), jnp.zeros((4, 5))
-    same = refine(linear(latent), latent, score, VALID, zero, steps=0)
+    same = optimise_mask(linear(latent), latent, score, VALID, zero, steps=0)
     np.testing.assert_array_equal(element_ranks(same, VALID), element_ranks(score, VALID))
 
 
@@ -39,7 +39,7 @@ def test_steps_take_the_shares_in_turn(normal):
         def both(latents):  # its gradient depends on the mask
             return linear(one)(latents) * linear(other)(latents)
 
-        return refine(both, latent, start, VALID, zero, shares=shares, steps=steps)
+        return optimise_mask(both, latent, start, VALID, zero, shares=shares, steps=steps)
 
     np.testing.assert_array_equal(run(score, 2, (0.2, 0.4)), run(score, 2, (0.2, 0.4, 0.1)))
     assert not np.allclose(run(score, 2, (0.2, 0.4)), run(score, 2, (0.2, 0.2)))
@@ -48,8 +48,8 @@ def test_steps_take_the_shares_in_turn(normal):
 
 def test_padding_changes_nothing(normal):
     weights, latent, score, zero = normal(4, 5), normal(4, 5), normal(4, 5), jnp.zeros((4, 5))
-    one = refine(linear(weights), latent, score, VALID, zero)
-    other = refine(linear(weights), latent.at[3].set(9.0), score.at[3].set(9.0), VALID, zero)
+    one = optimise_mask(linear(weights), latent, score, VALID, zero)
+    other = optimise_mask(linear(weights), latent.at[3].set(9.0), score.at[3].set(9.0), VALID, zero)
     np.testing.assert_array_equal(one[:3], other[:3])
 
 

@@ -5,7 +5,7 @@ const TRACK_WORDS = {
   original: "The recording as the classifier gets it.",
   reconstruction: "What the codec makes of the whole recording: all that the classifier can know of it.",
   explanation: "Only what mattered most for the decision.",
-  residual: "What was left: everything but the explanation.",
+  residual: "Everything but the explanation.",
 };
 const SYMBOLS = { holds: "✓", shared: "≈", lost: "✗", codec: "!", silent: "–" };
 
@@ -120,9 +120,9 @@ const view = {
     const [name, run, label, share, target] = data.rows[this.number];
     const words = data.labels;
     $("name").textContent = name;
-    $("heard").replaceChildren("heard as ", element("b", words[label]), ` (${percent(share)})`);
+    $("classified").replaceChildren("classified as ", element("b", words[label]), ` (${percent(share)})`);
     if (target !== label) {
-      $("heard").append(", explained for ", element("b", words[target]), ` (${percent(this.clip.targetProbability)})`);
+      $("classified").append(", explained for ", element("b", words[target]), ` (${percent(this.clip.targetProbability)})`);
     }
     for (const input of document.querySelectorAll("input[name=track]")) input.disabled = !this.buffers[input.value];
     const levels = this.clip.levels;
@@ -159,10 +159,12 @@ const view = {
     const chief = this.clip.segments.find((segment) => segment[6]);
     if (chief) reasons.push(`This is about the most certain segment, ${chief[0].toFixed(1)} to ${chief[1].toFixed(1)} s.`);
     if (!level.latentSufficient && kind === "holds") {
-      reasons.push("Inside the model, before decoding, the kept elements alone did not say so; their sound does.");
+      reasons.push("The kept part of the latent, not decoded, is classified otherwise; its sound is not.");
     }
     reasons.push(`Kept: ${kept} of the latent's elements. ` + (gap === null ? "The gap cannot be measured."
       : `The attributions add up to within ${percent(gap)}.`));
+    const number = (value) => Number(value.toPrecision(3));
+    for (const [name, value] of level.metrics) reasons.push(`${name}: ${number(value)}`);
     $("reasons").replaceChildren(...reasons.map((reason) => element("li", reason)));
     const before = new Map(this.clip.before);
     const after = new Map(level.after);

@@ -1,0 +1,114 @@
+"""A codec and a classifier that the package has never seen go through everything unchanged."""
+
+import dataclasses
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import soundfile
+
+from audex_jax.batch.job import run_job, run_of
+from audex_jax.batch.manifest import read_manifest
+from audex_jax.batch.plan import Job
+from audex_jax.batch.store import open_store
+from audex_jax.batch.stream import explain_batches
+from audex_jax.core.settings import Settings
+from audex_jax.explain.explainer import Explainer
+from audex_jax.explain.model import Model
+from audex_jax.report.files import explain_files
+from audex_jax.report.page import write_report
+
+
+@jax.tree_util.register_static
+@dataclasses.dataclass(frozen=True)
+class Blocks:
+    """A codec whose frames are blocks of 10 samples, as they are."""
+
+    sample_rate = 1000
+    channels = 1
+    dim = hop = 10
+    keeps_level = padding_invariant = traceable = True
+
+    def frames(self, samples):
+        return -(-samples // self.hop)
+
+    def encode(self, audio, lengths):
+        return jnp.pad(audio[..., 0], ((0, 0), (0, -audio.shape[1] % 10))).reshape(len(audio), -1, 10)
+
+    def decode(self, latent, samples):
+        return latent.reshape(len(latent), -1, 1)[:, :samples]
+
+    def filler(self, frames, kind, key):
+        return jnp.zeros((frames, 10)) if kind == "zero" else 0.1 * jax.random.normal(key, (frames, 10))
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass
+class EarlyOrLate:
+    """Tells whether the first or the second half of 50 frames has more energy; reads latents, or audio."""
+
+    gain: jax.Array
+    reads: str = dataclasses.field(default="latent", metadata={"static": True})
+
+    def __call__(self, clip, valid):
+        energy = jnp.square(clip).sum(1) * valid
+        early = jnp.arange(len(energy)) < 25 * (1 if self.reads == "latent" else 10)
+        return self.gain * jnp.stack([(energy * early).sum(), (energy * ~early).sum()])
+
+
+def explainer_that(reads: str) -> Explainer:
+    return Explainer(Model(Blocks(), EarlyOrLate(jnp.float32(5), reads), jnp.zeros(10)), ("early", "late"), 0.5)
+
+
+@pytest.fixture
+def clips(rng) -> list[np.ndarray]:
+    """Noise with a loud stretch: early, late, and early in a short clip."""
+    clips = [0.05 * rng.normal(size=n).astype(np.float32) for n in (500, 500, 333)]
+    for clip, start in zip(clips, (100, 350, 120), strict=True):
+        clip[start : start + 80] *= 15
+    return clips
+
+
+@pytest.mark.parametrize("reads", ["latent", "audio"])
+@pytest.mark.parametrize("ranking", ["weighted", "optimized-mask"])
+def test_they_are_explained(clips, reads, ranking):
+    explainer = explainer_that(reads)
+    explanations = explainer.explain_clips(clips, None, Settings(ranking=ranking))
+    assert [e.prediction for e in explanations] == ["early", "late", "early"]
+    for e, clip, start in zip(explanations, clips, (10, 35, 12), strict=True):
+        assert e.audio.shape == clip.shape
+        np.testing.assert_allclose(e.reconstruction, clip, atol=1e-6)
+        assert (e.sufficient, e.necessary, e.verdict.kind) == (True, True, "holds")
+        assert np.abs(e.attribution).sum(1)[start : start + 8].sum() > 0.9 * np.abs(e.attribution).sum()
+        assert e.completeness_gap < 0.01
+
+
+def test_batches_jobs_files_and_report_take_them(clips, tmp_path):
+    explainer, settings = explainer_that("latent"), Settings(ranking="weighted", steps=4)
+    streamed = dict(explain_batches(explainer, enumerate(clips), batch=1, ranking="weighted", steps=4))
+    assert [streamed[n].prediction for n in range(3)] == ["early", "late", "early"]
+    paths = [tmp_path / "in" / f"{number}.wav" for number in range(3)]
+    paths[0].parent.mkdir()
+    for path, clip in zip(paths, clips, strict=True):
+        soundfile.write(path, clip, 1000)
+
+    manifest, job = read_manifest(str(tmp_path / "in")), Job(settings, batch=1)
+    store = open_store(tmp_path / "job", run_of(explainer, manifest, job), manifest, {})
+    assert run_job(explainer, manifest, store, job).clips_done == 3
+    table = pq.read_table(store.part(0)).to_pylist()
+    assert [(row["prediction"], row["verdict"]) for row in table] == [("early", "holds"), ("late", "holds")] + [
+        ("early", "holds")
+    ]
+    assert {"metric_level", "metric_sparseness"} < set(table[0])
+
+    (tmp_path / "out").mkdir()
+    found = list(explain_files(explainer, paths, tmp_path / "out", None, settings, "toy", levels=(0.1,)))
+    assert [result.error for result in found] == [None] * 3
+    record = json.loads((tmp_path / "out" / "1.json").read_text())
+    assert (record["prediction"], record["verdict"]["kind"], len(record["levels"])) == ("late", "holds", 2)
+    assert f"{found[1].path}: 'late'" in found[1].sentence
+    assert write_report(tmp_path / "out", tmp_path / "report.html").clips == 3
+    assert write_report(tmp_path / "job", tmp_path / "job.html").clips == 3
