@@ -2,11 +2,13 @@
 
 import argparse
 import pathlib
+from typing import Any
 
 import numpy as np
 
-from audex_jax.bundles import load_explainer
+from audex_jax.bundles import load_explainer, open_codec
 from audex_jax.cli import UsageError
+from audex_jax.codecs.encodec import Encodec
 from audex_jax.core.compilation import use_compilation_cache
 from audex_jax.core.errors import AudexError
 from audex_jax.core.protocols import Codec
@@ -27,6 +29,31 @@ def explainer_of(arguments: argparse.Namespace) -> Explainer:
     except AudexError as error:
         raise UsageError(f"--target: {error}") from None
     return explainer
+
+
+def at_bandwidth(codec: Any, bandwidth: float | None) -> Any:
+    """The codec with its latents rounded to codes of so many kilobits per second; None leaves them continuous.
+
+    Raises:
+        UsageError: the codec has no quantiser, or not that bandwidth.
+    """
+    if bandwidth is None:
+        return codec
+    if not hasattr(codec, "at"):
+        raise UsageError(f"--bandwidth: {type(codec).__name__} has no quantiser; leave it out")
+    return codec.at(bandwidth)
+
+
+def encodec(name: str) -> Encodec:
+    """An EnCodec, for what only that has: codes.
+
+    Raises:
+        UsageError: the codec is of another family.
+    """
+    codec = open_codec(name)
+    if not isinstance(codec, Encodec):
+        raise UsageError(f"--codec {name}: {type(codec).__name__} has no codes; give an EnCodec")
+    return codec
 
 
 def recording(path: str, codec: Codec) -> np.ndarray:

@@ -74,10 +74,11 @@ def _convert_classifier(source, arguments: argparse.Namespace) -> int:
 
     import jax.numpy as jnp
 
-    from audex_jax.bundles import load_codec
+    from audex_jax.bundles import open_codec, save_explainer
     from audex_jax.cli import UsageError
-    from audex_jax.explain.explainer import Explainer, bundle_path, save_explainer
-    from audex_jax.explain.step import Model
+    from audex_jax.cli.bundles import at_bandwidth
+    from audex_jax.explain.explainer import Explainer
+    from audex_jax.explain.model import Model
     from weights_conversion import ConversionError, convert_classifier
 
     if arguments.codec is None or (arguments.bandwidth is None) == (not arguments.continuous):
@@ -85,15 +86,13 @@ def _convert_classifier(source, arguments: argparse.Namespace) -> int:
             f"{arguments.source} is a classifier; give the codec that it goes with (--codec) and what it was trained "
             "on: --bandwidth KBPS (1.5 for the published one) or --continuous"
         )
-    codec = load_codec(bundle_path(arguments.codec))
-    if arguments.bandwidth is not None:
-        codec.config.codebooks_for(arguments.bandwidth)
+    codec = at_bandwidth(open_codec(arguments.codec), arguments.bandwidth)
     classifier = convert_classifier(source, arguments.heads)
     config = classifier.config
-    if config.dim != codec.config.dim:
+    if config.dim != codec.dim:
         raise ConversionError(
-            f"{source.name}: it reads latents of {config.dim} numbers, those of {codec.config.name} have "
-            f"{codec.config.dim}; give the codec that it was trained on"
+            f"{source.name}: it reads latents of {config.dim} numbers, those of {arguments.codec} have "
+            f"{codec.dim}; give the codec that it was trained on"
         )
     labels = [f"class {index}" for index in range(config.classes)]
     if arguments.labels is not None:
@@ -105,9 +104,9 @@ def _convert_classifier(source, arguments: argparse.Namespace) -> int:
                 f"{config.classes} classes; write each label once, in its order"
             )
     # the mean latent of the classifier's training set is nowhere published: zeros stand for it
-    weights = Model(codec, classifier, jnp.zeros(config.dim))
-    seconds = config.frames * codec.config.hop / codec.config.sample_rate
+    model = Model(codec, classifier, jnp.zeros(config.dim))
+    seconds = config.frames * codec.hop / codec.sample_rate
     origin = {"made_by": "audex convert", "codec": codec.config.name, **source.origin}
-    save_explainer(arguments.out, Explainer(weights, labels, seconds, arguments.bandwidth), origin)
+    save_explainer(arguments.out, Explainer(model, labels, seconds), origin)
     print(f"{arguments.out}: explainer for {config.classes} labels, clips of {seconds:g} s, codec {codec.config.name}")
     return 0

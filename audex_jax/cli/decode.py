@@ -18,14 +18,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out `audex decode`; the exit code."""
-    from audex_jax.cli import bundles
+    from audex_jax.cli.bundles import encodec, require_suffix
     from audex_jax.codecs.encodec import codes
     from audex_jax.io import audio
 
-    bundles.require_suffix(arguments.out, (".wav", ".flac"))
+    require_suffix(arguments.out, (".wav", ".flac"))
     coded = codes.load(arguments.input)
-    codec = bundles.codec(arguments.codec)
+    codec = encodec(arguments.codec)
     samples = codes.decode(codec, coded)
-    audio.write_audio(arguments.out, samples, codec.config.sample_rate)
-    print(f"{arguments.out}: {len(samples) / codec.config.sample_rate:.2f} s")
+    audio.write_audio(arguments.out, samples, codec.sample_rate)
+    print(f"{arguments.out}: {len(samples) / codec.sample_rate:.2f} s")
     return 0

@@ -111,9 +111,9 @@ def _audio_formats() -> Finding:
 
 
 def _models() -> Iterator[Finding]:
+    from audex_jax.bundles import load_explainer, read_description
     from audex_jax.cli.models import bundled, summary
     from audex_jax.core.errors import AudexError
-    from audex_jax.explain.explainer import load_explainer
 
     for folder in bundled():
         try:
@@ -121,7 +121,7 @@ def _models() -> Iterator[Finding]:
         except (AudexError, OSError) as error:
             yield Finding(folder.name, "BAD", f"{error}; install the package again")
         else:
-            yield Finding(folder.name, "ok", summary(json.loads((folder / "bundle.json").read_text(encoding="utf-8"))))
+            yield Finding(folder.name, "ok", summary(read_description(folder)))
     if not bundled():
         yield Finding("bundled models", "BAD", "none; install the package again")
 

@@ -16,9 +16,11 @@ example:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `audex encode` to its parser."""
+    from audex_jax.cli.options import add_codec
+
     parser.epilog = TEXT
     parser.add_argument("input", metavar="INPUT", help="recording: WAV, FLAC, OGG, MP3, ... at any sample rate")
-    parser.add_argument("--codec", required=True, metavar="NAME|DIR", help="codec bundle, or name of a bundled model")
+    add_codec(parser)
     parser.add_argument("--bandwidth", type=float, required=True, metavar="KBPS", help="kilobits per second")
     parser.add_argument("--out", required=True, metavar="FILE", help="codes to write, .npz")
 
@@ -27,12 +29,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Carry out `audex encode`; the exit code."""
     import jax.numpy as jnp
 
-    from audex_jax.cli import bundles
+    from audex_jax.cli.bundles import encodec, recording, require_suffix
     from audex_jax.codecs.encodec import codes
 
-    bundles.require_suffix(arguments.out, (".npz",))
-    codec = bundles.codec(arguments.codec)
-    samples = bundles.recording(arguments.input, codec.config)
+    require_suffix(arguments.out, (".npz",))
+    codec = encodec(arguments.codec)
+    samples = recording(arguments.input, codec)
     coded = codes.encode(codec, jnp.asarray(samples), arguments.bandwidth)
     codes.save(arguments.out, coded)
     frames, stages = coded.codes.shape

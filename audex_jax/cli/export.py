@@ -21,10 +21,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out `audex export`; the exit code."""
-    from audex_jax.cli import bundles
+    from audex_jax.bundles import open_codec
     from weights_conversion import export_codec
 
-    codec = bundles.codec(arguments.codec)
+    codec = open_codec(arguments.codec)
     export_codec(codec, arguments.out)
     print(f"{arguments.out}: {codec.config.name} for transformers.EncodecModel.from_pretrained")
     return 0

@@ -24,8 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out `audex models`; the exit code."""
-    from audex_jax.bundles import read_description
-    from audex_jax.explain.explainer import bundle_path
+    from audex_jax.bundles import bundle_path, read_description
 
     if arguments.model is not None:
         folder = bundle_path(arguments.model)
@@ -65,7 +64,7 @@ def local(folder: pathlib.Path) -> list[pathlib.Path]:
 def summary(description: dict) -> str:
     """A bundle in one line."""
     codec = description["codec"]
-    text = f"codec {codec['name']}, {codec['sample_rate']} Hz"
+    text = f"codec {codec.get('name', codec['family'])}, {codec['sample_rate']} Hz"
     if "classifier" not in description:
         return text
     accuracy = description.get("origin", {}).get("test", {}).get("accuracy")

@@ -65,6 +65,12 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default=MODEL, metavar="NAME|DIR", help=f"explainer (default: {MODEL})")
 
 
+def add_codec(parser: argparse.ArgumentParser) -> None:
+    """Add `--codec`, which `bundles.open_codec` opens."""
+    text = "codec: folder of its bundle, name of a bundled model, or FAMILY:ARGUMENT as in mdct:16000"
+    parser.add_argument("--codec", required=True, metavar="NAME|DIR", help=text)
+
+
 def listed(choices: Any) -> tuple[str, ...]:
     """Names that a field accepts."""
     return tuple(choices.names() if isinstance(choices, Registry) else choices or ())

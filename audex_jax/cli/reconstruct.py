@@ -14,9 +14,11 @@ example:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `audex reconstruct` to its parser."""
+    from audex_jax.cli.options import add_codec
+
     parser.epilog = TEXT
     parser.add_argument("input", metavar="INPUT", help="recording: WAV, FLAC, OGG, MP3, ... at any sample rate")
-    parser.add_argument("--codec", required=True, metavar="NAME|DIR", help="codec bundle, or name of a bundled model")
+    add_codec(parser)
     parser.add_argument("--bandwidth", type=float, metavar="KBPS", help="kilobits per second (default: not quantised)")
     parser.add_argument("--out", required=True, metavar="FILE", help="recording to write, .wav or .flac")
 
@@ -26,18 +28,18 @@ def run(arguments: argparse.Namespace) -> int:
     import jax.numpy as jnp
     import numpy as np
 
-    from audex_jax.cli import bundles
-    from audex_jax.codecs.encodec.segments import reconstruct
+    from audex_jax.bundles import open_codec
+    from audex_jax.cli.bundles import at_bandwidth, recording, require_suffix
     from audex_jax.io import audio
 
-    bundles.require_suffix(arguments.out, (".wav", ".flac"))
-    codec = bundles.codec(arguments.codec)
-    config = codec.config
-    samples = bundles.recording(arguments.input, config)
-    kept = np.asarray(reconstruct(codec, jnp.asarray(samples)[None], arguments.bandwidth))[0]
-    audio.write_audio(arguments.out, kept, config.sample_rate)
+    require_suffix(arguments.out, (".wav", ".flac"))
+    codec = at_bandwidth(open_codec(arguments.codec), arguments.bandwidth)
+    samples = recording(arguments.input, codec)
+    latent = codec.encode(jnp.asarray(samples)[None], jnp.array([len(samples)]))
+    kept = np.asarray(codec.decode(latent, len(samples))[0])
+    audio.write_audio(arguments.out, kept, codec.sample_rate)
     error = np.square(samples - kept).sum()
     ratio = 10 * np.log10(max(float(np.square(samples).sum()), 1e-20) / max(float(error), 1e-20))
     rate = "continuous latent" if arguments.bandwidth is None else f"{arguments.bandwidth:g} kbps"
-    print(f"{arguments.out}: {len(samples) / config.sample_rate:.2f} s, {rate}, signal to error {ratio:.1f} dB")
+    print(f"{arguments.out}: {len(samples) / codec.sample_rate:.2f} s, {rate}, signal to error {ratio:.1f} dB")
     return 0

@@ -22,12 +22,12 @@ TEST_FIGURES = ("accuracy", "accuracy_on_reconstruction", "agreement_on_reconstr
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `audex train` to its parser."""
-    from audex_jax.cli.options import add_options
+    from audex_jax.cli.options import add_codec, add_options
     from audex_jax.training.recipes import ClassifierRecipe
 
     parser.epilog = EXAMPLE
     parser.add_argument("data", metavar="DATA", help="folder of labelled recordings")
-    parser.add_argument("--codec", required=True, metavar="NAME|DIR", help="codec bundle, or name of a bundled model")
+    add_codec(parser)
     parser.add_argument("--out", required=True, metavar="DIR", help="where to write the explainer bundle")
     parser.add_argument("--start", metavar="DIR", help="explainer bundle whose classifier to train on")
     parser.add_argument("--labels", metavar="A,B,...", help="use only these labels (default: all)")

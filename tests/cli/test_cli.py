@@ -3,8 +3,6 @@
 import importlib.util
 import json
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -159,35 +157,32 @@ def test_recordings_of_one_name_do_not_overwrite_each_other(tmp_path, model):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself(command, capsys):
+def test_every_command_explains_itself_with_an_example(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([command, "--help"])
     assert stop.value.code == 0
-    assert "--out" in capsys.readouterr().out or command in (
-        "convert",
-        "check",
-        "export",
-        "models",
-        "doctor",
-        "completion",
-    )
+    assert f"\n  audex {command}" in capsys.readouterr().out.split("\nexample")[-1]
 
 
-def test_no_command_and_unknown_options_are_wrong_usage(capsys):
-    for arguments in ([], ["explode"], ["explain"], ["explain", "x", "--out", "y", "--loud"]):
-        with pytest.raises(SystemExit) as stop:
-            main(arguments)
-        assert stop.value.code == 2
-
-
-def test_help_does_not_wait_for_jax():
-    code = (
-        "import sys; import audex_jax.cli as cli\n"
-        "for name in cli.COMMANDS:\n"
-        "    cli.parser_for([name, '-h'])\n"
-        "    assert 'jax' not in sys.modules, name"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "audex: the following arguments are required: COMMAND; see `audex --help`"),
+        (["explode"], "audex: argument COMMAND: invalid choice: 'explode'"),
+        (["explain"], "audex explain: the following arguments are required: INPUT, --out; see `audex explain --help`"),
+        (["explain", "x", "--out", "y", "--loud"], "audex: unrecognized arguments: --loud"),
+        (["explain", "x", "--out", "y", "--method", "guess"], "argument --method: invalid choice: 'guess'"),
+        (["explain", "x", "--out", "y", "--keep", "much"], "argument --keep: 'much' is not a number"),
+    ],
+)
+def test_a_wrong_call_is_told_in_one_line(arguments, says, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1
+    assert says in said.err
 
 
 @pytest.mark.slow

@@ -110,14 +110,6 @@ def test_bad_calls_are_explained_and_leave_nothing(
     assert sorted(tmp_path.rglob("*")) == before
 
 
-@pytest.mark.parametrize("command", ["convert", "reconstruct", "encode", "decode", "export"])
-def test_help_shows_an_example(command, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        main([command, "--help"])
-    assert stopped.value.code == 0
-    assert f"\n  audex {command} " in capsys.readouterr().out
-
-
 def test_the_published_classifier_becomes_an_explainer(bundle, tmp_path, capsys):
     rng = np.random.default_rng(2)
     layer = "transformer_encoder.layers.0."
