@@ -28,13 +28,13 @@ out = pathlib.Path(tempfile.mkdtemp(prefix="audex-tutorial-"))
 explainer = audex.load_explainer("mini-speech-commands")
 audio = audex.read_audio(audex.demo_clips()[0], explainer.sample_rate)  # [samples]
 explanation = explainer.explain(audio, keep=0.2)
-print(f"heard as {explanation.label!r} ({explanation.probability:.2f})")
+print(f"classified as {explanation.prediction!r} ({explanation.prediction_probability:.2f})")
 print("attribution of every latent element:", explanation.attribution.shape)  # [frames, dims]
-print("does the explanation's audio still say so?", explanation.sufficient)
+print(explanation.verdict.headline)
 explanation  # noqa: B018 - in a notebook: the verdict, players and the picture
 
 # %% [markdown]
-# Listen to what mattered, and to what was left.
+# Listen to what mattered, and to the residual: everything else.
 
 # %%
 audex.write_audio(out / "explanation.wav", explanation.audio, explanation.sample_rate)
@@ -45,8 +45,8 @@ audex.write_audio(out / "residual.wav", explanation.residual, explanation.sample
 
 # %%
 for keep in (0.05, 0.1, 0.2, 0.4):
-    (less,) = explainer.listen_at(keep, [audio], [explanation])
-    print(f"{keep:4.0%} kept: still {explanation.predicted!r}? {less.sufficient} ({less.explanation_probability:.2f})")
+    (less,) = explainer.resynthesize(keep, [audio], [explanation])
+    print(f"{keep:4.0%} kept: {less.verdict.headline}")
 
 # %% [markdown]
 # ## 2. Your own classifier
@@ -73,13 +73,13 @@ def made_up(whistle: bool) -> np.ndarray:
 
 kinds = np.arange(256) % 2  # 0 hiss, 1 whistle
 clips = np.stack([made_up(bool(kind)) for kind in kinds])[..., None]  # [b, n, c]
-encode_clips = jax.jit(lambda codec, x: codec.encode(x / codec.loudness(x)))
+encode_clips = jax.jit(lambda codec, x: codec.encode(x, jnp.full(len(x), samples)))
 every = jnp.concatenate([encode_clips(codec, clips[i : i + 32]) for i in range(0, len(clips), 32)])  # [b, t, d]
 latents, unseen = every[:192], every[192:]  # to learn from, and to test on
 valid = jnp.ones(latents.shape[1], bool)  # every frame belongs to its clip
 
 config = audex.TransformerConfig(
-    dim=codec.config.dim, classes=2, frames=latents.shape[1], width=32, layers=1, heads=4, feed_forward=64
+    dim=codec.dim, classes=2, frames=latents.shape[1], width=32, layers=1, heads=4, feed_forward=64
 )
 classifier = audex.LatentTransformer(config, rngs=nnx.Rngs(0))
 graph, weights = nnx.split(classifier)
@@ -117,11 +117,9 @@ own = audex.Explainer(
     audex.Model(codec, nnx.merge(graph, weights), mean_latent),
     labels=("hiss", "whistle"),
     clip_seconds=samples / rate,
-    bandwidth=None,  # it reads the continuous latent
 )
 audex.save_explainer(out / "whistles", own, {"made_by": "tutorial.py"})
-heard = audex.load_explainer(out / "whistles").explain(made_up(whistle=True), keep=0.1)
-print(f"heard as {heard.label!r} ({heard.probability:.2f}); the explanation's audio agrees: {heard.sufficient}")
+print(audex.load_explainer(out / "whistles").explain(made_up(whistle=True), keep=0.1).verdict.headline)
 
 # %% [markdown]
 # ## 3. Your own question
@@ -130,12 +128,12 @@ print(f"heard as {heard.label!r} ({heard.probability:.2f}); the explanation's au
 # Here: why a *whistle rather than a hiss*? And does the attribution add up?
 
 # %%
-judge = own.weights.classifier
+tells = own.model.classifier
 
 
 def rather(latent):
     """Logit of a whistle above that of a hiss."""
-    hiss, whistle = judge(latent, valid)
+    hiss, whistle = tells(latent, valid)
     return whistle - hiss
 
 
@@ -147,10 +145,10 @@ print("contrast:", result.value.round(2), "completeness gap:", jnp.abs(result.ga
 # ## 4. Your own codec
 #
 # The algorithms know no codec: they take functions. Anything with a way there and back will do, for instance the
-# cosine transform of frames of 20 ms.
+# cosine transform of frames of 20 ms. (The package has one that overlaps, `--codec mdct:16000`.)
 
 # %%
-from audex_jax.masking.edit import absolute, edit  # noqa: E402
+from audex_jax.masking.edit import edit  # noqa: E402
 
 hop = rate // 50
 
@@ -176,7 +174,7 @@ latent = encode(clip)
 np.testing.assert_allclose(decode(latent), clip, atol=1e-5)
 result = audex.integrated_gradients(brightness, latent, 1e-3, rule="gauss-legendre", steps=64)
 nothing = jnp.zeros_like(latent)
-edited = edit(latent, absolute(result.attribution, latent, nothing), jnp.ones(len(latent), bool), 0.1, nothing)
+edited = edit(latent, jnp.abs(result.attribution), jnp.ones(len(latent), bool), 0.1, nothing)
 audex.write_audio(out / "bright.wav", np.asarray(decode(edited.kept)), rate)
 print(f"brightness {result.value:.0f} Hz, of the 10 % that matter most {brightness(edited.kept):.0f} Hz")
 
@@ -216,14 +214,14 @@ import io  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
 import soundfile  # noqa: E402
 
-table = pq.read_table(out / "explained.parquet", columns=["id", "prediction", "sufficient", "top_elements", "audio"])
-print("sufficient:", table.schema.field("sufficient").metadata[b"description"].decode())
+table = pq.read_table(out / "explained.parquet", columns=["id", "prediction", "headline", "top_elements", "audio"])
+print("headline:", table.schema.field("headline").metadata[b"description"].decode())
 for row in table.to_pylist():
     first = row["top_elements"][0]
     sound, sample_rate = soundfile.read(io.BytesIO(row["audio"]["bytes"]))
     print(
-        f"{row['id']}: {row['prediction']!r}, still so in its explanation? {row['sufficient']}; "
-        f"most depends on frame {first['frame']}, dimension {first['dim']}; {len(sound) / sample_rate:.2f} s of sound"
+        f"{row['id']}: {row['prediction']!r}. {row['headline']} "
+        f"Most depends on frame {first['frame']}, dimension {first['dim']}; {len(sound) / sample_rate:.2f} s of sound"
     )
 
 # %% [markdown]
@@ -233,19 +231,6 @@ for row in table.to_pylist():
 # knowing which is which; `audex study-score` tells how often they were right, whether they agreed, what they preferred.
 
 # %%
-main(
-    [
-        "study",
-        "demo",
-        "--methods",
-        "ig,random",
-        "--clips",
-        "2",
-        "--listeners",
-        "2",
-        "--out",
-        str(out / "study"),
-        "--quiet",
-    ]
-)
+options = ["--methods", "ig,random", "--clips", "2", "--listeners", "2", "--quiet"]
+main(["study", "demo", *options, "--out", str(out / "study")])
 print("open", out / "study" / "study.html")
