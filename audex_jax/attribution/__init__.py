@@ -1,26 +1,28 @@
-"""Attribution: how much each latent element speaks for a decision. Knows functions of a latent, and no models."""
+"""Attribution: how much each latent element adds to a decision. It knows functions of a latent, and no models."""
 
-from audex_jax.attribution.convergence import Verdict as Verdict
-from audex_jax.attribution.convergence import verdict as verdict
-from audex_jax.attribution.deeplift import deeplift as deeplift
+from audex_jax.attribution.controls import shuffled_weights as shuffled_weights
+from audex_jax.attribution.convergence import Convergence as Convergence
+from audex_jax.attribution.convergence import convergence as convergence
 from audex_jax.attribution.input_space import spectrum as spectrum
-from audex_jax.attribution.integrated_gradients import PathAttribution as PathAttribution
-from audex_jax.attribution.integrated_gradients import draw_baselines as draw_baselines
-from audex_jax.attribution.integrated_gradients import expected_gradients as expected_gradients
-from audex_jax.attribution.integrated_gradients import integrated_gradients as integrated_gradients
-from audex_jax.attribution.integrated_gradients import integrated_gradients_of_each as integrated_gradients_of_each
-from audex_jax.attribution.integrated_gradients import relative_gap as relative_gap
-from audex_jax.attribution.perturbation import ShapleyAttribution as ShapleyAttribution
-from audex_jax.attribution.perturbation import occlusion as occlusion
-from audex_jax.attribution.perturbation import shapley_sampling as shapley_sampling
+from audex_jax.attribution.methods.deeplift import deeplift as deeplift
+from audex_jax.attribution.methods.expected_gradients import draw_baselines as draw_baselines
+from audex_jax.attribution.methods.expected_gradients import expected_gradients as expected_gradients
+from audex_jax.attribution.methods.gradient_shap import gradient_shap as gradient_shap
+from audex_jax.attribution.methods.gradient_x_input import gradient_x_input as gradient_x_input
+from audex_jax.attribution.methods.integrated_gradients import integrated_gradients as integrated_gradients
+from audex_jax.attribution.methods.integrated_gradients import (
+    integrated_gradients_of_each as integrated_gradients_of_each,
+)
+from audex_jax.attribution.methods.magnitude import magnitude as magnitude
+from audex_jax.attribution.methods.occlusion import occlusion as occlusion
+from audex_jax.attribution.methods.random import random_attribution as random_attribution
+from audex_jax.attribution.methods.saliency import saliency as saliency
+from audex_jax.attribution.methods.shapley_sampling import ShapleyAttribution as ShapleyAttribution
+from audex_jax.attribution.methods.shapley_sampling import shapley_sampling as shapley_sampling
+from audex_jax.attribution.methods.smooth_grad import smooth_grad as smooth_grad
+from audex_jax.attribution.path import PathAttribution as PathAttribution
+from audex_jax.attribution.path import relative_gap as relative_gap
 from audex_jax.attribution.quadrature import nodes_and_weights as nodes_and_weights
-from audex_jax.attribution.rivals import gradient_shap as gradient_shap
-from audex_jax.attribution.rivals import gradient_x_input as gradient_x_input
-from audex_jax.attribution.rivals import magnitude as magnitude
-from audex_jax.attribution.rivals import random_attribution as random_attribution
-from audex_jax.attribution.rivals import saliency as saliency
-from audex_jax.attribution.rivals import shuffled_weights as shuffled_weights
-from audex_jax.attribution.rivals import smooth_grad as smooth_grad
 from audex_jax.attribution.targets import contrast as contrast
 from audex_jax.attribution.targets import logit as logit
 from audex_jax.attribution.targets import logits_of as logits_of

@@ -1,57 +1,55 @@
-"""Path integrals that choose their own number of points: refine until the ranking no longer moves.
+"""Path integrals that choose their own number of points: they refine until the ranking no longer changes.
 
-Nested trapezoid rules: T(2n) = (T(n) + M(n)) / 2, with M(n) the midpoints between the points of T(n), so that nothing
+Nested trapezoid rules: T(2n) = (T(n) + M(n)) / 2, with M(n) the midpoints between the points of T(n), so that no point
 is computed twice: 5, 9, 17, 33, ... points. After each refinement the top elements before and after are compared.
-On the paths of ReLU networks the error about halves with each doubling, so that what has just changed is some 2.5 times
-what is still wrong; refinement stops when that estimate is good enough.
+On the paths of ReLU networks the error is about halved by each doubling, so that the last change is some 2.5 times the
+remaining error; refinement stops when that estimate is small enough.
 
-Each clip stops by itself, and what a batch costs is what its clips need, not the most that one of them needs: under
-`jax.vmap` the midpoints of all clips that go on stand in one queue, which is worked off some rows at a time. Shapes are
-static; only the turns of the loops depend on the clips.
+Under `jax.vmap` the loop runs until the last clip has finished; a clip that has finished keeps its result.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.custom_batching import custom_vmap
-from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 
 from audex_jax.attribution.chunks import weighted_sum
-from audex_jax.core.types import Array, Attribution, Bool, Float, Int
+from audex_jax.core.types import Array, Attribution, Bool, ClipValid, Float, Int
 
 FIRST = 4  # cells of the first rule
-STILL_WRONG = 0.4  # share of the last change in the ranking that is still to come; measured 0.3 to 0.45
+REMAINING = 0.4  # remaining error of the ranking as a share of its last change; measured 0.3 to 0.45
 
 
-class Refined(NamedTuple):
-    """A refined integral, the points that it took, and the estimated overlap of its top elements with the limit's."""
+class AdaptiveIntegral(NamedTuple):
+    """An integral, its number of points, and the estimated overlap of its top elements with the exact integral's."""
 
-    attribution: Attribution
+    integral: Attribution
     points: Int[Array, ""]
     overlap: Float[Array, ""]
 
 
-def refine(
-    attribute: Callable[[Array], Attribution],
-    accept: Callable[[Attribution], Bool[Array, ""]],
+def adaptive_quadrature(
+    integrand: Callable[[Array], Attribution],
+    accept: Callable[[Attribution, Array], Bool[Array, ""]],
     *,
     overlap: float,
     share: float,
     most: int,
     chunk: int,
-) -> Refined:
+    valid: ClipValid | None = None,
+) -> AdaptiveIntegral:
     """Integrate over [0, 1] until the ranking has converged.
 
     Args:
-        attribute: the integrand, attribution as a function of the place on the path.
-        accept: what else must hold of the attribution before refinement stops.
-        overlap: wanted share of the top elements that the exact integral has in its top, too.
+        integrand: attribution as a function of the place on the path.
+        accept: what else must hold before refinement stops, given the integral and its number of cells.
+        overlap: wanted share of the top elements that are also in the top of the exact integral.
         share: share of the elements that counts as top.
-        most: stop at this many points in any case, converged or not.
+        most: the largest number of points, converged or not.
         chunk: points held in memory at once.
+        valid: the clip's own frames; only their elements are ranked. None for all frames.
 
     Raises:
         ValueError: `most` allows no refinement, or a share or overlap outside (0, 1].
@@ -60,102 +58,55 @@ def refine(
         raise ValueError(f"at most {most} points were allowed; automatic steps need {2 * FIRST + 1} or more")
     if not (0 < overlap <= 1 and 0 < share <= 1):
         raise ValueError(f"overlap is {overlap} and share {share}; both are shares, above 0 and up to 1")
-    ends = np.full(FIRST + 1, 1 / FIRST)
-    ends[[0, -1]] /= 2
-    first = weighted_sum(attribute, np.linspace(0, 1, FIRST + 1), ends, chunk)
-    part, part_of = _hoisted(attribute, jnp.zeros((), first.dtype))
-    fine, fine_of = _hoisted(accept, first)
-    levels, size = int(np.log2((most - 1) / FIRST)), min(chunk, FIRST)
+    weights = np.full(FIRST + 1, 1 / FIRST)
+    weights[[0, -1]] /= 2
+    first = weighted_sum(integrand, np.linspace(0, 1, FIRST + 1), weights, chunk)
+    size = 1 << (min(chunk, FIRST).bit_length() - 1)  # a power of two divides the number of cells
 
-    @custom_vmap
-    def go_on(part_of: list, fine_of: list, first: Attribution) -> Refined:
-        found = together([False] * len(part_of), [False] * len(fine_of), part_of, fine_of, first[None])
-        return jax.tree.map(lambda a: a[0], found)
+    def midpoints(cells: Array) -> Attribution:
+        def add(turn: Array, total: Attribution) -> Attribution:
+            places = (turn * size + jnp.arange(size) + 0.5) / cells
+            return total + jax.vmap(integrand)(places).sum(0)
 
-    @go_on.def_vmap
-    def _(count: int, mapped: list, part_of: list, fine_of: list, first: Array) -> tuple[Refined, Refined]:
-        first = first if mapped[2] else jnp.broadcast_to(first, (count, *first.shape))
-        found = together(mapped[0], mapped[1], part_of, fine_of, first)
-        return found, jax.tree.map(lambda _: True, found)
+        return jax.lax.fori_loop(0, cells // size, add, jnp.zeros_like(first)) / cells
 
-    def together(
-        parts_differ: list, fines_differ: list, part_of: list, fine_of: list, first: Float[Array, "b t d"]
-    ) -> Refined:
-        rows = size * max(1, len(first) // 2)
+    def refine(state: tuple) -> tuple:
+        cells, _, before, _ = state
+        after = ((before + midpoints(cells)) / 2).astype(first.dtype)
+        changed = 1 - top_overlap(before, after, share, valid)
+        estimate = 1 - REMAINING * changed
+        settled = (estimate >= overlap) & accept(after, 2 * cells)
+        return 2 * cells, ~settled & _finite(after) & (4 * cells + 1 <= most), after, estimate
 
-        def middles(going: Bool[Array, " b"], cells: Array) -> Float[Array, "b t d"]:
-            order, queued = jnp.argsort(~going), going.sum() * cells
-
-            def add(turn: Array, total: Float[Array, "b t d"]) -> Float[Array, "b t d"]:
-                number = turn * rows + jnp.arange(rows)
-                clip = order[jnp.minimum(number, queued - 1) // cells]  # filling repeats the last clip
-                places = (number % cells + 0.5) / cells
-                weights = jnp.where(number < queued, 1 / cells, 0)
-                own = [a[clip] if differs else a for a, differs in zip(part_of, parts_differ, strict=True)]
-                values = _each(part, parts_differ)(own, places)
-                return total.at[clip].add(values * weights[:, None, None])
-
-            return jax.lax.fori_loop(0, -(-queued // rows), add, jnp.zeros_like(first))
-
-        def halve(state: tuple) -> tuple:
-            level, going, before, points, estimate = state
-            cells = FIRST * 2**level
-            after = jnp.where(going[:, None, None], (before + middles(going, cells)) / 2, before)
-            changed = 1 - jax.vmap(top_overlap, (0, 0, None))(before, after, share)
-            estimate = jnp.where(going, 1 - STILL_WRONG * changed, estimate)
-            settled = (estimate >= overlap) & _each(fine, fines_differ)(fine_of, after)
-            more = going & ~settled & _finite(after) & (level + 1 < levels)
-            return level + 1, more, after, jnp.where(going, 2 * cells + 1, points), estimate
-
-        points, estimate = jnp.full(len(first), FIRST + 1), jnp.zeros(len(first), first.dtype)
-        start = (jnp.int32(0), _finite(first), first, points, estimate)
-        _, _, total, points, estimate = jax.lax.while_loop(lambda state: state[1].any(), halve, start)
-        return Refined(total, points, jnp.where(_finite(total), estimate, jnp.nan))
-
-    return go_on(part_of, fine_of, first)
+    start = (jnp.int32(FIRST), _finite(first), first, jnp.float32(0))
+    cells, _, integral, estimate = jax.lax.while_loop(lambda state: state[1], refine, start)
+    return AdaptiveIntegral(integral, cells + 1, jnp.where(_finite(integral), estimate, jnp.nan))
 
 
-def _finite(totals: Float[Array, "b t d"]) -> Bool[Array, " b"]:
-    return jnp.isfinite(totals).all((1, 2))
-
-
-def _each(pure: Callable[..., Array], differ: Sequence[bool]) -> Callable[..., Array]:
-    """`pure` of many arguments at once, the values too where they differ."""
-    return jax.vmap(pure, in_axes=([0 if differs else None for differs in differ], 0))
-
-
-def _hoisted(function: Callable[..., Array], *examples: Array) -> tuple[Callable[..., Array], list[Array]]:
-    """A function as `pure(values, *arguments)`, and the values that it had closed over."""
-    traced = jax.make_jaxpr(function)(*examples)
-
-    def pure(values: Sequence[Array], *arguments: Array) -> Array:
-        return jaxpr_as_fun(ClosedJaxpr(traced.jaxpr, values))(*arguments)[0]
-
-    return pure, list(traced.consts)
-
-
-def top_overlap(one: Attribution, other: Attribution, share: float) -> Float[Array, ""]:
+def top_overlap(one: Attribution, other: Attribution, share: float, valid: ClipValid | None = None) -> Float[Array, ""]:
     """Share of the highest elements of one attribution that are among the highest of the other.
+
+    Elements of equal value are taken in order, so that both sides have equally many.
+
+    Args:
+        one, other: attributions of one clip, `[t, d]`.
+        share: share of the elements that counts as highest.
+        valid: the clip's own frames, `[t]`; elements of other frames do not count. None for all frames.
 
     >>> import jax.numpy as jnp
     >>> float(top_overlap(jnp.array([[4.0, 3.0, 2.0, 1.0]]), jnp.array([[4.0, 1.0, 2.0, 3.0]]), 0.5))
     0.5
     """
-    count = max(1, round(share * one.size))
-    return (_highest(one, count) & _highest(other, count)).sum() / count
+    valid = jnp.ones(len(one), bool) if valid is None else valid
+    most = max(1, round(share * one.size))
+    count = jnp.clip(jnp.round(share * valid.sum() * one.shape[1]), 1, most)
+
+    def highest(values: Attribution) -> Bool[Array, " td"]:
+        _, places = jax.lax.top_k(jnp.where(valid[:, None], values, -jnp.inf).ravel(), most)
+        return jnp.zeros(values.size, bool).at[places].set(jnp.arange(most) < count)
+
+    return (highest(one) & highest(other)).sum() / count
 
 
-def _highest(values: Attribution, count: int) -> Bool[Array, "t d"]:
-    """Where the `count` highest values are (more where several equal the last of them).
-
-    The threshold is found bit by bit, on integers in the order of the floats: a fifth of the time of `lax.top_k`.
-    """
-    bits = jax.lax.bitcast_convert_type(values.astype(jnp.float32), jnp.uint32)
-    sign = jnp.uint32(1 << 31)
-    ordered = jnp.where(bits >= sign, ~bits, bits | sign)
-
-    def settle(place: Array, threshold: Array) -> Array:
-        trial = threshold | (sign >> place.astype(jnp.uint32))
-        return jnp.where((ordered >= trial).sum() >= count, trial, threshold)
-
-    return ordered >= jax.lax.fori_loop(0, 32, settle, jnp.uint32(0))
+def _finite(integral: Attribution) -> Bool[Array, ""]:
+    return jnp.isfinite(integral).all()

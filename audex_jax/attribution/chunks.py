@@ -40,7 +40,7 @@ def weighted_sum(function: Callable[[Any], Array], points: Any, weights: Array |
     value = jax.eval_shape(jax.vmap(function), jax.tree.map(lambda leaf: leaf[0], points))
 
     def add(total: Array, part: tuple) -> tuple[Array, None]:
-        values = for_each(function)(part[0])
+        values = jax.vmap(function)(part[0])
         flat = values.reshape(len(values), -1)
         added = jnp.matmul(part[1].astype(value.dtype), flat, precision="highest")  # faster than to scale and add
         return total + added.reshape(total.shape), None
@@ -61,19 +61,3 @@ def chunk_index(count: int, chunk: int) -> tuple[np.ndarray, np.ndarray]:
     size = min(sizes, key=lambda size: -count % size)  # the largest with the least filling
     places = np.arange(count + -count % size).reshape(-1, size)
     return np.minimum(places, count - 1), places < count
-
-
-def for_each(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`jax.vmap(function)`, which of a batch of one makes no axis: beside one XLA:CPU sums products 12 times slower.
-
-    >>> for_each(lambda x, y: x @ y)(jnp.ones((1, 3)), jnp.ones((1, 3))).tolist()
-    [3.0]
-    """
-
-    def mapped(*batch: Any) -> Any:
-        if {len(leaf) for leaf in jax.tree.leaves(batch)} != {1}:
-            return jax.vmap(function)(*batch)
-        value = function(*jax.tree.map(lambda leaf: leaf[0], batch))
-        return jax.tree.map(lambda leaf: leaf[None], value)
-
-    return mapped

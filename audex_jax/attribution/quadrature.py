@@ -1,18 +1,20 @@
 """Quadrature on [0, 1]: where along the path a gradient is taken, and how much it counts.
 
-Kept apart from the method, so that every path method can use every rule. Plain NumPy: nodes and weights are constants
+Kept apart from the methods, so that every path method can use every rule. Plain NumPy: nodes and weights are constants
 of the compiled program.
 
-The gradient of a ReLU network jumps along the path, so that high degree buys little. What pays depends on where the
-gradient moves (`python -m benchmarks.attribution`): a classifier that reads the latent on a logarithmic scale, as the
-bundled one does, moves near the baseline, and cells graded towards it rank as well with 16 points as equal cells with
-more than twice as many; for a classifier of the plain latent equal cells are as good as any.
+The gradient of a ReLU network jumps along the path, so that a high degree gains little. The best rule depends on where
+the gradient changes (`python -m benchmarks.attribution`). That of a classifier that reads the latent on a logarithmic
+scale, as the bundled one does, changes near the baseline: 16 cells graded towards it rank as well as twice as many
+equal cells. For a classifier of the plain latent equal cells are as good.
 """
 
 import math
 from typing import Any
 
 import numpy as np
+
+from audex_jax.core.settings import RULES
 
 GRADING = 3.0  # the last cell of a graded path is e^3 times as long as the first; 5 is as good, 0 is equal cells
 
@@ -61,7 +63,7 @@ def nodes_and_weights(rule: str, steps: int) -> tuple[np.ndarray, np.ndarray]:
     least = 2 if rule in ("riemann-trapezoid", "clenshaw-curtis") else 1
     if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < least:
         raise ValueError(f"steps is {steps!r}; {rule} needs a whole number of at least {least}")
-    return RULES[rule](int(steps))
+    return FUNCTIONS[rule](int(steps))
 
 
 def _left(n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -99,7 +101,7 @@ def _clenshaw_curtis(n: int) -> tuple[np.ndarray, np.ndarray]:
     return (1 - np.cos(angles)) / 2, weights / 2
 
 
-RULES = {
+FUNCTIONS = {  # of each of `core.settings.RULES`
     "riemann-middle": _middle,
     "graded-middle": _graded_middle,
     "riemann-trapezoid": _trapezoid,

@@ -2,8 +2,9 @@
 
 Each function turns a classifier of one clip, `latent [t, d] -> logits [k]`, into the function of one latent that the
 attribution methods take. Logits are the usual choice: a probability near 1 is flat, so its integral converges badly
-and its attribution says more about the rivals than about the class. Labels may be traced; a label that the classifier
-does not have raises an error where it is known, and gives NaN inside `jax.jit`, which `verdict` reports.
+and its attribution says more about the other classes than about the explained one. Labels may be traced; a label that
+the classifier does not have raises an error where it is known, and gives NaN inside `jax.jit`, which `convergence`
+reports.
 """
 
 from collections.abc import Callable

@@ -16,7 +16,7 @@ import numpy as np
 from audex_jax.core.types import Array, Attribution, Float, Int
 
 UNITS = ("element", "frame", "dimension", "frame-group", "segment")
-SIGNS = ("signed", "positive", "absolute")  # what evidence against the target counts
+SIGNS = ("signed", "positive", "absolute")  # how evidence against the target counts
 
 
 def unit_map(unit: str, frames: int, dims: int, size: int = 1) -> np.ndarray:
@@ -67,6 +67,18 @@ def importance(attribution: Attribution, sign: str) -> Attribution:
     raise ValueError(f"unknown sign {sign!r}; choose one of {', '.join(SIGNS)}")
 
 
+def check_units(units: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The unit map as an array.
+
+    Raises:
+        ValueError: it does not hold whole numbers, or has another shape than the latent.
+    """
+    units = np.asarray(units)
+    if units.shape != shape or not np.issubdtype(units.dtype, np.integer):
+        raise ValueError(f"the unit map is {units.dtype} {units.shape}, wanted whole numbers of shape {shape}")
+    return units
+
+
 def unit_scores(scores: Attribution, units: np.ndarray) -> Float[Array, " u"]:
     """Sum of the elements' scores in each unit, `[u]`; sums keep completeness.
 
@@ -76,7 +88,7 @@ def unit_scores(scores: Attribution, units: np.ndarray) -> Float[Array, " u"]:
     return jax.ops.segment_sum(scores.ravel(), jnp.asarray(units).ravel(), num_segments=int(np.max(units)) + 1)
 
 
-def spread(values: Float[Array, " u"], units: np.ndarray) -> Attribution:
+def spread(values: Float[Array, " u"], units: np.ndarray | Array) -> Attribution:
     """Give every element its unit's value, `[t, d]`; ranking these ranks whole units."""
     return values[jnp.asarray(units)]
 

@@ -3,8 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from audex_jax.attribution import integrated_gradients, verdict
-from audex_jax.attribution.adaptive import _highest, top_overlap
+from audex_jax.attribution import convergence, integrated_gradients
+from audex_jax.attribution.adaptive import top_overlap
 
 WEIGHT = jax.random.normal(jax.random.key(0), (40, 12))
 CLIPS = jax.random.normal(jax.random.key(1), (3, 8, 5))
@@ -24,7 +24,7 @@ def test_a_smooth_function_needs_the_fewest_points():
 
 @pytest.mark.parametrize("chunk", [1, 3, 100])
 def test_equals_the_trapezoid_rule_of_as_many_points(chunk):
-    result = auto(kinked, CLIPS[0], chunk=chunk, tolerance=0.0, most=40)
+    result = auto(kinked, CLIPS[0], rule="riemann-middle", chunk=chunk, tolerance=0.0, most=40)
     assert result.points == 33
     fixed = integrated_gradients(kinked, CLIPS[0], 0.0, rule="riemann-trapezoid", steps=33)
     np.testing.assert_allclose(result.attribution, fixed.attribution, rtol=1e-4, atol=1e-4)
@@ -63,11 +63,12 @@ def test_each_clip_of_a_batch_keeps_its_own_result():
 
     clips = CLIPS.at[:, 0, 0].set(jnp.array([1.0, -1.0, 1.0]))
     baseline = jnp.zeros((3, 8, 5)).at[:, 0, 0].set(clips[:, 0, 0])
-    run = jax.jit(jax.vmap(lambda z, z0: integrated_gradients(f, z, z0, steps="auto", tolerance=1e-4)))
+    options = {"rule": "riemann-middle", "tolerance": 1e-4}
+    run = jax.jit(jax.vmap(lambda z, z0: integrated_gradients(f, z, z0, steps="auto", **options)))
     together = run(clips, baseline)
     assert together.points[0] == together.points[2] == 9 < together.points[1]
     for i in range(3):
-        alone = auto(f, clips[i], baseline[i], tolerance=1e-4)
+        alone = auto(f, clips[i], baseline[i], **options)
         np.testing.assert_array_equal(together.points[i], alone.points)
         np.testing.assert_allclose(together.attribution[i], alone.attribution, rtol=1e-4, atol=1e-5)
 
@@ -77,7 +78,7 @@ def test_stops_at_the_most_and_at_what_is_not_finite():
     bad = auto(lambda z: jnp.sqrt(jnp.abs(z)).sum(), CLIPS[0])
     assert bad.points == 5
     assert jnp.isnan(bad.overlap)
-    assert not verdict(bad).reliable
+    assert not convergence(bad).reliable
 
 
 @pytest.mark.parametrize(
@@ -89,25 +90,35 @@ def test_refuses_impossible_wishes(options, says):
         integrated_gradients(kinked, CLIPS[0], 0.0, steps="auto", **options)
 
 
-@pytest.mark.parametrize("count", [1, 7, 39, 40])
-def test_the_highest_are_those_that_sorting_finds(count):
-    values = CLIPS[0].at[0, 0].set(-0.0).at[1, 1].set(-1e30)
-    chosen = np.argsort(np.asarray(values).ravel())[-count:]
-    assert set(np.flatnonzero(_highest(values, count))) == set(chosen)
+def test_padding_changes_neither_the_points_nor_the_overlap():
+    def explain(padding, steps):
+        valid = jnp.arange(8 + padding) < 8
+        f = lambda z: kinked(jnp.where(valid[:, None], z, 0)[:8])  # noqa: E731
+        z = jnp.pad(CLIPS[0], ((0, padding), (0, 0)), constant_values=9)
+        run = jax.jit(lambda z: integrated_gradients(f, z, 0.0, steps=steps, valid=valid, tolerance=1e-3, most=2000))
+        return run(z)
+
+    plain, *padded = (explain(padding, "auto") for padding in (0, 4, 40))
+    assert 9 < plain.points < 1025
+    for result in padded:
+        assert result.points == plain.points
+        assert result.overlap == plain.overlap <= 1
+        np.testing.assert_allclose(result.attribution[:8], plain.attribution, rtol=1e-4, atol=1e-5)
+        assert not result.attribution[8:].any()
 
 
-def test_a_batch_costs_what_its_clips_need_and_not_what_the_hardest_needs():
-    taken = []
+def test_overlap_counts_valid_elements_and_takes_ties_in_order():
+    one, other = jnp.zeros((10, 2)).at[0, 0].set(1.0), jnp.zeros((10, 2)).at[3, 0].set(1.0)
+    assert top_overlap(one, 2 * one, 0.2) == 1
+    assert top_overlap(one, other, 0.2) == 0.75  # of 4: both have (0, 0), (0, 1) and (1, 0)
+    assert top_overlap(one, other, 0.2, jnp.arange(10) < 4) == 0.5  # of 2: both have (0, 0)
 
-    def f(z):  # counts its gradients; kinked for one clip in six
-        jax.debug.callback(lambda: taken.append(1))
-        return jnp.where(z[0, 0] > 0, z.sum(), kinked(z))
 
-    clips = jnp.tile(CLIPS[:1], (6, 1, 1)).at[:, 0, 0].set(jnp.array([1.0, 1.0, -1.0, 1.0, 1.0, 1.0]))
-    baseline = jnp.zeros_like(clips).at[:, 0, 0].set(clips[:, 0, 0])
-    options = {"steps": "auto", "tolerance": 1e-5, "most": 5000}
-    points = jax.vmap(lambda z, z0: integrated_gradients(f, z, z0, **options).points)(clips, baseline)
-    jax.effects_barrier()
-    assert points[2] > points.sum() - points[2] == 9 * 5
-    ends, rows = 2 * len(clips), 4 * len(clips) // 2
-    assert len(taken) <= points.sum() + ends + 10 * rows  # a turn of filling at each of ten levels
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("rule", ["graded-middle", "riemann-middle"])
+def test_half_precision(dtype, rule):
+    z = CLIPS[0].astype(dtype)
+    result = auto(lambda z: jnp.tanh(z).sum(), z, rule=rule)
+    assert result.attribution.dtype == z.dtype
+    assert convergence(result).reliable
+    np.testing.assert_allclose(result.attribution.astype(float), np.tanh(z.astype(float)), atol=0.03)

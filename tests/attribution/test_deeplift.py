@@ -12,7 +12,7 @@ CLIPS = jax.random.normal(jax.random.key(1), (3, T, D))
 
 
 def test_relu_by_hand():
-    # x = z0 + z1 - 1 runs from -1 to 2, relu from 0 to 2: slope 2/3 for both inputs
+    # x = z0 + z1 - 1 runs from -1 to 2, relu from 0 to 2: multiplier 2/3 for both inputs
     result = deeplift(lambda z: jax.nn.relu(z.sum() - 1), jnp.array([[2.0, 1.0]]), 0.0)
     np.testing.assert_allclose(result.attribution, [[4 / 3, 2 / 3]], rtol=1e-6)
 
@@ -55,34 +55,45 @@ def test_sum_is_the_difference_through_the_whole_transformer():
     np.testing.assert_allclose(results.attribution[2], alone.attribution, rtol=1e-3, atol=1e-5)
 
 
-def test_attention_in_blocks_is_attention(monkeypatch):
-    classifier = LatentTransformer(TransformerConfig(D, 4, 10, width=16, layers=2, heads=2), rngs=nnx.Rngs(0))
+@pytest.mark.parametrize("valid", [None, jnp.arange(T) < 4], ids=["whole", "padded"])
+@pytest.mark.parametrize("blocks", [False, True])
+def test_sum_is_the_difference_through_the_attention_of_jax(valid, blocks):
+    mask = None if valid is None else valid[None, None, :]
 
-    def explained():
-        return jax.jit(lambda z: deeplift(lambda z: classifier(z, jnp.ones(T, bool))[1], z, CLIPS[1]))(CLIPS[0])
+    def attend(z, queries):
+        return jax.nn.dot_product_attention(queries, z, z[..., ::-1], mask=mask, implementation="xla")
 
-    whole = explained()
-    monkeypatch.setattr("audex_jax.classifiers.attention.LONG", 3)
-    monkeypatch.setattr("audex_jax.classifiers.attention.BLOCK", 2)
-    np.testing.assert_allclose(explained().attribution, whole.attribution, rtol=1e-3, atol=1e-5)
+    def f(z):
+        z = z.reshape(T, 2, D // 2)
+        if blocks:  # blocks of queries, one after the other, computed again for the gradient
+            parts = jax.lax.map(jax.checkpoint(lambda queries: attend(z, queries)), z[:6].reshape(2, 3, 2, D // 2))
+            return jnp.tanh(parts).sum()
+        return jnp.tanh(attend(z, z)[:6]).sum()
+
+    explain = jax.jit(lambda z, z0: deeplift(f, z, z0))
+    for z, z0 in ((CLIPS[0], CLIPS[1]), (5 * CLIPS[0], 0 * CLIPS[1])):  # attention is sharp in the second
+        result = explain(z, z0)
+        difference = max(1, abs(result.value - result.baseline_value))
+        assert abs(result.gap) < 1e-4 * difference
+        assert np.abs(result.attribution).max() < 10 * difference
 
 
 @pytest.mark.parametrize("reverse", [False, True])
 def test_sum_is_the_difference_through_a_recurrence(reverse):
     def f(z):
-        def turn(state, frame):
+        def step(state, frame):
             state = jnp.tanh(2 * state + frame)
             return state, state * frame
 
-        last, all_turns = jax.lax.scan(turn, jnp.zeros(D), z, reverse=reverse)
-        return last.sum() + (jnp.arange(T)[:, None] * all_turns).sum()
+        last, all_steps = jax.lax.scan(step, jnp.zeros(D), z, reverse=reverse)
+        return last.sum() + (jnp.arange(T)[:, None] * all_steps).sum()
 
     result = jax.jit(lambda z: deeplift(f, z, CLIPS[1]))(CLIPS[0])
     assert abs(result.gap) < 1e-4 * max(1, abs(result.value - result.baseline_value))
 
 
 @pytest.mark.parametrize("scale", [1, 8, 20])
-def test_softmax_keeps_its_sum_and_bounded_slopes_far_from_the_baseline(scale):
+def test_softmax_keeps_its_sum_and_bounded_multipliers_far_from_the_baseline(scale):
     z = scale * CLIPS[0]
     result = jax.jit(lambda z: deeplift(lambda z: (jax.nn.softmax(z, axis=-1) * jnp.arange(6.0)).sum(), z, 0.0))(z)
     assert abs(result.gap) < 1e-4

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from audex_jax.attribution.quadrature import RULES, graded, graded_trapezoid_sum, nodes_and_weights
+from audex_jax.attribution.quadrature import FUNCTIONS, graded, graded_trapezoid_sum, nodes_and_weights
+from audex_jax.core.settings import RULES
 
 DEGREE = {
     "riemann-middle": lambda n: 1,
@@ -12,6 +13,10 @@ DEGREE = {
     "gauss-legendre": lambda n: 2 * n - 1,
     "clenshaw-curtis": lambda n: n - 1 + n % 2,
 }
+
+
+def test_every_rule_of_the_settings_is_there_and_tested():
+    assert set(DEGREE) == set(RULES) == set(FUNCTIONS)
 
 
 @pytest.mark.parametrize("rule", RULES)

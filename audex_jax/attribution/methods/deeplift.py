@@ -1,4 +1,4 @@
-"""DeepLIFT, rescale rule, for any function of a latent: backpropagation in which slopes replace derivatives.
+"""DeepLIFT, rescale rule, for any function of a latent: backpropagation of multipliers in place of derivatives.
 
 Shrikumar et al., arXiv 1704.02685. The function is traced once and run at the clip and at the baseline side by side;
 then the backward pass uses, at each operation,
@@ -9,12 +9,12 @@ then the backward pass uses, at each operation,
     y linear in x               its own derivative
 
 where L(u) = (u - u0) / (log u - log u0), the logarithmic mean, lies between u and u0, so that attention keeps bounded
-slopes however far clip and baseline are apart. Each replaces dy by the exact difference y - y0, so the attribution
+multipliers however far clip and baseline are apart. Each replaces dy by the exact difference y - y0, so the attribution
 sums to F(z) - F(z0), through attention and layer normalisation too. (Captum has the first line for the modules that it
 recognises, and rules for its softmax and pooling modules; products and normalisation keep their plain derivative
-there, and the sum is missed.) `lax.scan` is run turn by turn, so that a recurrence, or attention in blocks, has these
-slopes as well. What is in none of the lines, such as max pooling, keeps its plain derivative here; `gap` shows whether
-that mattered.
+there, and the sum is missed.) `lax.scan` is run step by step, so that a recurrence, or attention in blocks, has these
+multipliers as well. An operation in none of the lines, such as max pooling, keeps its plain derivative; `gap` shows
+whether that mattered.
 """
 
 from collections.abc import Sequence
@@ -24,14 +24,9 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
-from audex_jax.attribution.integrated_gradients import (
-    PathAttribution,
-    ScalarFunction,
-    broadcast_baseline,
-    ends,
-    with_gap,
-)
-from audex_jax.core.types import Array, ClipLatent
+from audex_jax.attribution.path import PathAttribution, broadcast_baseline, ends, with_gap
+from audex_jax.core.protocols import ScalarFunction
+from audex_jax.core.types import Array, ClipLatent, ClipValid
 
 NESTED = frozenset(("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "remat2"))
 ELEMENTWISE = frozenset(
@@ -52,7 +47,7 @@ class _Pair:
 
     @property
     def change(self) -> Array:
-        """Zero, with the clip's derivative: what a slope multiplies."""
+        """Zero, with the clip's derivative; it is what a multiplier multiplies."""
         return self.clip - jax.lax.stop_gradient(self.clip)
 
     @property
@@ -60,12 +55,21 @@ class _Pair:
         return jax.lax.stop_gradient(self.clip + self.baseline) / 2
 
 
-def deeplift(f: ScalarFunction, latent: ClipLatent, baseline: Array | float) -> PathAttribution:
+def attribute(
+    f: ScalarFunction, latent: ClipLatent, baseline: ClipLatent, *, valid: ClipValid, **_: Any
+) -> PathAttribution:
+    """`deeplift` as an `AttributionMethod`."""
+    return deeplift(f, latent, baseline, valid=valid)
+
+
+def deeplift(
+    f: ScalarFunction, latent: ClipLatent, baseline: Array | float, *, valid: ClipValid | None = None
+) -> PathAttribution:
     """DeepLIFT with the rescale rule; one forward pass each for clip and baseline, one backward pass.
 
     Args:
         f: function of one latent that returns a scalar; any JAX function.
-        latent, baseline: as in `integrated_gradients`.
+        latent, baseline, valid: as in `integrated_gradients`.
 
     Returns:
         The attribution; its gap is rounding unless f has operations without a rule.
@@ -86,7 +90,7 @@ def deeplift(f: ScalarFunction, latent: ClipLatent, baseline: Array | float) -> 
         return result.clip if isinstance(result, _Pair) else result
 
     attribution = jax.grad(rescaled)(latent) * (latent - baseline)
-    return with_gap(attribution, value, baseline_value, points=1)
+    return with_gap(attribution, value, baseline_value, 1, valid)
 
 
 def _run(jaxpr: Any, consts: list, arguments: list) -> list:
@@ -118,7 +122,7 @@ def _step(equation: Any, inputs: list) -> list:
         return _run(inner.jaxpr, inner.consts, inputs) if hasattr(inner, "consts") else _run(inner, [], inputs)
     if name == "scan":
         return _scan(equation.params, inputs)
-    if name == "stop_gradient":  # a constant by its author's word, such as softmax's shift: the same one for both
+    if name == "stop_gradient":  # declared constant, such as softmax's shift: the same one for both
         return [inputs[0].middle]
     if len(dependent) == 1 and (name in ELEMENTWISE or (name == "div" and dependent == [1])):
         return [_elementwise(equation, inputs, dependent[0])]
@@ -132,12 +136,12 @@ def _step(equation: Any, inputs: list) -> list:
 
 
 def _scan(how: Any, inputs: list) -> list:
-    """The turns of a loop, one after the other; its results are the last state, and what all turns gave, stacked."""
+    """The steps of a loop, one after the other; returns the last state, and the stacked results of all steps."""
     first, states = how["num_consts"], how["num_carry"]
     constants, state, rows = inputs[:first], inputs[first : first + states], inputs[first + states :]
     given: list[list] = []
-    for turn in range(how["length"])[:: -1 if how["reverse"] else 1]:
-        row = [_Pair(x.clip[turn], x.baseline[turn]) if isinstance(x, _Pair) else x[turn] for x in rows]
+    for step in range(how["length"])[:: -1 if how["reverse"] else 1]:
+        row = [_Pair(x.clip[step], x.baseline[step]) if isinstance(x, _Pair) else x[step] for x in rows]
         results = _run(how["jaxpr"].jaxpr, how["jaxpr"].consts, [*constants, *state, *row])
         state = results[:states]
         given.append(results[states:])
@@ -171,8 +175,8 @@ def _rescale(function: Any, x: _Pair) -> _Pair:
     y0 = function(x.baseline)
     difference = clip - x.baseline
     same = jnp.abs(difference) <= 1e-6 * jnp.maximum(jnp.abs(clip), jnp.abs(x.baseline))
-    slope = jnp.where(same, derivative, (y - y0) / jnp.where(same, 1, difference))
-    return _Pair(jax.lax.stop_gradient(y) + jax.lax.stop_gradient(slope) * x.change, y0)
+    multiplier = jnp.where(same, derivative, (y - y0) / jnp.where(same, 1, difference))
+    return _Pair(jax.lax.stop_gradient(y) + jax.lax.stop_gradient(multiplier) * x.change, y0)
 
 
 def _product(multiply: Any, a: _Pair, b: _Pair) -> _Pair:
@@ -206,9 +210,9 @@ def _softmax(x: _Pair, axes: tuple[int, ...]) -> _Pair:
     clip = jax.lax.stop_gradient(x.clip)
     total, total0 = (jax.nn.logsumexp(scores, axis=axes, keepdims=True) for scores in (clip, x.baseline))
     weights = jnp.exp(_log_mean(clip, x.baseline) - _log_mean(total, total0))
-    slopes = jnp.exp(_log_mean(clip - total, x.baseline - total0))
+    multipliers = jnp.exp(_log_mean(clip - total, x.baseline - total0))
     change = x.change - (weights * x.change).sum(axes, keepdims=True)
-    return _Pair(jnp.exp(clip - total) + slopes * change, jnp.exp(x.baseline - total0))
+    return _Pair(jnp.exp(clip - total) + multipliers * change, jnp.exp(x.baseline - total0))
 
 
 def _log_mean(a: Array, b: Array) -> Array:
@@ -216,4 +220,4 @@ def _log_mean(a: Array, b: Array) -> Array:
     apart = jnp.abs(a - b)
     near = apart < 1e-3
     safe = jnp.where(near, 1, apart)
-    return jnp.where(near, (a + b) / 2, jnp.maximum(a, b) + jnp.log(-jnp.expm1(-safe)) - jnp.log(safe))
+    return jnp.where(near, a / 2 + b / 2, jnp.maximum(a, b) + jnp.log(-jnp.expm1(-safe)) - jnp.log(safe))

@@ -1,3 +1,6 @@
+import importlib
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,6 +21,8 @@ from audex_jax.attribution import (
     unit_map,
 )
 from audex_jax.classifiers.transformer import LatentTransformer, TransformerConfig
+from audex_jax.core.registry import METHODS
+from audex_jax.core.settings import Settings
 
 KEY = jax.random.key(5)
 Z = jnp.array([[1.0, 2.0], [-3.0, 0.5]])
@@ -30,6 +35,47 @@ def linear(z):
 
 def curved(z):
     return jnp.tanh(z).prod() + (z**3).sum()
+
+
+def explained(name, frames, steps=6):
+    """A clip of 4 frames by a method of the registry, padded to `frames`; f ignores the padding."""
+    valid = jnp.arange(frames) < 4
+    pad = lambda z, value: jnp.pad(z, ((0, frames - 4), (0, 0)), constant_values=value)  # noqa: E731
+    f = lambda z: curved(jnp.where(valid[:, None], z, 0)[:4])  # noqa: E731
+    clip = jnp.array([[1.0, 2.0], [-3.0, 0.5], [0.3, 0.1], [0.7, -0.4]])
+    pool = jnp.stack([pad(0 * clip, 5.0), pad(0.5 * clip + 0.2, 5.0)])
+    settings = Settings(method=name, steps=steps, chunk=4)
+    run = lambda z: METHODS[name](f, z, pool[0], baselines=lambda: pool, valid=valid, key=KEY, settings=settings)  # noqa: E731
+    return jax.jit(run)(pad(clip, 9.0))
+
+
+@pytest.mark.parametrize("name", METHODS.names())
+def test_behind_the_protocol(name):
+    plain, padded = explained(name, 4), explained(name, 11)
+    for one, other in zip(plain, padded, strict=True):
+        np.testing.assert_allclose(one, other[:4] if other.ndim else other, rtol=1e-4, atol=1e-4)
+    assert not padded.attribution[4:].any()  # padding gets nothing
+    np.testing.assert_allclose(plain.gap, plain.attribution.sum() - (plain.value - plain.baseline_value), atol=1e-4)
+    if name == "shapley-sampling":
+        assert abs(plain.gap) < 1e-4
+    assert explained(name, 4, steps="auto").attribution.any()
+    assert jnp.isnan(plain.overlap)
+
+
+@pytest.mark.parametrize("name", METHODS.names())
+def test_defaults_are_those_of_the_settings(name):
+    module = importlib.import_module(METHODS[name].__module__)
+    function = getattr(module, name.replace("-", "_"), None) or module.random_attribution
+    own = {key: p.default for key, p in inspect.signature(function).parameters.items() if p.default is not p.empty}
+    number = Settings.steps
+    wanted = {
+        "rule": Settings.rule,
+        "chunk": Settings.chunk,
+        "steps": number,
+        "samples": number,
+        "permutations": number,
+    }
+    assert {key: value for key, value in own.items() if key in wanted}.items() <= wanted.items()
 
 
 def test_on_a_linear_function_by_hand():
