@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from audex_jax.bundles import load_explainer, open_codec
+from audex_jax.bundles import bundle_path, load_explainer, open_codec, read_description
 from audex_jax.cli import UsageError
 from audex_jax.codecs.encodec import Encodec
 from audex_jax.core.compilation import use_compilation_cache
@@ -42,6 +42,12 @@ def at_bandwidth(codec: Any, bandwidth: float | None) -> Any:
     if not hasattr(codec, "at"):
         raise UsageError(f"--bandwidth: {type(codec).__name__} has no quantiser; leave it out")
     return codec.at(bandwidth)
+
+
+def origin_of(name: str) -> Any:
+    """Where a model comes from, as its bundle says; its own name if it has none."""
+    path = bundle_path(name)
+    return read_description(path).get("origin") if path.exists() else name
 
 
 def encodec(name: str) -> Encodec:

@@ -15,11 +15,13 @@ example:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `audex check` to its parser."""
+    from audex_jax.cli.options import positive
+
     parser.epilog = EXAMPLE
     parser.add_argument("model", metavar="MODEL", help="explainer, by name or folder")
     parser.add_argument("data", metavar="DATA", help="folder of labelled recordings; see `audex train --help`")
     parser.add_argument("--split", default="test", choices=("train", "val", "test"), help="(default: test)")
-    parser.add_argument("--limit", type=int, default=200, metavar="N", help="at most N clips (default: 200)")
+    parser.add_argument("--limit", type=positive, default=200, metavar="N", help="at most N clips (default: 200)")
     parser.add_argument("--json", metavar="FILE", help="write the findings there as well")
     parser.add_argument("--quiet", action="store_true", help="no progress")
 
@@ -28,14 +30,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Carry out `audex check`; the exit code."""
     import dataclasses
 
-    from audex_jax.cli import UsageError
     from audex_jax.cli.bundles import explainer_of, require_suffix
     from audex_jax.evaluation.check import check
+    from audex_jax.evaluation.folder import clips_of
     from audex_jax.evaluation.outputs import write_json
-    from audex_jax.evaluation.report import clips_of
 
-    if arguments.limit < 1:
-        raise UsageError("--limit needs at least 1")
     if arguments.json is not None:
         require_suffix(arguments.json, (".json",), "--json")
     explainer = explainer_of(arguments)

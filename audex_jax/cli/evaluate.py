@@ -12,11 +12,12 @@ DATA is a folder with one sub-folder of recordings for each label, and an option
 Every clip is explained for the label that the model predicts. A share of its latent elements, the most important first,
 is kept or taken out; what remains is classified as it is (latent), and decoded, encoded and classified again (audio).
 
-The methods are the rankings of `audex explain`, and others to compare them with:
-  gradient-x-input   the gradient at the clip
-  random             an order drawn by chance, `--seeds` times
+What is compared (--methods):
+  a ranking            as in `audex explain`, of Integrated Gradients
+  a method             elements are ordered by its attribution; `random` is drawn `--seeds` times
+  METHOD:RANKING       both, as in saliency:weighted
   waveform-ig spectrum-ig audio-frames waveform-random spectrum-random
-                     these silence parts of the decoded sound: samples, bins of its spectrum, frames
+                       these silence parts of the decoded sound: samples, bins of its spectrum, frames
 
 in DIR:
   fidelity.json      all figures: curves with 95 % intervals over clips and over speakers, areas, paired comparisons
@@ -32,7 +33,7 @@ example:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `audex evaluate` to its parser."""
-    from audex_jax.cli.options import add_model, add_options
+    from audex_jax.cli.options import add_model, add_options, positive
     from audex_jax.evaluation.plan import Plan
 
     parser.epilog = EXAMPLE
@@ -40,29 +41,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     parser.add_argument("--out", required=True, metavar="DIR", help="where to write")
     parser.add_argument("--split", default="test", choices=("train", "val", "test"), help="(default: test)")
-    parser.add_argument("--limit", type=int, metavar="N", help="only N clips, drawn once and for all (default: all)")
+    parser.add_argument(
+        "--limit", type=positive, metavar="N", help="only N clips, drawn once and for all (default: all)"
+    )
     add_options(parser, Plan)
-    parser.add_argument("--chunk", type=int, default=8, help="edits judged at once: memory against speed (8)")
-    parser.add_argument("--devices", type=int, metavar="N", help="devices that take a clip each (default: all)")
+    parser.add_argument("--chunk", type=positive, default=8, metavar="N", help="edits classified at once (default: 8)")
+    parser.add_argument("--devices", type=positive, metavar="N", help="devices that take a clip each (default: all)")
     parser.add_argument("--tensorboard", metavar="DIR", help="log figures and curves for TensorBoard there")
     parser.add_argument("--quiet", action="store_true", help="no progress")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out `audex evaluate`; the exit code."""
-    from audex_jax.cli import UsageError
     from audex_jax.cli.options import read_options
     from audex_jax.core.compilation import use_compilation_cache
     from audex_jax.devices.mapping import a_device_for_each_core
+    from audex_jax.evaluation.folder import evaluate_folder
     from audex_jax.evaluation.outputs import header_of, rows_of, text_table
     from audex_jax.evaluation.plan import Plan
-    from audex_jax.evaluation.report import evaluate_folder
     from audex_jax.io.tensorboard import RunLog
 
     plan = read_options(Plan, arguments)
-    for name in ("chunk", "limit", "devices"):
-        if getattr(arguments, name) is not None and getattr(arguments, name) < 1:
-            raise UsageError(f"--{name} needs at least 1")
     a_device_for_each_core()
     use_compilation_cache()
     out = pathlib.Path(arguments.out)
@@ -97,7 +96,7 @@ def log_evaluation(log: "RunLog", record: dict[str, Any]) -> None:
     from audex_jax.evaluation.outputs import curves_figure
 
     for curve in record["curves"]:
-        name = f"{curve['mode']}-{curve['way']}/{curve['method']}-{curve['filler']}"
+        name = f"{curve['mode']}-{curve['domain']}/{curve['method']}-{curve['filler']}"
         for level, agreement in zip(curve["level"], curve["agreement"], strict=True):
             log.scalars(round(100 * level), {name: agreement})
     log.scalars(0, {f"ceiling/{name}": figure["mean"] for name, figure in record["ceiling"].items()})

@@ -1,7 +1,6 @@
 """`audex explain`: which parts of the sound made the classifier decide."""
 
 import argparse
-import math
 import pathlib
 import sys
 
@@ -10,11 +9,11 @@ INPUT is a recording (any format that libsndfile reads, 0.1 to 60 s, any rate), 
 the clips that come with the package. Recordings longer than the classifier's clips are explained in segments.
 
 for every input, in DIR:
-  NAME.explanation.wav     what mattered: the important elements of the latent, decoded
-  NAME.residual.wav        what was left: the same with the important elements taken out
-  NAME.reconstruction.wav  what the codec makes of the whole clip
-  NAME.attribution.npz     attribution, score that ranks it, and kept mask of every latent element
-  NAME.json                prediction, target, completeness gap, does the explanation still say the same?
+  NAME.explanation.wav     the most important elements of the latent, decoded
+  NAME.residual.wav        the latent without them, decoded
+  NAME.reconstruction.wav  the whole latent, decoded
+  NAME.attribution.npz     attribution, score and mask of every latent element
+  NAME.json                prediction, target, verdict, and what it rests on
   NAME.png                 the picture
 and with --report:
   report.html              one page to hear and see them all, without network
@@ -25,7 +24,6 @@ examples:
   audex explain recordings/ --out explained --keep 0.1
   audex explain yes.wav --target no --out why-not-no
 """
-
 
 LEVELS = (0.05, 0.1, 0.2, 0.4)  # of the report's slider
 
@@ -43,11 +41,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_options(parser, Settings, group="how to explain")
     parser.add_argument("--report", action="store_true", help="also write DIR/report.html, to hear and see it all")
     parser.add_argument("--assets", action="store_true", help="put the report's sounds in a folder beside it")
-    parser.add_argument(
-        "--levels",
-        metavar="A,B,...",
-        help="percentages to keep that the report's slider offers (default: 5,10,20,40)",
-    )
+    text = "percentages to keep that the report's slider offers (default: 5,10,20,40)"
+    parser.add_argument("--levels", type=percentages, metavar="A,B,...", help=text)
     parser.add_argument("--json", action="store_true", help="print the results as JSON lines instead of text")
     parser.add_argument("--quiet", action="store_true", help="no progress")
 
@@ -58,11 +53,12 @@ def run(arguments: argparse.Namespace) -> int:
     from audex_jax.cli.options import read_options
     from audex_jax.cli.report import make_page
     from audex_jax.core.settings import Settings
+    from audex_jax.data.inputs import list_inputs
     from audex_jax.io.progress import track
-    from audex_jax.report.files import explain_files, list_inputs
+    from audex_jax.report.files import explain_files
 
     settings = read_options(Settings, arguments)
-    levels = levels_from(arguments.levels, arguments.report)
+    levels = arguments.levels or (LEVELS if arguments.report else ())
     explainer = explainer_of(arguments)
     out = pathlib.Path(arguments.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -86,20 +82,12 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def levels_from(text: str | None, report: bool) -> tuple[float, ...]:
-    """Shares of kept elements out of a list of percentages.
-
-    Raises:
-        UsageError: not numbers from 0 to 100.
-    """
-    from audex_jax.cli import UsageError
-
-    if text is None:
-        return LEVELS if report else ()
+def percentages(text: str) -> tuple[float, ...]:
+    """Shares of kept elements out of a list of percentages, for argparse."""
     try:
         levels = tuple(float(percent) / 100 for percent in text.split(","))
     except ValueError:
-        levels = (math.nan,)
+        levels = (0.0,)
     if not all(0 < level <= 1 for level in levels):
-        raise UsageError(f"--levels {text}: give percentages above 0 and up to 100, as in 5,10,20,40")
+        raise argparse.ArgumentTypeError(f"{text}: give percentages above 0 and up to 100, as in 5,10,20,40")
     return levels

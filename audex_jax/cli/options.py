@@ -65,6 +65,13 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default=MODEL, metavar="NAME|DIR", help=f"explainer (default: {MODEL})")
 
 
+def positive(text: str) -> int:
+    """A whole number of at least 1, for argparse."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
 def add_codec(parser: argparse.ArgumentParser) -> None:
     """Add `--codec`, which `bundles.open_codec` opens."""
     text = "codec: folder of its bundle, name of a bundled model, or FAMILY:ARGUMENT as in mdct:16000"

@@ -30,13 +30,19 @@ def run(arguments: argparse.Namespace) -> int:
 
     from audex_jax.bundles import open_codec
     from audex_jax.cli.bundles import at_bandwidth, recording, require_suffix
+    from audex_jax.codecs.encodec import Encodec
+    from audex_jax.codecs.encodec.segments import reconstruct
     from audex_jax.io import audio
 
     require_suffix(arguments.out, (".wav", ".flac"))
     codec = at_bandwidth(open_codec(arguments.codec), arguments.bandwidth)
     samples = recording(arguments.input, codec)
-    latent = codec.encode(jnp.asarray(samples)[None], jnp.array([len(samples)]))
-    kept = np.asarray(codec.decode(latent, len(samples))[0])
+    clip = jnp.asarray(samples)[None]
+    if isinstance(codec, Encodec):
+        kept = reconstruct(codec, clip, arguments.bandwidth)
+    else:
+        kept = codec.decode(codec.encode(clip, jnp.array([len(samples)])), len(samples))
+    kept = np.asarray(kept[0])
     audio.write_audio(arguments.out, kept, codec.sample_rate)
     error = np.square(samples - kept).sum()
     ratio = 10 * np.log10(max(float(np.square(samples).sum()), 1e-20) / max(float(error), 1e-20))

@@ -22,10 +22,12 @@ examples:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `audex report` to its parser."""
+    from audex_jax.cli.options import positive
+
     parser.epilog = EXAMPLE
     parser.add_argument("source", metavar="DIR|FILE", help="the --out folder of audex explain or batch, or a .parquet")
     parser.add_argument("--out", metavar="FILE", help="page to write, .html (default: DIR/report.html)")
-    parser.add_argument("--most", type=int, default=5000, metavar="N", help="recordings to show (default: 5000)")
+    parser.add_argument("--most", type=positive, default=5000, metavar="N", help="recordings to show (default: 5000)")
     parser.add_argument("--assets", action="store_true", help="put the sounds in a folder beside the page")
     parser.add_argument("--title", help="heading of the page (default: from the folder's name)")
     parser.add_argument("--quiet", action="store_true", help="no progress")
@@ -33,12 +35,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out `audex report`; the exit code."""
-    from audex_jax.cli import UsageError
     from audex_jax.cli.bundles import require_suffix
 
     source = pathlib.Path(arguments.source)
-    if arguments.most < 1:
-        raise UsageError(f"--most {arguments.most}: give at least 1")
     if arguments.out is not None:
         require_suffix(arguments.out, (".html", ".htm"))
     folder = source.parent if source.is_file() else source

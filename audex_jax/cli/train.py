@@ -3,9 +3,12 @@
 import argparse
 import dataclasses
 import pathlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from audex_jax.data.folder import LabelledFolder
     from audex_jax.io.tensorboard import RunLog
 
 EXAMPLE = """
@@ -13,8 +16,9 @@ DATA is a folder with one sub-folder of recordings for each label, and an option
 file,label,speaker,split. Without it the recordings are split here, by speaker if the file names tell one.
 Latents are computed once and kept in OUT.training; the same command after a kill goes on where it was.
 
-example:
+examples:
   audex train recordings --codec mini-speech-commands --out my-explainer
+  audex train recordings --codec mdct:16000 --out my-explainer
 """
 
 TEST_FIGURES = ("accuracy", "accuracy_on_reconstruction", "agreement_on_reconstruction")
@@ -65,67 +69,41 @@ def train_logged(arguments: argparse.Namespace, log: "RunLog") -> int:
     import jax
     import jax.numpy as jnp
     import numpy as np
-    import soundfile
 
-    from audex_jax import bundles
+    from audex_jax.bundles import load_explainer, open_codec, save_explainer
     from audex_jax.classifiers.transformer import TransformerConfig
     from audex_jax.cli import UsageError
+    from audex_jax.cli.bundles import at_bandwidth, origin_of
     from audex_jax.cli.options import read_options
-    from audex_jax.data.folder import DataError, read_folder
-    from audex_jax.explain.explainer import Explainer, bundle_path, load_explainer, save_explainer
-    from audex_jax.explain.step import Model
-    from audex_jax.io.audio import file_name
+    from audex_jax.explain.explainer import Explainer
+    from audex_jax.explain.model import Model
     from audex_jax.io.progress import Bar
     from audex_jax.report.figure import confusion_figure
     from audex_jax.training.classifier import predict, train_classifier
     from audex_jax.training.latents import cached_latents
     from audex_jax.training.recipes import ClassifierRecipe
 
-    codec = bundles.load_codec(bundle_path(arguments.codec))
-    wanted = None if arguments.labels is None else tuple(arguments.labels.split(","))
-    folder = read_folder(arguments.data, wanted)
-    if len(folder.labels) < 2:
-        raise DataError(f"{arguments.data}: only the label {', '.join(folder.labels)}; a classifier needs at least two")
-    for name in ("train", "val", "test"):
-        if not folder.split(name):
-            raise DataError(f"{arguments.data}: no clips in the {name} split ({folder.split_by}); add some")
-    if arguments.bandwidth is not None:
-        codec.config.codebooks_for(arguments.bandwidth)
-    seconds = arguments.clip_seconds
-    if seconds is None:
-        lengths = [soundfile.info(file_name(clip.path)).duration for clip in folder.split("train")]
-        seconds = min(5.0, max(lengths))
-    samples = round(seconds * codec.config.sample_rate)
-    seconds = samples / codec.config.sample_rate
-
     recipe = read_options(ClassifierRecipe, arguments)
+    codec = at_bandwidth(open_codec(arguments.codec), arguments.bandwidth)
+    folder = labelled_folder(arguments)
+    samples = round((arguments.clip_seconds or longest(folder)) * codec.sample_rate)
+    seconds = samples / codec.sample_rate
     out = pathlib.Path(arguments.out)
     scratch = out.with_name(out.name + ".training")
 
-    def latents(split: str, variants: range):
-        return cached_latents(
-            codec,
-            folder.split(split),
-            folder.labels,
-            seconds,
-            arguments.bandwidth,
-            variants,
-            recipe.seed,
-            scratch,
-            split,
-            arguments.quiet,
-        )
+    def latents(split: str, variants: int):
+        clips = folder.split(split)
+        place = {"directory": scratch, "name": split, "quiet": arguments.quiet}
+        return cached_latents(codec, clips, folder.labels, seconds, range(variants), recipe.seed, **place)
 
-    train, val, test = latents("train", range(recipe.variants)), latents("val", range(1)), latents("test", range(2))
+    train, val, test = latents("train", recipe.variants), latents("val", 1), latents("test", 2)
     if arguments.shuffle_labels:
         chance = np.random.default_rng(recipe.seed)
         train, val = ((*part[:2], chance.permutation(part[2])) for part in (train, val))
-    frames = codec.config.frames(samples)
-    config = TransformerConfig(
-        codec.config.dim, len(folder.labels), frames, width=arguments.width, companding=arguments.companding
-    )
+    shape = {"width": arguments.width, "companding": arguments.companding}
+    config = TransformerConfig(codec.dim, len(folder.labels), codec.frames(samples), **shape)
     start = None if arguments.start is None else load_explainer(arguments.start)
-    if start is not None and (start.weights.classifier.config != config or start.labels != folder.labels):
+    if start is not None and (start.model.classifier.config != config or start.labels != folder.labels):
         raise UsageError(f"--start: {arguments.start} has other labels or another shape than asked for here")
     with Bar("training the classifier", recipe.epochs, arguments.quiet) as bar:
 
@@ -133,47 +111,71 @@ def train_logged(arguments: argparse.Namespace, log: "RunLog") -> int:
             bar.update(epoch, f"loss {loss:.3f}  validation accuracy {accuracy:.3f}")
             log.scalars(epoch, {"train/loss": loss, "validation/accuracy": accuracy})
 
-        classifier = train_classifier(
-            config,
-            recipe,
-            train,
-            (val[0][:, 0], val[1][:, 0], val[2]),
-            scratch,
-            report,
-            start=None if start is None else start.weights.classifier,
-        )
-    clean, valid, _ = train
-    own = clean[:, 0][valid[:, 0]]
+        first = None if start is None else start.model.classifier
+        own = (val[0][:, 0], val[1][:, 0], val[2])
+        classifier = train_classifier(config, recipe, train, own, scratch, report, start=first)
+    mean = train[0][:, 0][train[1][:, 0]].mean(0)
     dtype = np.float16 if arguments.float16 else np.float32
-    weights = Model(codec, classifier, jnp.asarray(own.mean(0)))
-    weights = jax.tree.map(lambda a: a.astype(dtype).astype(a.dtype), weights)  # as they will be read back
-    explainer = Explainer(weights, folder.labels, seconds, arguments.bandwidth)
-    original = predict(weights.classifier, test[0][:, 0], test[1][:, 0])
-    decoded = predict(weights.classifier, test[0][:, 1], test[1][:, 1])
-    confusion = np.zeros((config.classes, config.classes), int)
-    np.add.at(confusion, (test[2], original), 1)
+    model = Model(codec, classifier, jnp.asarray(mean))
+    model = jax.tree.map(lambda a: a.astype(dtype).astype(a.dtype), model)  # as it will be read back
+    original, decoded = (predict(model.classifier, test[0][:, i], test[1][:, i]) for i in range(2))
     origin = {
         "made_by": "audex train",
-        "codec": bundles.read_description(bundle_path(arguments.codec)).get("origin"),
+        "codec": origin_of(arguments.codec),
         "recipe": dataclasses.asdict(recipe),
-        "started_from": bundles.read_description(bundle_path(arguments.start))["origin"] if arguments.start else None,
+        "started_from": None if start is None else origin_of(arguments.start),
         "labels_shuffled": arguments.shuffle_labels,
         "clips": {name: len(folder.split(name)) for name in ("train", "val", "test")},
         "split_by": folder.split_by,
-        "test": {
-            "clips": len(original),
-            "accuracy": float((original == test[2]).mean()),
-            "accuracy_on_reconstruction": float((decoded == test[2]).mean()),
-            "agreement_on_reconstruction": float((decoded == original).mean()),
-            "confusion": confusion.tolist(),
-        },
+        "test": figures(test[2], original, decoded, config.classes),
     }
-    save_explainer(out, explainer, origin, dtype)
+    save_explainer(out, Explainer(model, folder.labels, seconds), origin, dtype)
     log.scalars(0, {f"test/{name}": origin["test"][name] for name in TEST_FIGURES})
-    log.figure("test/confusion", 0, confusion_figure(confusion, folder.labels))
+    log.figure("test/confusion", 0, confusion_figure(np.array(origin["test"]["confusion"]), folder.labels))
     print_report(folder.labels, origin["test"], folder.split_by)
     print(f"{out}: explainer with {len(folder.labels)} labels, clips of {seconds:g} s")
     return 0
+
+
+def labelled_folder(arguments: argparse.Namespace) -> "LabelledFolder":
+    """The recordings to train on.
+
+    Raises:
+        DataError: fewer than two labels, or a split without recordings.
+    """
+    from audex_jax.data.folder import DataError, read_folder
+
+    folder = read_folder(arguments.data, arguments.labels and tuple(arguments.labels.split(",")))
+    if len(folder.labels) < 2:
+        raise DataError(f"{arguments.data}: only the label {', '.join(folder.labels)}; a classifier needs at least two")
+    for name in ("train", "val", "test"):
+        if not folder.split(name):
+            raise DataError(f"{arguments.data}: no clips in the {name} split ({folder.split_by}); add some")
+    return folder
+
+
+def longest(folder: "LabelledFolder") -> float:
+    """Seconds of the longest recording to train on, at most 5."""
+    import soundfile
+
+    from audex_jax.io.audio import file_name
+
+    return min(5.0, max(soundfile.info(file_name(clip.path)).duration for clip in folder.split("train")))
+
+
+def figures(labels: "np.ndarray", original: "np.ndarray", decoded: "np.ndarray", classes: int) -> dict[str, Any]:
+    """How often predictions of the recordings and of their reconstructions are right, `[clips]` each."""
+    import numpy as np
+
+    confusion = np.zeros((classes, classes), int)
+    np.add.at(confusion, (labels, original), 1)
+    return {
+        "clips": len(original),
+        "accuracy": float((original == labels).mean()),
+        "accuracy_on_reconstruction": float((decoded == labels).mean()),
+        "agreement_on_reconstruction": float((decoded == original).mean()),
+        "confusion": confusion.tolist(),
+    }
 
 
 def print_report(labels: tuple[str, ...], test: dict, split_by: str) -> None:

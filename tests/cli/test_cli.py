@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from audex_jax.bundles import save_explainer
 from audex_jax.cli import COMMANDS, main
-from audex_jax.explain.explainer import save_explainer
 
 KINDS = ("explanation.wav", "residual.wav", "reconstruction.wav", "attribution.npz", "json", "png")
 
@@ -118,8 +118,6 @@ def test_bad_recordings_do_not_stop_the_good_ones(tmp_path, model, capsys):
         (["in.wav", "--target", "sideways"], 2, "no label 'sideways'; it knows down, left, up"),
         (["in.wav", "--keep", "2"], 2, "keep is 2.0"),
         (["in.wav", "--steps", "0"], 2, "steps is 0"),
-        (["in.wav", "--report", "--levels", "5,110"], 2, "--levels 5,110: give percentages"),
-        (["in.wav", "--levels", "few"], 2, "--levels few: give percentages"),
         (["missing.wav"], 1, "missing.wav: no such file or folder"),
         (["void"], 1, "void: no audio in this folder"),
         (["in.wav", "--model", "nothing"], 1, "nothing: not a bundle"),
@@ -173,6 +171,9 @@ def test_every_command_explains_itself_with_an_example(command, capsys):
         (["explain", "x", "--out", "y", "--loud"], "audex: unrecognized arguments: --loud"),
         (["explain", "x", "--out", "y", "--method", "guess"], "argument --method: invalid choice: 'guess'"),
         (["explain", "x", "--out", "y", "--keep", "much"], "argument --keep: 'much' is not a number"),
+        (["explain", "x", "--out", "y", "--levels", "5,110"], "argument --levels: 5,110: give percentages"),
+        (["explain", "x", "--out", "y", "--levels", "few"], "argument --levels: few: give percentages"),
+        (["report", "x", "--most", "0"], "argument --most: '0' is not a whole number of at least 1"),
     ],
 )
 def test_a_wrong_call_is_told_in_one_line(arguments, says, capsys):

@@ -101,7 +101,7 @@ def test_errors_of_ours_are_not_hidden(monkeypatch):
 def test_all_errors_that_a_user_can_mend_have_one_base():
     from audex_jax.codecs.encodec.codes import CodesError
     from audex_jax.data.folder import DataError
-    from audex_jax.report.clips import ReportError
+    from audex_jax.report.folder import ReportError
     from weights_conversion.errors import ConversionError
 
     for kind in (audex_jax.AudioError, audex_jax.BundleError, CodesError, DataError, ReportError, ConversionError):
