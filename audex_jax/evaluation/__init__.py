@@ -1,4 +1,4 @@
-"""Evaluation: do explanations hold what they promise, judged as latents and by what they sound like?
+"""Evaluation: are explanations faithful, as latents and as sound?
 
 The public names, imported on first use: `plan` alone, which the command line reads, does not wait for JAX.
 """
@@ -7,13 +7,12 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from audex_jax.evaluation.plan import METHODS as METHODS
     from audex_jax.evaluation.plan import Plan as Plan
-    from audex_jax.evaluation.run import Scores as Scores
     from audex_jax.evaluation.run import evaluate as evaluate
+    from audex_jax.evaluation.scores import Scores as Scores
     from audex_jax.evaluation.summary import summarise as summarise
 
-_HOME = {"METHODS": "plan", "Plan": "plan", "Scores": "run", "evaluate": "run", "summarise": "summary"}
+_HOME = {"Plan": "plan", "Scores": "scores", "evaluate": "run", "summarise": "summary"}
 __all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]
 
 

@@ -5,15 +5,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from audex_jax.core.settings import Settings
 from audex_jax.data.clips import read_clips
 from audex_jax.data.folder import LabelledClip
 from audex_jax.evaluation import sanity
 from audex_jax.evaluation.plan import Plan, Row
-from audex_jax.evaluation.run import Scores, evaluate
+from audex_jax.evaluation.run import evaluate
+from audex_jax.evaluation.scores import Scores
 from audex_jax.evaluation.statistics import bootstrap, compare
 from audex_jax.evaluation.summary import Curves, curves_of
 from audex_jax.explain.explainer import Explainer
-from audex_jax.explain.step import Settings
 from audex_jax.io.audio import level_db
 
 SOME, MANY = 0.2, 0.417  # shares kept
@@ -22,7 +23,7 @@ FAITHFUL = 0.7  # share of those that the explanation must keep when MANY is kep
 QUIET_DB = -12.0  # level of explanations below reconstructions
 COLLAPSED = 0.6  # share of one class among the answers to edited latents
 LISTENED, LOOKED = 24, 16  # clips for the level, and for the sanity check
-RIVALS = ("random", "waveform-ig", "spectrum-ig")
+RIVALS = ("magnitude", "random", "waveform-ig", "spectrum-ig")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +41,7 @@ def check(explainer: Explainer, files: Sequence[LabelledClip], chunk: int = 16, 
     Args:
         explainer: the model.
         files: labelled recordings that it was not trained on.
-        chunk: edits judged at once.
+        chunk: edits classified at once.
         quiet: show no progress.
 
     Raises:
@@ -63,7 +64,7 @@ def check(explainer: Explainer, files: Sequence[LabelledClip], chunk: int = 16, 
 
 
 def _reconstruction(scores: Scores) -> Finding:
-    share = float((scores.heard == scores.predicted).mean())
+    share = float((scores.reconstructed == scores.predicted).mean())
     answer = f"{share:.1%} of reconstructions get the clip's own prediction"
     if share < HOLDS:
         answer += f" (wanted {HOLDS:.0%}): train the codec longer, or use one that was trained on such sound"
@@ -71,7 +72,7 @@ def _reconstruction(scores: Scores) -> Finding:
 
 
 def _classifier(scores: Scores) -> Finding:
-    own, decoded = (bootstrap(labels == scores.label) for labels in (scores.predicted, scores.heard))
+    own, decoded = (bootstrap(labels == scores.label) for labels in (scores.predicted, scores.reconstructed))
     chance = 1 / len(scores.labels)
     answer = f"accuracy {own.mean:.3f} on latents, {decoded.mean:.3f} on decoded audio, chance {chance:.3f}"
     fine = bool(own.low > 2 * chance and decoded.mean >= HOLDS * own.mean)
@@ -83,7 +84,7 @@ def _classifier(scores: Scores) -> Finding:
 
 
 def _fidelity(scores: Scores, curve: Curves) -> Finding:
-    ceiling = float((scores.heard == scores.predicted).mean())
+    ceiling = float((scores.reconstructed == scores.predicted).mean())
     latent, audio = curve.agrees[:, 2, 0].mean(0)
     answer = f"with {MANY:.1%} kept {latent:.1%} of latents and {audio:.1%} of their audio keep the prediction"
     fine = bool(audio >= FAITHFUL * ceiling)
@@ -103,7 +104,7 @@ def _rivals(curves: list[Curves]) -> Finding:
     fine = closest.low > 0
     if not fine:
         answer += ": latent attribution adds nothing that is certain here"
-    return Finding("do latent explanations beat random ones and those of the input?", fine, answer)
+    return Finding("do latent explanations beat loudness, random ones and those of the input?", fine, answer)
 
 
 def _level(explainer: Explainer, clips: Sequence[np.ndarray]) -> Finding:
@@ -121,7 +122,7 @@ def _level(explainer: Explainer, clips: Sequence[np.ndarray]) -> Finding:
 
 
 def _sanity(explainer: Explainer, clips: Sequence[np.ndarray]) -> Finding:
-    fine, words = sanity.verdict(sanity.cascade_of(explainer, clips))
+    fine, words = sanity.assess(sanity.cascade(explainer, clips))
     return Finding("would a model that knows nothing be explained differently?", fine, words)
 
 

@@ -1,17 +1,18 @@
-"""Planted evidence: a word at a known time; does the attribution find it?
+"""Localization: a word lies at a known time; does the attribution find it?
 
 A word's loudest stretch is cut out of its recording and laid into the first or the second half of a clip, into silence
 (`silence`), over quiet noise (`noise`), or over the noise with another label's word in the other half (`two words`). In
 the last it is explained why the clip is this word *rather than* the other one, so that which half is right depends on
 the question and loudness alone finds nothing.
 
-Integrated Gradients are averaged over the baselines `FILLERS` (expected gradients): what only one of them finds is more
-often due to it than to the clip. A frame scores the sum of its attributions, with sign: the positive ones alone are
-found wherever there is sound, by a model of shuffled weights as well. Single frames are noisy, and evidence for a word
-is not in each of them; so the score is judged frame by frame, and as a moving mean over about a syllable. Frames of the
-stretch in which the word is silent, before it, after it or in its closures, hold no evidence and count neither way.
+Expected gradients average over the baselines of all fillers: what only one of them finds is more often due to it than
+to the clip. A frame scores the sum of its attributions, with sign: the positive ones alone are found wherever there is
+sound, by a model of shuffled weights as well. Single frames are noisy, and evidence for a word is not in each of them;
+so frames are ranked by their own score, and by a moving mean over about a syllable. Frames of the stretch in which the
+word is silent, before it, after it or in its closures, hold no evidence and do not count.
 """
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -20,23 +21,27 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from audex_jax.attribution import expected_gradients, shuffled_weights
+from audex_jax.attribution.controls import shuffled_weights
+from audex_jax.core.registry import METHODS
+from audex_jax.core.settings import FILLERS, Settings
+from audex_jax.core.types import Array, Audio, Float, Int
 from audex_jax.data.folder import LabelledClip
 from audex_jax.evaluation.run import other_clip
 from audex_jax.explain.explainer import Explainer
-from audex_jax.explain.step import FILLERS, Model, Settings, filler_latent, latent_of, valid_frames
+from audex_jax.explain.model import EncodedClip, Model, encode_and_classify, explained_logits, filler_latent
+from audex_jax.explain.step import clip_key
 
-WORD = 0.45  # length of a planted word as a share of the clip
+SETTINGS = Settings(method="expected-gradients", steps=72)  # 24 points for each of the baselines
+WORD = 0.45  # length of a word as a share of the clip
 NOISE_DB = -30.0  # level of the noise below the word
-SILENT_DB = -25.0  # a frame of a planted word that is quieter than its loudest one by this is silent
-RULE, STEPS = Settings().rule, 24  # of the path
-MARGIN = 2  # frames around the word's ends that count neither way: encoders look around
+SILENT_DB = -25.0  # a frame of a word that is quieter than its loudest one by this is silent
+MARGIN = 2  # frames around the word's ends that do not count: encoders look around
 KINDS = ("silence", "noise", "two words")
-SYLLABLE = 0.25  # seconds that scores are averaged over, for the second of the two judgements
+SYLLABLE = 0.25  # seconds of the moving mean
 
 
-class Planted(NamedTuple):
-    """Clips with planted words.
+class PlacedWords(NamedTuple):
+    """Clips that consist of words at known times.
 
     Attributes:
         audio: `[b, n]`.
@@ -64,15 +69,15 @@ def loudest(clip: np.ndarray, samples: int) -> np.ndarray:
     return (word / max(float(np.sqrt(np.mean(np.square(word)))), 1e-8)).astype(np.float32)
 
 
-def plant(
+def place_words(
     clips: Sequence[np.ndarray], files: Sequence[LabelledClip], labels: Sequence[str], samples: int, kind: str
-) -> Planted:
-    """Plant every clip's word, in its first half and, for the next clip, in its second, in turn.
+) -> PlacedWords:
+    """Lay every clip's word into its first half and, for the next clip, into its second, in turn.
 
     Args:
         clips: recordings `[n]`, with their `files`.
         labels: classes by number.
-        samples: length of the planted clips.
+        samples: length of the clips to make.
         kind: one of `KINDS`.
     """
     length, half = round(WORD * samples), samples // 2
@@ -93,40 +98,51 @@ def plant(
             audio[i, at : at + length] += loudest(clips[other], length)
             against[i] = labels.index(files[other].label)
     target = np.array([labels.index(f.label) for f in files], np.int32)
-    return Planted(0.1 * audio, start, start + length, 0.1 * word, target, against)
+    return PlacedWords(0.1 * audio, start, start + length, 0.1 * word, target, against)
 
 
-@functools.partial(jax.jit, static_argnames=("bandwidth", "steps"))
-def _evidence(model: Model, audio, target, against, baselines, bandwidth: float | None, steps: int):
-    """Predicted classes `[b]`, and each frame's evidence for the target rather than what it is against, `[b, t]`."""
-    lengths = jnp.full(len(audio), audio.shape[1])
-    latent = latent_of(weights.codec, audio, lengths, bandwidth)
-    valid = valid_frames(lengths, latent.shape[1], weights.codec.config.hop)
+@functools.partial(jax.jit, static_argnames="settings")
+def _evidence(
+    model: Model, audio: Audio, target: Int[Array, " b"], against: Int[Array, " b"], settings: Settings
+) -> tuple[Int[Array, " b"], Float[Array, "b t"]]:
+    """Predicted classes, and each frame's evidence for the target rather than the class that it is against, if any."""
+    clips = encode_and_classify(model, audio, jnp.full(len(audio), audio.shape[1]), target)
+    fillers = (dataclasses.replace(settings, filler=filler) for filler in (settings.filler, *FILLERS))
+    baseline, *baselines = (filler_latent(model, clips.latent.shape[1], filled) for filled in fillers)
 
-    def one(args: tuple) -> jax.Array:
-        z, v, own, other = args
+    def one(args: tuple[EncodedClip, Array]) -> Array:
+        clip, other = args
+        logits = explained_logits(model, clip)
 
-        def rather(x: jax.Array) -> jax.Array:
-            logits = weights.classifier(x, v)
-            return logits[own] - jnp.where(other < 0, 0, logits[other])
+        def difference(latent: Array) -> Array:
+            found = logits(latent)
+            return found[clip.target] - jnp.where(other < 0, 0, found[other])
 
-        return expected_gradients(rather, z, baselines, rule=RULE, steps=steps).attribution.sum(1)
+        path = METHODS[settings.method](
+            difference,
+            clip.latent,
+            baseline,
+            baselines=lambda: jnp.stack(baselines),
+            valid=clip.valid,
+            key=clip_key(clip, settings.seed),
+            settings=settings,
+        )
+        return path.attribution.sum(1)
 
-    predicted = jax.vmap(weights.classifier)(latent, valid).argmax(-1)
-    return predicted, jax.lax.map(one, (latent, valid, target, against))
+    return clips.logits.argmax(-1), jax.lax.map(one, (clips, against))
 
 
-def localisation(score: np.ndarray, inside: np.ndarray, counted: np.ndarray) -> float:
-    """Chance that a frame of the word scores higher than one outside it, ties counting half; NaN without either.
+def auc(score: np.ndarray, inside: np.ndarray, counted: np.ndarray) -> float:
+    """Area under the ROC curve: chance that a frame of the word scores higher than one outside it; NaN without either.
 
     >>> import numpy as np
-    >>> localisation(np.array([3.0, 2.0, 2.0, 0.0]), np.array([True, True, False, False]), np.ones(4, bool))
+    >>> auc(np.array([3.0, 2.0, 2.0, 0.0]), np.array([True, True, False, False]), np.ones(4, bool))
     0.875
     """
-    ours, rest = score[inside & counted], score[~inside & counted]
-    if not len(ours) or not len(rest):
+    word, others = score[inside & counted], score[~inside & counted]
+    if not len(word) or not len(others):
         return float("nan")
-    return float((ours[:, None] > rest).mean() + (ours[:, None] == rest).mean() / 2)
+    return float((word[:, None] > others).mean() + (word[:, None] == others).mean() / 2)
 
 
 def sounding(word: np.ndarray, frames: int, hop: int) -> np.ndarray:
@@ -150,41 +166,44 @@ def moving_mean(score: np.ndarray, frames: int) -> np.ndarray:
     return np.convolve(score, np.full(frames, 1 / frames), "full")[(frames - 1) // 2 :][: len(score)]
 
 
-def localise(
-    explainer: Explainer, planted: Planted, *, shuffled: int | None = None, steps: int = STEPS, batch: int = 8
-):
-    """How well the attribution over time finds the planted words.
+def localization_auc(
+    explainer: Explainer,
+    placed: PlacedWords,
+    *,
+    shuffled: int | None = None,
+    settings: Settings = SETTINGS,
+    batch: int = 8,
+) -> tuple[np.ndarray, np.ndarray]:
+    """How well the attribution over time finds the words.
 
     Args:
         explainer: the model.
-        planted: clips from `plant`.
-        shuffled: shuffle the classifier's weights with this seed: the model that knows nothing.
-        steps: points on the path.
+        placed: clips from `place_words`.
+        shuffled: shuffle the classifier's weights with this seed: a model that has learnt nothing.
+        settings: how to attribute.
         batch: clips at once; changes nothing else.
 
     Returns:
         Area under the ROC curve of each clip, frame by frame and as a moving mean, `[2, b]`, and whether the classifier
-        hears the planted class, `[b]`.
+        predicts the word, `[b]`.
     """
-    weights, codec = explainer.model, explainer.model.codec
+    model, codec = explainer.model, explainer.model.codec
     if shuffled is not None:
-        weights = weights._replace(classifier=shuffled_weights(weights.classifier, jax.random.key(shuffled)))
-    frames, hop = codec.config.frames(planted.audio.shape[1]), codec.config.hop
-    baselines = jnp.stack([filler_latent(weights, frames, Settings(filler=filler)) for filler in FILLERS])
-    window = max(1, round(SYLLABLE * codec.config.frame_rate))
+        model = model._replace(classifier=shuffled_weights(model.classifier, jax.random.key(shuffled)))
+    frames, hop = int(codec.frames(placed.audio.shape[1])), codec.hop
+    window = max(1, round(SYLLABLE * codec.sample_rate / hop))
     areas, hits = [], []
-    for first in range(0, len(planted.audio), batch):
-        at = np.minimum(np.arange(first, first + batch), len(planted.audio) - 1)
-        audio = np.repeat(planted.audio[at][..., None], codec.config.channels, 2)
-        classes = planted.target[at], planted.against[at]
-        label, evidence = _evidence(weights, audio, *classes, baselines, explainer.bandwidth, steps)
-        for row, i in enumerate(range(first, min(first + batch, len(planted.audio)))):
+    for first in range(0, len(placed.audio), batch):
+        at = np.minimum(np.arange(first, first + batch), len(placed.audio) - 1)
+        audio = np.repeat(placed.audio[at][..., None], codec.channels, 2)
+        label, evidence = _evidence(model, audio, placed.target[at], placed.against[at], settings)
+        for row, i in enumerate(range(first, min(first + batch, len(placed.audio)))):
             frame = np.arange(frames)
-            begin, end = planted.start[i] / hop, planted.stop[i] / hop
+            begin, end = placed.start[i] / hop, placed.stop[i] / hop
             inside = (frame >= begin) & (frame < end)
             counted = np.minimum(np.abs(frame - begin), np.abs(frame - end)) > MARGIN
-            counted &= ~inside | sounding(planted.word[i], frames, hop)
+            counted &= ~inside | sounding(placed.word[i], frames, hop)
             score = np.asarray(evidence[row])
-            areas.append([localisation(moving_mean(score, n), inside, counted) for n in (1, window)])
-            hits.append(int(label[row]) == planted.target[i])
+            areas.append([auc(moving_mean(score, n), inside, counted) for n in (1, window)])
+            hits.append(int(label[row]) == placed.target[i])
     return np.array(areas).T, np.array(hits)

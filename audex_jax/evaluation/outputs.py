@@ -11,9 +11,10 @@ import pyarrow.parquet
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from audex_jax.evaluation.plan import DOMAINS, MODES
-from audex_jax.evaluation.run import Scores
-from audex_jax.io.audio import replacing
+from audex_jax.evaluation.plan import MODES, SILENCE
+from audex_jax.evaluation.scores import Scores
+from audex_jax.explain.model import DOMAINS
+from audex_jax.io.atomic import replacing
 from audex_jax.report.figure import save_figure
 
 COLOURS = ("#c1272d", "#1f5fa8", "#2f7d4f", "#b8860b", "#7b4397", "#4a5560", "#d2691e", "#008b8b", "#9aa4af")
@@ -52,53 +53,53 @@ def table_of(scores: Scores) -> pyarrow.Table:
     def words(axis: int, values: Any) -> pyarrow.Array:
         return pyarrow.array(along(axis, values), pyarrow.string()).dictionary_encode()
 
-    names = np.array([*scores.labels, None], object)  # class -1, nothing to judge, is the last
+    names = np.array([*scores.labels, None], object)  # class -1, nothing classified, is the last
     columns = {
         "file": words(0, scores.files),
         "speaker": words(0, scores.speakers),
         "label": words(0, names[scores.label]),
         "predicted": words(0, names[scores.predicted]),
-        "heard": words(0, names[scores.heard]),
+        "reconstructed": words(0, names[scores.reconstructed]),
         "method": words(1, [row.method for row in plan.rows]),
         "filler": words(1, [row.filler for row in plan.rows]),
         "seed": pyarrow.array(along(1, [row.seed for row in plan.rows]), pyarrow.int16()),
         "level": pyarrow.array(along(2, plan.grid), pyarrow.float64()),
         "mode": words(3, MODES),
     }
-    for w, way in enumerate(DOMAINS):
+    for w, domain in enumerate(DOMAINS):
         known = scores.edited_label[..., w].ravel() >= 0
-        columns[f"{way}_label"] = pyarrow.array(
+        columns[f"{domain}_label"] = pyarrow.array(
             names[scores.edited_label[..., w].ravel()], pyarrow.string()
         ).dictionary_encode()
         for name, values in (("agrees", scores.agrees), ("correct", scores.correct)):
-            columns[f"{way}_{name}"] = pyarrow.array(values[..., w].ravel() == 1, mask=~known)
-        columns[f"{way}_probability"] = pyarrow.array(scores.edited_probability[..., w].ravel(), mask=~known)
+            columns[f"{domain}_{name}"] = pyarrow.array(values[..., w].ravel() == 1, mask=~known)
+        columns[f"{domain}_probability"] = pyarrow.array(scores.edited_probability[..., w].ravel(), mask=~known)
     return pyarrow.table(columns)
 
 
 def curves_figure(summary: dict[str, Any]) -> Figure:
     """Agreement against the share kept and deleted, as latents and through the audio; one row a filler."""
     curves = summary["curves"]
-    fillers = [f for f in dict.fromkeys(c["filler"] for c in curves) if f != "silence"] or ["silence"]
+    fillers = [f for f in dict.fromkeys(c["filler"] for c in curves) if f != SILENCE] or [SILENCE]
     methods = list(dict.fromkeys(c["method"] for c in curves))
     colour = dict(zip(methods, COLOURS * (1 + len(methods) // len(COLOURS)), strict=False))
     figure = Figure(figsize=(12.0, 0.8 + 2.7 * len(fillers)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(fillers), 4, sharex=True, sharey=True, squeeze=False)
     for row, filler in enumerate(fillers):
-        for column, (mode, way) in enumerate((m, w) for m in MODES for w in DOMAINS):
+        for column, (mode, domain) in enumerate((m, w) for m in MODES for w in DOMAINS):
             axis = axes[row][column]
             for c in curves:
-                if (c["mode"], c["way"]) != (mode, way) or c["filler"] not in (filler, "silence"):
+                if (c["mode"], c["domain"]) != (mode, domain) or c["filler"] not in (filler, SILENCE):
                     continue
-                style = "--" if c["filler"] == "silence" else "-"
+                style = "--" if c["filler"] == SILENCE else "-"
                 axis.plot(
                     c["level"], c["agreement"], style, color=colour[c["method"]], linewidth=1.2, label=c["method"]
                 )
                 axis.fill_between(c["level"], c["low"], c["high"], color=colour[c["method"]], alpha=0.15, linewidth=0)
-            if way == "audio":
+            if domain == "audio":
                 axis.axhline(summary["ceiling"]["agreement_on_reconstruction"]["mean"], color="#9aa4af", linewidth=0.8)
-            axis.set_title(f"{mode}, {way}, filler {filler}", fontsize=8)
+            axis.set_title(f"{mode}, {domain}, filler {filler}", fontsize=8)
             axis.tick_params(labelsize=7)
             axis.set_xlabel(f"share {'kept' if mode == 'keep' else 'deleted'}", fontsize=7)
             axis.spines[["top", "right"]].set_visible(False)
@@ -124,10 +125,10 @@ def rows_of(summary: dict[str, Any], levels: tuple[float, ...]) -> list[list[str
     for c in summary["curves"]:
         line = cells.setdefault((c["method"], c["filler"]), {})
         for level, agreement in zip(c["level"], c["agreement"], strict=True):
-            line[c["mode"], c["way"], level] = agreement if c["mode"] == "keep" else 1 - agreement
+            line[c["mode"], c["domain"], level] = agreement if c["mode"] == "keep" else 1 - agreement
 
     def cell(line: dict, mode: str, level: float) -> str:
-        both = [line.get((mode, way, level)) for way in DOMAINS]
+        both = [line.get((mode, domain, level)) for domain in DOMAINS]
         return " / ".join("  -  " if x is None else f"{x:.3f}" for x in both)
 
     return [

@@ -1,25 +1,24 @@
-"""What to evaluate: methods, fillers, shares and seeds, and the list of edited clips that this comes to."""
+"""What to evaluate: methods, fillers, shares and seeds, and the list of edited clips that this comes to. No JAX."""
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 
-from audex_jax.core import registry
+from audex_jax.core import settings
 from audex_jax.core.errors import AudexError
 from audex_jax.core.settings import RULES, Settings, option
+from audex_jax.evaluation.arms import Arm, arm_names, arm_of
 
 MODES = ("keep", "delete")
-DOMAINS = ("latent", "audio")
-LATENT_METHODS = (*registry.RANKINGS.names(), "gradient-x-input", "random")
-INPUT_METHODS = ("waveform-ig", "spectrum-ig", "audio-frames", "waveform-random", "spectrum-random")
-METHODS = LATENT_METHODS + INPUT_METHODS
-FILLERS = ("zero", "mean", "noise", "other")
+DRAWN_FILLERS = ("noise", "other")  # drawn again for each seed
+FILLERS = (*settings.FILLERS, "other")
+WHOLE = 0  # number of the edit that keeps everything
 SILENCE = "silence"  # what input methods put where they take something out
 LEVELS = (0.05, 0.1, 0.2, 0.3, 0.417, 0.625, 0.833)
 
 
-@dataclasses.dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One curve: a method with a filler, and the seed where one of them draws random numbers."""
 
     method: str
@@ -32,51 +31,48 @@ class Plan:
     """What one evaluation measures. Two plans are equal when they give the same figures.
 
     Attributes:
-        methods: of `METHODS`; the first is the one that the others are compared with.
-        method: attribution method that the rankings order by.
+        methods: names of arms, see `arms.arm_of`; the first is the one that the others are compared with.
         fillers: of `FILLERS`. `zero`, `mean` and `noise` are their own baselines; the latent of another clip of another
             label, `other`, goes with the mean.
         levels: shares of the elements that are kept, or deleted, between 0 and 1; both ends are always added.
-        seeds: draws of what is random: the `random` methods, the noise, the other clip.
-        rule, steps: quadrature rule and number of points on the path of Integrated Gradients.
-        refinement: gradient steps of the method `optimized-mask`.
+        seeds: draws of what is random: the method `random`, the noise, the other clip.
+        rule, steps, mask_steps: as in `Settings`.
     """
 
     methods: tuple[str, ...] = option(
         ("optimized-mask", "signed", "magnitude", "random"),
-        "the first is compared with the others",
-        METHODS,
+        "rankings, attribution methods, or METHOD:RANKING; the first is compared with the others",
+        arm_names(),
     )
-    method: str = option(Settings.method, "attribution method of the rankings", registry.METHODS)
     fillers: tuple[str, ...] = option(("zero", "mean"), "what stands where elements are taken out", FILLERS)
     levels: tuple[float, ...] = option(
         LEVELS, "shares to keep or take out; 0 and 1 are always added", metavar="X,Y,..."
     )
     seeds: int = option(5, "draws of what is random", metavar="N")
-    rule: str = option("graded-middle", "quadrature rule of the path", RULES)
-    steps: int = option(24, "points on the path", metavar="N")
-    refinement: int = option(4, "gradient steps of `optimized-mask`", metavar="N")
+    rule: str = option(Settings.rule, "quadrature rule of the path", RULES)
+    steps: int | str = option(Settings.steps, "points on the path or samples, or 'auto'", metavar="N")
+    mask_steps: int = option(Settings.mask_steps, "gradient steps of rankings that optimise a mask", metavar="N")
 
     def __post_init__(self):
-        for name, known in (("methods", METHODS), ("fillers", FILLERS)):
+        for name in ("methods", "fillers"):
             given = getattr(self, name)
-            wrong = [one for one in given if one not in known]
-            if wrong or not given:
-                raise AudexError(f"no {name} {', '.join(wrong) or 'given'}; choose from {', '.join(known)}")
-            if len(set(given)) < len(given):
-                raise AudexError(f"{name} {', '.join(given)}: each may be named once")
-        if not self.levels or sorted(set(self.levels)) != list(self.levels) or not 0 < min(self.levels) < 1:
-            raise AudexError(f"levels {self.levels} must be shares between 0 and 1, rising")
-        if not max(self.levels) < 1:
-            raise AudexError(f"levels {self.levels}: leave out 1; both ends, 0 and 1, are always added")
-        registry.METHODS.check(self.method)
-        for name in ("seeds", "steps"):
-            if getattr(self, name) < 1:
-                raise AudexError(f"{name} is {getattr(self, name)}; it needs at least 1")
-        if self.rule not in RULES:
-            raise AudexError(f"no rule {self.rule!r}; choose one of {', '.join(RULES)}")
-        if self.refinement < 0:
-            raise AudexError(f"refinement is {self.refinement}; it needs at least 0 steps")
+            if not given or len(set(given)) < len(given):
+                raise AudexError(f"{name} {', '.join(given) or '(none)'}: give at least one, and each only once")
+        for filler in self.fillers:
+            if filler not in FILLERS:
+                raise AudexError(f"no filler {filler!r}; choose from {', '.join(FILLERS)}")
+        for name in self.methods:
+            arm_of(name)
+        if not self.levels or sorted({0.0, 1.0, *self.levels}) != list(self.grid):
+            raise AudexError(f"levels {self.levels} must rise between 0 and 1; both ends, 0 and 1, are always added")
+        if self.seeds < 1:
+            raise AudexError(f"seeds is {self.seeds}; it needs at least 1")
+        _ = self.settings  # refuses a wrong rule, steps or mask_steps
+
+    @property
+    def settings(self) -> Settings:
+        """How every arm attributes; methods and rankings are put in arm by arm."""
+        return Settings(rule=self.rule, steps=self.steps, mask_steps=self.mask_steps)
 
     @property
     def grid(self) -> tuple[float, ...]:
@@ -84,65 +80,82 @@ class Plan:
         return (0.0, *self.levels, 1.0)
 
     @property
+    def arms(self) -> dict[str, Arm]:
+        """Every arm by its name, in the order given."""
+        return {name: arm_of(name) for name in self.methods}
+
+    @property
     def latent_methods(self) -> tuple[str, ...]:
-        return tuple(method for method in self.methods if method in LATENT_METHODS)
+        return tuple(name for name, arm in self.arms.items() if arm.space == "latent")
 
     @property
     def input_methods(self) -> tuple[str, ...]:
-        return tuple(method for method in self.methods if method in INPUT_METHODS)
+        return tuple(name for name, arm in self.arms.items() if arm.space != "latent")
 
     @property
     def draws(self) -> tuple[tuple[str, int], ...]:
-        """Every filler that is needed, with its seeds: the random ones once a seed."""
-        return tuple((f, s) for f in self.fillers for s in range(self.seeds if f in ("noise", "other") else 1))
+        """Every filler that is needed, with its seeds: those that are drawn once a seed."""
+        return tuple((f, seed) for f in self.fillers for seed in range(self.seeds if f in DRAWN_FILLERS else 1))
 
     @property
     def rows(self) -> tuple[Row, ...]:
         """All curves: latent methods first, then input methods."""
-        rows = []
-        for method in self.latent_methods:
+        rows, arms = [], self.arms
+        for name in self.latent_methods:
             for filler in self.fillers:
-                random = method == "random" or filler in ("noise", "other")
-                rows += [Row(method, filler, seed) for seed in range(self.seeds if random else 1)]
-        for method in self.input_methods:
-            rows += [Row(method, SILENCE, seed) for seed in range(self.seeds if method.endswith("random") else 1)]
+                random = arms[name].random or filler in DRAWN_FILLERS
+                rows += [Row(name, filler, seed) for seed in range(self.seeds if random else 1)]
+        for name in self.input_methods:
+            rows += [Row(name, SILENCE, seed) for seed in range(self.seeds if arms[name].random else 1)]
         return tuple(rows)
 
 
-class Variants:
-    """Edited clips to judge, listed once each: what is kept of which order, over which filler.
+class Edits(NamedTuple):
+    """Edits of one clip, `[m]` each: number of the order and of the filler, level, and whether the top is deleted."""
 
-    Keeping nothing is the filler and keeping everything is the clip, whatever the order; these are judged once for all
-    rows that share them.
+    order: np.ndarray
+    filler: np.ndarray
+    level: np.ndarray
+    delete: np.ndarray
+
+
+class Layout(NamedTuple):
+    """The edits of a clip's latent that a plan comes to, listed once each; the same for every clip.
+
+    Attributes:
+        orders: method, filler and seed of each order that is edited by; the seed is 0 for orders that are not random.
+        edits: what is kept of which order, over which of `Plan.draws`.
+        curves: numbers of the edits of each row, `[r, v, mode]`.
     """
 
-    def __init__(self):
-        self.order: list[int] = []
-        self.filler: list[int] = []
-        self.level: list[float] = []
-        self.delete: list[bool] = []
-        self._known: dict[tuple, int] = {}
+    orders: tuple[tuple[str, str, int], ...]
+    edits: Edits
+    curves: np.ndarray
 
-    def add(self, order: int, filler: int, level: float, delete: bool) -> int:
-        """Number of the variant in the list."""
+
+def lay_out(plan: Plan) -> Layout:
+    """List the edits of all rows of latent methods.
+
+    Keeping nothing is the filler and keeping everything is the clip, whatever the order: each is listed once.
+    """
+    known: dict[tuple, int] = {("clip",): WHOLE}
+    edits, orders, arms = [(0, 0, 1.0, False)], {}, plan.arms
+
+    def number(order: int, filler: int, level: float, delete: bool) -> int:
         kept = 1 - level if delete else level
         key = ("clip",) if kept == 1 else ("filler", filler) if kept == 0 else (order, filler, level, delete)
-        if key not in self._known:
-            self._known[key] = len(self.order)
-            self.order.append(order)
-            self.filler.append(filler)
-            self.level.append(level)
-            self.delete.append(delete)
-        return self._known[key]
+        if key not in known:
+            known[key] = len(edits)
+            edits.append((order, filler, level, delete))
+        return known[key]
 
-    def add_curves(self, order: int, filler: int, grid: tuple[float, ...]) -> np.ndarray:
-        """Numbers of one row's variants, `[levels, modes]`."""
-        return np.array([[self.add(order, filler, v, mode == "delete") for mode in MODES] for v in grid])
-
-    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        return (
-            np.array(self.order, np.int32),
-            np.array(self.filler, np.int32),
-            np.array(self.level, np.float32),
-            np.array(self.delete, bool),
-        )
+    curves = []
+    for row in plan.rows:
+        if row.method in plan.latent_methods:
+            own = (row.method, row.filler, row.seed if arms[row.method].random else 0)
+            order = orders.setdefault(own, len(orders))
+            filler = plan.draws.index((row.filler, row.seed if row.filler in DRAWN_FILLERS else 0))
+            curves.append([[number(order, filler, v, mode == "delete") for mode in MODES] for v in plan.grid])
+    types = (np.int32, np.int32, np.float32, bool)
+    columns = Edits(*(np.array(column, kind) for column, kind in zip(zip(*edits, strict=True), types, strict=True)))
+    return Layout(tuple(orders), columns, np.array(curves, int).reshape(-1, len(plan.grid), len(MODES)))

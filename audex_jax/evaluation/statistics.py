@@ -4,11 +4,11 @@ Everything takes one value a clip, `[c, ...]`, and treats NaN as "not defined fo
 `count` says how many were left.
 """
 
-import math
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import binomtest
 
 RESAMPLES = 2000
 
@@ -86,11 +86,7 @@ def mcnemar(one: np.ndarray, other: np.ndarray) -> float:
     0.03125
     """
     wins, losses = int((one & ~other).sum()), int((other & ~one).sum())
-    n = wins + losses
-    if n == 0:
-        return 1.0
-    tail = sum(math.comb(n, k) for k in range(min(wins, losses) + 1))
-    return min(1.0, 2 * tail / 2**n)
+    return float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
 
 
 def area(curve: np.ndarray, grid: Sequence[float], axis: int) -> np.ndarray:

@@ -5,10 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from audex_jax.evaluation import input_metrics
-from audex_jax.evaluation.plan import DOMAINS, MODES
-from audex_jax.evaluation.run import Scores
+from audex_jax.evaluation.attribution_metrics import ATTRIBUTION_METRICS
+from audex_jax.evaluation.metrics import METRICS, Edited
+from audex_jax.evaluation.plan import MODES
+from audex_jax.evaluation.scores import Scores
 from audex_jax.evaluation.statistics import Interval, area, bootstrap, compare
+from audex_jax.explain.explainer import GAP_TOLERANCE
+from audex_jax.explain.model import DOMAINS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,8 +20,8 @@ class Curves:
 
     Attributes:
         method, filler: which.
-        agrees, correct, probability, softened: one value a clip, `[c, v, mode, way]`.
-        seed_spread: standard deviation over the seeds of the mean agreement, `[v, mode, way]`; 0 for one seed.
+        agrees, correct, probability, softened: one value a clip, `[c, v, mode, domain]`.
+        seed_spread: standard deviation over the seeds of the mean agreement, `[v, mode, domain]`; 0 for one seed.
     """
 
     method: str
@@ -75,8 +78,8 @@ def _reference(curves: list[Curves], other: Curves) -> Curves:
 def _ceiling(scores: Scores) -> dict:
     figures = {
         "accuracy": scores.predicted == scores.label,
-        "accuracy_on_reconstruction": scores.heard == scores.label,
-        "agreement_on_reconstruction": scores.heard == scores.predicted,
+        "accuracy_on_reconstruction": scores.reconstructed == scores.label,
+        "agreement_on_reconstruction": scores.reconstructed == scores.predicted,
     }
     return {name: _plain(bootstrap(values)) for name, values in figures.items()}
 
@@ -92,7 +95,7 @@ def _curve(c: Curves, grid: tuple[float, ...], speakers: tuple | None) -> list[d
             "method": c.method,
             "filler": c.filler,
             "mode": MODES[m],
-            "way": DOMAINS[w],
+            "domain": DOMAINS[w],
             "level": list(grid),
             "agreement": clips.mean[:, m, w].tolist(),
             "low": clips.low[:, m, w].tolist(),
@@ -114,7 +117,7 @@ def _areas(c: Curves, grid: tuple[float, ...]) -> list[dict]:
             "method": c.method,
             "filler": c.filler,
             "mode": MODES[m],
-            "way": DOMAINS[w],
+            "domain": DOMAINS[w],
             "agreement": _plain(_at(agreement, (m, w))),
             "probability": _plain(_at(probability, (m, w))),
         }
@@ -139,7 +142,7 @@ def _comparisons(one: Curves, other: Curves, grid: tuple[float, ...]) -> list[di
                 "against": other.method,
                 "against_filler": other.filler,
                 "mode": MODES[m],
-                "way": DOMAINS[w],
+                "domain": DOMAINS[w],
                 "level": grid[v],
                 **result._asdict(),
             }
@@ -148,52 +151,36 @@ def _comparisons(one: Curves, other: Curves, grid: tuple[float, ...]) -> list[di
 
 
 def _metrics(c: Curves, scores: Scores, grid: tuple[float, ...]) -> list[dict]:
-    """The field's scores. Through the audio, the full clip is its reconstruction: the codec's loss is not charged."""
-    parts, inner = [], np.array([0 < v < 1 for v in grid])
-    for w, way in enumerate(DOMAINS):
-        kept, rest = c.probability[:, :, 0, w], c.probability[:, :, 1, w]
-        if np.isnan(kept).all():
+    """All of `METRICS`. Through the audio, the whole clip is its reconstruction: the codec's loss is not charged."""
+    parts = []
+    for w, domain in enumerate(DOMAINS):
+        if np.isnan(c.probability[..., w]).all():
             continue
-        whole = scores.probability[:, w].astype(float)[:, None]
-        insertion, deletion = area(kept, grid, 1), area(rest, grid, 1)
-        over_all = {
-            "insertion": insertion,
-            "deletion": deletion,
-            "insertion_minus_deletion": insertion - deletion,
-            "comprehensiveness": (whole - rest)[:, inner].mean(1),
-            "sufficiency": (whole - kept)[:, inner].mean(1),
-        }
-        by_level = {
-            "AI": input_metrics.average_increase(whole, kept),
-            "AD": input_metrics.average_drop(whole, kept),
-            "AD of SpeechBrain": input_metrics.average_drop(
-                scores.softened[:, w].astype(float)[:, None], c.softened[:, :, 0, w]
-            ),
-            "AG": input_metrics.average_gain(whole, kept),
-            "FF": input_metrics.faithfulness(whole, rest),
-            "Fid-In": c.agrees[:, :, 0, w],
-        }
+        whole, softened = (x[:, w].astype(float)[:, None] for x in (scores.probability, scores.softened))
+        kept, residual = (c.probability[:, :, mode, w] for mode in range(len(MODES)))
+        edited = Edited(whole, kept, residual, c.agrees[:, :, 0, w], softened, c.softened[:, :, 0, w], grid)
+        values = {name: metric(edited) for name, metric in METRICS.items()}
         parts.append(
-            {"method": c.method, "filler": c.filler, "way": way, "saturated": float((whole == 1).mean())}
-            | {name: _plain(bootstrap(values)) for name, values in over_all.items()}
+            {"method": c.method, "filler": c.filler, "domain": domain, "saturated": float((whole == 1).mean())}
             | {
-                name: {f"{v:g}": float(x) for v, x in zip(grid, np.asarray(values).mean(0), strict=True)}
-                for name, values in by_level.items()
+                name: _plain(bootstrap(value))
+                if value.ndim == 1
+                else {f"{v:g}": float(x) for v, x in zip(grid, value.mean(0), strict=True)}
+                for name, value in values.items()
             }
         )
     return parts
 
 
 def _attribution(scores: Scores, number: int, filler: str) -> dict:
-    gap = scores.gap[:, number]
+    """Means of `ATTRIBUTION_METRICS`; of the gap, which has outliers, the median and how often it is too large."""
+    values = dict(zip(ATTRIBUTION_METRICS, scores.attribution[:, number].T, strict=True))
+    gap = values.pop("gap")
     return {
         "filler": filler,
         "median_gap": float(np.median(gap)),
-        "gap_above_5_percent": float((gap > 0.05).mean()),
-        "SPS": float(scores.sparseness[:, number].mean()),
-        "COMP": float(scores.complexity[:, number].mean()),
-        "infidelity": float(scores.infidelity[:, number].mean()),
-        "max_sensitivity": float(scores.sensitivity[:, number].mean()),
+        "gap_above_5_percent": float((gap > GAP_TOLERANCE).mean()),
+        **{name: float(value.mean()) for name, value in values.items()},
     }
 
 

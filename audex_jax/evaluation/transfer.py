@@ -1,8 +1,8 @@
-"""A second listener: does a classifier that had no part in an explanation hear it as well?
+"""Transfer: is an explanation one for a second classifier, too, which had no part in it?
 
 A mask that is corrected through a classifier, or merely found by its gradients, can exploit that classifier's own
-weaknesses. What such a mask keeps says nothing to another classifier of the same labels. So the audio of the edits is
-handed to one, trained separately, and compared with what it makes of the plain reconstruction.
+weaknesses. What such a mask keeps means nothing to another classifier of the same labels. So one that was trained
+separately classifies the audio of the edits, and is compared with itself on the plain reconstruction.
 """
 
 import functools
@@ -13,43 +13,50 @@ import jax.numpy as jnp
 import numpy as np
 
 from audex_jax.core.errors import AudexError
+from audex_jax.core.settings import Settings
+from audex_jax.core.types import Array, ClipLatent, Float, Int
 from audex_jax.data.clips import read_clips
 from audex_jax.data.folder import LabelledClip
-from audex_jax.evaluation.judge import EncodedClip, look, order_elements, random_order
+from audex_jax.evaluation.edits import decode_at_level, encode_clip
+from audex_jax.evaluation.orders import order_elements
 from audex_jax.evaluation.plan import Plan
 from audex_jax.explain.explainer import Explainer
-from audex_jax.explain.step import Model, Settings, filler_latent, logits_of_audio, sounds_of
-from audex_jax.masking.edit import fill, top_share
+from audex_jax.explain.model import EncodedClip, Model, classify_audio, filler_latent
+from audex_jax.masking.edit import fill
+from audex_jax.masking.rank import top_share
 
 
-@functools.partial(jax.jit, static_argnames=("shares", "bandwidth"))
-def _heard(
-    model: Model, listener: Model, clip: EncodedClip, ranks, filler, shares: tuple[float, ...], bandwidth: float | None
-):
-    """Classes that the listener hears in the reconstruction, then in what is kept and deleted: `[1 + 2 m s]`."""
+@functools.partial(jax.jit, static_argnames="shares")
+def _classes(
+    model: Model,
+    other: Model,
+    clip: EncodedClip,
+    ranks: Int[Array, "m t d"],
+    filler: ClipLatent,
+    shares: tuple[float, ...],
+) -> Int[Array, " e"]:
+    """Classes that `other` gives the reconstruction, then the kept and the residual sounds: e = 1 + 2 m s."""
     masks = jnp.stack([top_share(order, clip.valid, share) for order in ranks for share in shares])
-    edit = jax.vmap(lambda mask: fill(clip.latent, mask, filler))
-    latents = jnp.concatenate([clip.latent[None], edit(masks), edit(~masks)])
-    lengths = jnp.full(len(latents), clip.length)
-    sounds = sounds_of(weights.codec, latents, lengths, len(clip.sound))
-    return logits_of_audio(listener, sounds, lengths, bandwidth).argmax(-1)
+    edit = jax.vmap(lambda mask: fill(clip.latent, mask, clip.valid, filler))
+    sounds = decode_at_level(model, clip, jnp.concatenate([clip.latent[None], edit(masks), edit(~masks)]))
+    return classify_audio(other, sounds, jnp.full(len(sounds), clip.length)).argmax(-1)
 
 
 def transfer(
     explainer: Explainer,
-    listener: Explainer,
+    other: Explainer,
     files: Sequence[LabelledClip],
     methods: Sequence[str],
     shares: Sequence[float],
     filler: str = "zero",
-) -> list[dict]:
-    """Share of clips in which the listener hears the same when a share is kept, and something else when deleted.
+) -> list[dict[str, str | float]]:
+    """Share of clips that keep their class for another classifier when a share is kept, and lose it when deleted.
 
     Args:
         explainer: what explains, and decodes.
-        listener: what listens; same sample rate and labels.
+        other: what classifies the sounds; same sample rate and labels.
         files: recordings.
-        methods: latent methods of `plan.LATENT_METHODS`.
+        methods: names of arms in the latent space.
         shares: of the elements.
         filler: as in `Settings`.
 
@@ -59,28 +66,27 @@ def transfer(
     Raises:
         AudexError: the two have other labels or sample rates, or a method edits no latents.
     """
-    if (explainer.labels, explainer.sample_rate) != (listener.labels, listener.sample_rate):
-        raise AudexError("the listener has other labels or another sample rate; train one on the same folder")
+    if (explainer.labels, explainer.sample_rate) != (other.labels, other.sample_rate):
+        raise AudexError("the second model has other labels or another sample rate; train one on the same folder")
     plan = Plan(tuple(methods), (filler,), tuple(sorted(shares)))
     if plan.input_methods:
-        raise AudexError(f"{', '.join(plan.input_methods)}: only edits of latents have a second listener")
-    weights, fixed = explainer.model, tuple(m for m in methods if m != "random")
-    frames = weights.codec.config.frames(explainer.clip_samples)
-    nothing = filler_latent(weights, frames, Settings(filler=filler))
-    clips = [c[: explainer.clip_samples] for c in read_clips([f.path for f in files], explainer.sample_rate)]
+        raise AudexError(f"{', '.join(plan.input_methods)}: only edits of latents are classified by a second model")
+    model, arms = explainer.model, tuple(plan.arms.values())
+    clips = [
+        c[: explainer.clip_samples] for c in read_clips([f.path for f in files], explainer.sample_rate, quiet=True)
+    ]
     audio, lengths = explainer.pad(clips)
-    same = []
+    nothing = filler_latent(model, int(model.codec.frames(audio.shape[1])), Settings(filler=filler))
+    same: list[Float[np.ndarray, " e"]] = []
     for number in range(len(clips)):
-        clip = look(weights, audio[number], lengths[number], explainer.bandwidth)
-        found = order_elements(weights, clip, nothing, fixed, plan.rule, plan.steps, plan.refinement).ranks
-        ranks = dict(zip(fixed, found, strict=True))
-        ranks["random"] = random_order(jax.random.fold_in(jax.random.key(0), number), clip)
-        orders = jnp.stack([ranks[m] for m in methods])
-        heard = np.asarray(_heard(weights, listener.weights, clip, orders, nothing, tuple(shares), listener.bandwidth))
-        same.append(heard[1:] == heard[0])
-    kept, rest = np.mean(same, 0).reshape(2, len(methods), len(shares))
+        clip = encode_clip(model, audio[number], lengths[number])
+        ranks, _ = order_elements(model, clip, nothing, arms, plan.settings, number)
+        orders = jnp.stack([ranks[arm] for arm in arms])
+        classes = np.asarray(_classes(model, other.model, clip, orders, nothing, tuple(shares)))
+        same.append(classes[1:] == classes[0])
+    kept, residual = np.mean(same, 0).reshape(2, len(arms), len(shares))
     return [
-        {"method": method, "share": share, "keep": float(kept[m, s]), "delete": float(1 - rest[m, s])}
+        {"method": method, "share": share, "keep": float(kept[m, s]), "delete": float(1 - residual[m, s])}
         for m, method in enumerate(methods)
         for s, share in enumerate(shares)
     ]

@@ -13,12 +13,11 @@ import numpy as np
 
 from audex_jax import __version__
 from audex_jax.data.folder import audio_files, read_folder
+from audex_jax.data.inputs import list_inputs
 from audex_jax.explain.explainer import Explainer
 from audex_jax.io.atomic import replacing
-from audex_jax.io.audio import SILENCE_PEAK, read_recording
-from audex_jax.report.clips import flac_of
+from audex_jax.io.audio import SILENCE_PEAK, flac_of, read_recording
 from audex_jax.report.document import data_element, embed, fill
-from audex_jax.data.inputs import list_inputs
 from audex_jax.report.page import INSIDE_BYTES, PAGE
 from audex_jax.study.design import Sheet, draw_sheets, names_for
 from audex_jax.study.key import KEY_NAME, StudyError, read_key
@@ -101,14 +100,14 @@ def write_study(
     for number, (path, label) in enumerate(recordings):
         if len(clips) == plan.clips:
             break
-        audio = read_recording(path, explainer.sample_rate, explainer.model.codec.config.channels)
+        audio = read_recording(path, explainer.sample_rate, explainer.model.codec.channels)
         audio = audio[: explainer.clip_samples]
         if np.abs(audio).max() < SILENCE_PEAK:
             continue
-        target, probability, heard = explain_by(explainer, audio, plan.full_methods, plan.keep, plan.seed, number)
-        heard = dict(zip(plan.methods, heard.values(), strict=True))
-        sounds.append(level_matched(heard | {ORIGINAL: audio}))
-        clips.append({"file": str(path), "label": label, "target": target, "probability": probability})
+        target, probability, explained = explain_by(explainer, audio, plan.full_methods, plan.keep, plan.seed, number)
+        explained = dict(zip(plan.methods, explained.values(), strict=True))
+        sounds.append(level_matched(explained | {ORIGINAL: audio}))
+        clips.append({"file": str(path), "label": label, "target": target, "target_probability": probability})
         seen(len(clips))
     if not clips:
         raise StudyError(f"none of {len(recordings)} recordings holds any sound; there is nothing to ask about")

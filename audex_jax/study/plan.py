@@ -5,11 +5,10 @@ import dataclasses
 from audex_jax.core import registry
 from audex_jax.core.errors import AudexError
 from audex_jax.core.settings import Settings, option
-from audex_jax.evaluation.plan import INPUT_METHODS, LATENT_METHODS
+from audex_jax.evaluation.arms import arm_names, arm_of
 from audex_jax.study.design import round_of
 
 RECONSTRUCTION = "reconstruction"  # everything kept: a hidden reference, the most that listeners can understand
-METHODS = (*LATENT_METHODS, *INPUT_METHODS, RECONSTRUCTION)
 SHORT = {"ig": "weighted", "input-ig": "waveform-ig"}  # Integrated Gradients in the latent, and the paper's other arm
 
 
@@ -18,7 +17,8 @@ class StudyPlan:
     """What listeners are asked.
 
     Attributes:
-        methods: of `METHODS`, or short for one (`SHORT`); the first is compared with the others.
+        methods: names of arms (`evaluation.arms.arm_of`), `RECONSTRUCTION`, or short for one (`SHORT`); the first is
+            compared with the others.
         method: attribution method that the rankings order by.
         clips: recordings, at most.
         listeners: people, at least; more are planned where that makes the study balanced.
@@ -30,7 +30,7 @@ class StudyPlan:
     methods: tuple[str, ...] = option(
         (Settings.ranking, "random", "input-ig"),
         "the first is compared with the others",
-        (*SHORT, *METHODS),
+        (*SHORT, RECONSTRUCTION, *arm_names()),
     )
     method: str = option(Settings.method, "attribution method of the rankings", registry.METHODS)
     clips: int = option(24, "recordings, at most", metavar="N")
@@ -40,11 +40,11 @@ class StudyPlan:
     seed: int = option(0, "seed of all that is drawn", metavar="N")
 
     def __post_init__(self):
-        wrong = [name for name in self.methods if name not in (*METHODS, *SHORT)]
-        if wrong or not self.methods:
-            known = ", ".join((*SHORT, *METHODS))
-            raise AudexError(f"no methods {', '.join(wrong) or 'given'}; choose from {known}")
-        registry.METHODS.check(self.method)
+        if not self.methods:
+            raise AudexError("no methods given; name at least one")
+        for name in self.full_methods:
+            if name != RECONSTRUCTION:
+                arm_of(name)
         if len(set(self.full_methods)) < len(self.methods):
             raise AudexError(f"methods {', '.join(self.methods)}: two of them are the same")
         if self.clips < 1 or self.listeners < 1:

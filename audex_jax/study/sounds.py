@@ -10,21 +10,24 @@ import numpy as np
 
 from audex_jax.core.settings import Settings
 from audex_jax.core.types import Array, ClipLatent, Float, Int
-from audex_jax.evaluation.judge import EncodedClip, look, order_elements, random_order, sound_editor
-from audex_jax.evaluation.plan import INPUT_METHODS, LATENT_METHODS
+from audex_jax.evaluation.arms import Arm, arm_of
+from audex_jax.evaluation.edits import decode_at_level, encode_clip
+from audex_jax.evaluation.input_space import sound_editor
+from audex_jax.evaluation.orders import order_elements
 from audex_jax.explain.explainer import Explainer
-from audex_jax.explain.step import Model, filler_latent, sounds_of
-from audex_jax.masking.edit import fill, top_share
+from audex_jax.explain.model import EncodedClip, Model, filler_latent
+from audex_jax.masking.edit import fill
+from audex_jax.masking.rank import top_share
 from audex_jax.study.plan import RECONSTRUCTION
 
 LEVEL_DB, HIGHEST = -23.0, 0.99  # RMS of what listeners hear, unless a peak would go beyond the highest
 
 
 class Explained(NamedTuple):
-    """What the model decided, how sure it is, and an explanation's sound for each method, `[n]` or `[n, c]`."""
+    """The label that is explained, its probability, and an explanation's sound for each method, `[n]` or `[n, c]`."""
 
     target: str
-    probability: float
+    target_probability: float
     sounds: dict[str, np.ndarray]
 
 
@@ -36,51 +39,49 @@ def explain_by(
     Args:
         explainer: the model.
         audio: the clip, `[n]` or `[n, c]`, up to `explainer.clip_samples`.
-        methods: full names, of `plan.METHODS`.
+        methods: full names, see `StudyPlan`.
         keep: share that every method keeps, of latent elements or of parts of the sound.
         seed, number: of the study and of the clip; they decide what random methods draw.
     """
-    settings, weights = Settings(), explainer.model
-    assert isinstance(settings.steps, int)
+    settings, model = Settings(), explainer.model
     padded, lengths = explainer.pad([audio])
-    clip = look(weights, padded[0], lengths[0], explainer.bandwidth)
-    filler = filler_latent(weights, clip.latent.shape[0], settings)
-    key = jax.random.fold_in(jax.random.key(seed), number)
-    ordered = tuple(m for m in methods if m in LATENT_METHODS and m != "random")
-    path = (settings.rule, settings.steps)
-    sounds: dict[str, Array] = {}
-    if ordered:
-        orders = order_elements(weights, clip, filler, ordered, *path, settings.refinement)
-        sounds |= dict(zip(ordered, keep_elements(weights, clip, orders.ranks, filler, keep), strict=True))
-    for method in methods:
-        if method == "random":
-            sounds[method] = keep_elements(weights, clip, random_order(key, clip)[None], filler, keep)[0]
-        elif method in INPUT_METHODS:
-            sounds[method] = keep_sound(weights, clip, key, keep, method, *path)
-        elif method == RECONSTRUCTION:
-            sounds[method] = clip.sound
+    clip = encode_clip(model, padded[0], lengths[0])
+    filler = filler_latent(model, clip.latent.shape[0], settings)
+    drawn = int(np.random.default_rng([seed, number]).integers(2**31))
+    arms = {name: arm_of(name) for name in methods if name != RECONSTRUCTION}
+    latent = tuple(arm for arm in arms.values() if arm.space == "latent")
+    ranks = order_elements(model, clip, filler, latent, settings, drawn).ranks if latent else {}
+    any_order = jnp.zeros(clip.latent.shape, jnp.int32)
+    sounds: dict[str, np.ndarray] = {}
+    for name in methods:
+        arm = arms.get(name)
+        if arm is None:
+            sound = keep_elements(model, clip, any_order, filler, 1.0)
+        elif arm.space == "latent":
+            sound = keep_elements(model, clip, ranks[arm], filler, keep)
+        else:
+            sound = keep_sound(model, clip, arm, settings, drawn, keep)
+        own = np.asarray(sound)[: len(audio)]
+        sounds[name] = own[:, 0] if own.shape[1] == 1 else own
     target = int(clip.target)
-    found = {m: np.asarray(sounds[m])[: len(audio)] for m in methods}
-    found = {m: sound[:, 0] if sound.shape[1] == 1 else sound for m, sound in found.items()}
-    return Explained(explainer.labels[target], float(jax.nn.softmax(clip.logits)[target]), found)
+    return Explained(explainer.labels[target], float(jax.nn.softmax(clip.logits)[target]), sounds)
 
 
 @jax.jit
 def keep_elements(
-    model: Model, clip: EncodedClip, ranks: Int[Array, "m t d"], filler: ClipLatent, keep: float | Array
-) -> Float[Array, "m n c"]:
-    """The sounds of the top share of a clip's latent elements in each of m orders."""
-    masks = jax.vmap(top_share, (0, None, None))(ranks, clip.valid, keep)
-    kept = jax.vmap(fill, (None, 0, None))(clip.latent, masks, filler)
-    return sounds_of(weights.codec, kept, jnp.full(len(kept), clip.length), len(clip.sound))
-
-
-@functools.partial(jax.jit, static_argnames=("method", "rule", "steps"))
-def keep_sound(
-    model: Model, clip: EncodedClip, key: Array, keep: float | Array, method: str, rule: str, steps: int
+    model: Model, clip: EncodedClip, ranks: Int[Array, "t d"], filler: ClipLatent, keep: float
 ) -> Float[Array, "n c"]:
-    """The top share of the parts of a clip's sound by an input method, the rest silenced."""
-    return sound_editor(weights, clip, key, method, rule, steps)(keep, False)
+    """The sound of the top share of a clip's latent elements."""
+    kept = fill(clip.latent, top_share(ranks, clip.valid, keep), clip.valid, filler)
+    return decode_at_level(model, clip, kept[None])[0]
+
+
+@functools.partial(jax.jit, static_argnames=("arm", "settings"))
+def keep_sound(
+    model: Model, clip: EncodedClip, arm: Arm, settings: Settings, seed: int, keep: float
+) -> Float[Array, "n c"]:
+    """The top share of the parts of a clip's sound by an arm, the rest silenced."""
+    return sound_editor(model, clip, arm, settings, seed)(keep, False)
 
 
 def level_matched(sounds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

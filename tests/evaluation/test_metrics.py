@@ -6,32 +6,40 @@ import numpy as np
 import pytest
 
 from audex_jax.attribution import integrated_gradients
-from audex_jax.evaluation import input_metrics
-from audex_jax.evaluation.local_metrics import infidelity, max_sensitivity
-from audex_jax.evaluation.shape import complexity, sparseness
-
-WHOLE, KEPT, REST = jnp.array([0.8, 0.5]), jnp.array([0.4, 0.75]), jnp.array([0.1, 0.5])
+from audex_jax.evaluation.attribution_metrics import complexity, infidelity, max_sensitivity, sparseness
+from audex_jax.evaluation.metrics import METRICS, Edited
 
 
-def test_scores_of_two_clips_by_hand():
-    np.testing.assert_allclose(input_metrics.average_increase(WHOLE, KEPT), [0, 100])
-    np.testing.assert_allclose(input_metrics.average_drop(WHOLE, KEPT), [50, 0], rtol=1e-6)
-    np.testing.assert_allclose(input_metrics.average_gain(WHOLE, KEPT), [0, 50], rtol=1e-6)
-    np.testing.assert_allclose(input_metrics.faithfulness(WHOLE, REST), [0.7, 0], rtol=1e-6)
+def measured(name: str, whole: list, kept: list, residual: list, softened: tuple = (0, 0)) -> list:
+    """A metric of several clips at one share."""
+    columns = [np.array(values, float)[:, None] for values in (whole, kept, residual)]
+    softened_whole, softened_kept = (np.full((len(whole), 1), x) for x in softened)
+    edited = Edited(*columns, columns[1] > 0.5, softened_whole, softened_kept, (0.2,))
+    return METRICS[name](edited).ravel().tolist()
 
 
-def test_a_perfect_and_an_empty_explanation():
-    sure, nothing = jnp.ones(1), jnp.zeros(1)
-    assert float(input_metrics.average_drop(sure, sure)[0]) == 0
-    assert float(input_metrics.average_drop(sure, nothing)[0]) == pytest.approx(100)
-    assert float(input_metrics.average_increase(sure, sure)[0]) == 0
-    assert float(input_metrics.faithfulness(sure, nothing)[0]) == 1
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("AI", [0, 100, 0, 0]),
+        ("AD", [50, 0, 0, 100]),
+        ("AG", [0, 50, 0, 0]),
+        ("FF", [0.7, 0, 1, 1]),
+        ("Fid-In", [0, 1, 1, 0]),
+        ("sufficiency", [0.4, -0.25, 0, 1]),
+        ("comprehensiveness", [0.7, 0, 1, 1]),
+    ],
+)
+def test_metrics_of_four_clips_by_hand(name, expected):
+    """Two clips, a perfect explanation and an empty one."""
+    found = measured(name, [0.8, 0.5, 1, 1], [0.4, 0.75, 1, 0], [0.1, 0.5, 0, 0])
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_a_second_softmax_bounds_the_drop():
-    sure, lost = jnp.array([[1.0, 0.0]]), jnp.array([[0.0, 1.0]])
-    found = input_metrics.average_drop_speechbrain(sure, lost, jnp.array([0]))
-    assert float(found[0]) == pytest.approx(100 * (1 - 1 / np.e), rel=1e-5)
+    sure, lost = np.e / (np.e + 1), 1 / (np.e + 1)  # of two classes
+    found = measured("AD of SpeechBrain", [1], [0], [0], (sure, lost))
+    assert found[0] == pytest.approx(100 * (1 - 1 / np.e), rel=1e-5)
 
 
 def test_shapes_at_their_limits(normal):
@@ -40,8 +48,11 @@ def test_shapes_at_their_limits(normal):
     assert float(sparseness(one)) == pytest.approx(1 - 1 / 24, abs=1e-4)
     assert float(complexity(even)) == pytest.approx(np.log(24), rel=1e-5)
     assert float(complexity(one)) == pytest.approx(0, abs=1e-6)
-    attribution = normal(4, 6)
+    attribution, padded = normal(4, 6), normal(7, 6)
+    padded = padded.at[:4].set(attribution)
     for metric in (sparseness, complexity):
+        own = metric(padded, (jnp.arange(7) < 4)[:, None])
+        assert float(own) == pytest.approx(float(metric(attribution)), rel=1e-5)
         assert float(metric(5 * attribution)) == pytest.approx(float(metric(attribution)), rel=1e-4)
         assert float(jax.jit(metric)(attribution)) == pytest.approx(float(metric(attribution)), rel=1e-5)
 
@@ -64,8 +75,8 @@ def test_chunks_change_nothing(normal):
     f = lambda z: jnp.tanh(z).sum()  # noqa: E731
     values = [float(infidelity(f, latent, attribution, drawn, chunk=c)) for c in (1, 3, 7)]
     assert values == pytest.approx([values[0]] * 3, rel=1e-6)
-    ways = ({"chunk": 1}, {"chunk": 4}, {"own": jax.grad(f)(latent)})
-    values = [float(max_sensitivity(jax.grad(f), latent, drawn, **way)) for way in ways]
+    options = ({"chunk": 1}, {"chunk": 4}, {"own": jax.grad(f)(latent)})
+    values = [float(max_sensitivity(jax.grad(f), latent, drawn, **option)) for option in options]
     assert values == pytest.approx([values[0]] * 3, rel=1e-6)
 
 

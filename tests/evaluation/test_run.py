@@ -9,14 +9,17 @@ import pyarrow.parquet
 import pytest
 import soundfile
 
+from audex_jax.bundles import save_explainer
 from audex_jax.cli import main
 from audex_jax.cli.evaluate import log_evaluation
+from audex_jax.core.settings import Settings
 from audex_jax.data.folder import read_folder
-from audex_jax.evaluation import Plan, evaluate, summarise
-from audex_jax.evaluation.plan import INPUT_METHODS, LATENT_METHODS, Row
+from audex_jax.data.clips import read_clips
+from audex_jax.evaluation import Plan, evaluate, run, summarise
+from audex_jax.evaluation.arms import INPUT_ARMS, arm_names
+from audex_jax.evaluation.plan import Row
 from audex_jax.evaluation.run import choose, other_clip
-from audex_jax.explain.explainer import save_explainer
-from audex_jax.explain.step import Settings, explain_step
+from audex_jax.explain.step import explain_step
 from audex_jax.io.tensorboard import RunLog
 
 PLAN = Plan(
@@ -111,22 +114,20 @@ def test_the_order_of_levels_and_of_methods_changes_nothing(tiny_explainer, file
         np.testing.assert_array_equal(other.edited_label[:, i, 1], scores.edited_label[:, j, 2])
 
 
-@pytest.mark.parametrize("ranking", ["weighted", "refined"])
-def test_it_measures_what_explain_hands_out(tiny_explainer, files, scores, ranking):
+@pytest.mark.parametrize(
+    ("name", "method"), [("optimized-mask", "integrated-gradients"), ("saliency:weighted", "saliency")]
+)
+def test_it_measures_what_explain_hands_out(tiny_explainer, files, name, method):
     """The published path, `explain_step`, gives the same classes for the same settings."""
-    from audex_jax.data.clips import read_clips
-
     audio, lengths = tiny_explainer.pad(read_clips([f.path for f in files], 1000, quiet=True))
     loud = [i for i in range(len(files)) if np.abs(audio[i]).max() > 0]
-    settings = Settings(keep=0.2, ranking=ranking, filler="zero", steps=4, chunk=4, refinement=1)
-    batch = explain_step(tiny_explainer.weights, audio[loud], lengths[loud], np.full(len(loud), -1), settings, None)
-    if ranking == "refined":
-        scores = evaluate(tiny_explainer, files, Plan(("refined",), ("zero",), (0.2,), seeds=1, steps=4, refinement=1))
-    ours = scores.edited_label[:, scores.plan.rows.index(Row(ranking, "zero", 0)), 1]
-    np.testing.assert_array_equal(ours[:, 0, 0], batch.kept_logits.argmax(-1))
-    np.testing.assert_array_equal(ours[:, 1, 0], batch.deleted_logits.argmax(-1))
-    np.testing.assert_array_equal(ours[:, 0, 1], batch.heard[1].argmax(-1))
-    np.testing.assert_array_equal(ours[:, 1, 1], batch.heard[2].argmax(-1))
+    ranking = name.split(":")[-1]
+    settings = Settings(keep=0.2, method=method, ranking=ranking, steps=4, mask_steps=1)
+    batch = explain_step(tiny_explainer.model, audio[loud], lengths[loud], np.full(len(loud), -1), settings)
+    found = evaluate(tiny_explainer, files, Plan((name,), ("zero",), (0.2,), seeds=1, steps=4, mask_steps=1))
+    for domain, logits in enumerate((batch.sounds.latent_logits, batch.sounds.audio_logits)):
+        np.testing.assert_array_equal(found.edited_label[:, 0, 1, :, domain], logits[:, 1:].argmax(-1))
+    np.testing.assert_array_equal(found.reconstructed, batch.sounds.audio_logits[:, 0].argmax(-1))
 
 
 def test_random_orders_differ_between_seeds_and_clips_alone(tiny_explainer, files, scores):
@@ -151,47 +152,37 @@ def test_input_methods_have_no_latent(scores):
 
 
 @pytest.mark.parametrize(
-    "method", [m if m == "refined" else pytest.param(m, marks=pytest.mark.slow) for m in LATENT_METHODS]
+    "name", [m if m == "spectrum-ig" else pytest.param(m, marks=pytest.mark.slow) for m in arm_names()]
 )
-def test_every_latent_method_keeps_its_share(tiny_explainer, files, method):
-    plan = Plan(methods=(method,), fillers=("zero",), levels=(0.3,), seeds=1, steps=4, refinement=1)
+def test_every_arm_begins_at_nothing_and_ends_at_the_reconstruction(tiny_explainer, files, name):
+    plan = Plan(methods=(name,), fillers=("zero",), levels=(0.3,), seeds=1, steps=4, mask_steps=1)
     found = evaluate(tiny_explainer, files[:2], plan)
-    assert np.isfinite(found.edited_probability).all()
-
-
-@pytest.mark.parametrize(
-    "method", [m if m == "spectrum-ig" else pytest.param(m, marks=pytest.mark.slow) for m in INPUT_METHODS]
-)
-def test_every_input_method_ends_at_the_reconstruction(tiny_explainer, files, method):
-    plan = Plan(methods=(method,), fillers=("zero",), levels=(0.3,), seeds=1, steps=4)
-    found = evaluate(tiny_explainer, files[:2], plan)
-    np.testing.assert_allclose(found.edited_probability[:, 0, -1, 0, 1], found.probability[:, 1], atol=1e-4)
+    probability = found.edited_probability[:, 0, :, :, 1]
+    assert np.isfinite(probability).all()
+    np.testing.assert_allclose(probability[:, -1, 0], found.probability[:, 1], atol=1e-4)
+    np.testing.assert_allclose(probability[:, -1, 1], probability[:, 0, 0], atol=1e-5)
+    assert (name in INPUT_ARMS) == np.isnan(found.edited_probability[..., 0]).all()
 
 
 def test_a_killed_evaluation_goes_on(tiny_explainer, files, scores, tmp_path, monkeypatch):
-    from audex_jax.evaluation import run
-
     monkeypatch.setattr(run, "BLOCK", 2)
-    real = run.Evaluator.score
-    calls = []
+    real, scored = run.Evaluator.score, []
 
-    def dies(self, audio, length, others, number):
-        if number == 5:
+    def score(self, audio, length, others, number):
+        if number == stop:
             raise KeyboardInterrupt
-        calls.append(number)
+        scored.append(number)
         return real(self, audio, length, others, number)
 
-    monkeypatch.setattr(run.Evaluator, "score", dies)
+    monkeypatch.setattr(run.Evaluator, "score", score)
+    stop = 5
     with pytest.raises(KeyboardInterrupt):
         evaluate(tiny_explainer, files, PLAN, tmp_path / "s")
-    monkeypatch.setattr(run.Evaluator, "score", lambda self, *a: (calls.append(a[-1]), real(self, *a))[1])
-    resumed = evaluate(tiny_explainer, files, PLAN, tmp_path / "s")
-    assert calls == [0, 1, 2, 3, 4, 4, 5, 6, 7, 8]  # two blocks of two were kept
-    same(resumed, scores)
-    calls.clear()
-    other = dataclasses.replace(PLAN, methods=("random",), seeds=1)
-    evaluate(tiny_explainer, files, other, tmp_path / "s")
-    assert len(calls) == 9  # another plan starts anew
+    stop = None
+    same(evaluate(tiny_explainer, files, PLAN, tmp_path / "s"), scores)
+    assert scored == [0, 1, 2, 3, 4, 4, 5, 6, 7, 8]  # two blocks of two were kept
+    evaluate(tiny_explainer, files, dataclasses.replace(PLAN, methods=("random",), seeds=1), tmp_path / "s")
+    assert len(scored) == 10 + 9  # another plan starts anew
 
 
 def test_the_command_writes_what_it_says(data, model, tmp_path, capsys):
@@ -206,11 +197,11 @@ def test_the_command_writes_what_it_says(data, model, tmp_path, capsys):
     chosen = [
         agrees
         for agrees, method, level, mode in zip(
-            table["sufficient"], table["method"], table["level"], table["mode"], strict=True
+            table["audio_agrees"], table["method"], table["level"], table["mode"], strict=True
         )
         if (method, level, mode) == ("weighted", 0.2, "keep")
     ]
-    (curve,) = [c for c in record["curves"] if (c["method"], c["mode"], c["way"]) == ("weighted", "keep", "audio")]
+    (curve,) = [c for c in record["curves"] if (c["method"], c["mode"], c["domain"]) == ("weighted", "keep", "audio")]
     assert curve["agreement"][1] == pytest.approx(np.mean(chosen))
     assert record["speakers"] == 4
     assert record["comparisons"][0]["against"] == "random"
@@ -224,7 +215,7 @@ def test_curves_are_logged_with_the_share_as_step(scores, tmp_path, logged):
         log_evaluation(log, record)
     found = logged(tmp_path)
     (curve,) = [
-        c for c in record["curves"] if [c[k] for k in ("method", "filler", "mode", "way")] == [
+        c for c in record["curves"] if [c[k] for k in ("method", "filler", "mode", "domain")] == [
             "weighted", "zero", "keep", "audio"]
     ]  # fmt: skip
     assert curve["level"][1] == 0.2
@@ -236,9 +227,9 @@ def test_curves_are_logged_with_the_share_as_step(scores, tmp_path, logged):
 @pytest.mark.parametrize(
     ("options", "code", "says"),
     [
-        (["--methods", "best"], 2, "no methods best; choose from signed"),
-        (["--fillers", "pink"], 2, "no fillers pink"),
-        (["--levels", "0.2,0.1"], 2, "rising"),
+        (["--methods", "best"], 2, "no method 'best'; choose from absolute"),
+        (["--fillers", "pink"], 2, "no filler 'pink'"),
+        (["--levels", "0.2,0.1"], 2, "must rise"),
         (["--levels", "a"], 2, "could not convert"),
         (["--seeds", "0"], 2, "seeds is 0"),
         (["--limit", "0"], 2, "--limit"),
@@ -259,7 +250,7 @@ def test_wrong_usage_is_one_line_and_leaves_nothing(data, model, tmp_path, capsy
 def test_summary_compares_the_first_method_with_the_others(scores):
     summary = summarise(scores)
     assert {c["against"] for c in summary["comparisons"]} == {"random", "waveform-ig"}
-    metrics = next(m for m in summary["metrics"] if m["method"] == "weighted" and m["way"] == "audio")
+    metrics = next(m for m in summary["metrics"] if m["method"] == "weighted" and m["domain"] == "audio")
     row = PLAN.rows.index(Row("weighted", "zero", 0))
-    rest = scores.edited_probability[:, row, 1, 1, 1].astype(float)
-    assert metrics["FF"]["0.2"] == pytest.approx((scores.probability[:, 1] - rest).mean(), abs=1e-6)
+    residual = scores.edited_probability[:, row, 1, 1, 1].astype(float)
+    assert metrics["FF"]["0.2"] == pytest.approx((scores.probability[:, 1] - residual).mean(), abs=1e-6)

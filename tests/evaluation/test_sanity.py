@@ -1,4 +1,4 @@
-"""Sanity and planted evidence on models whose answer is known: one that hears a place, one that knows nothing."""
+"""Sanity checks, localization and the whole check on models whose answer is known, and on one that has learnt nothing."""
 
 import pathlib
 
@@ -7,11 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import soundfile
+from scipy.stats import spearmanr
 
+from audex_jax.bundles import save_explainer
 from audex_jax.cli import main
+from audex_jax.core.settings import Settings
 from audex_jax.data.folder import LabelledClip
-from audex_jax.evaluation import sanity
-from audex_jax.explain.explainer import save_explainer
+from audex_jax.evaluation import localization, sanity
 
 FILES = [LabelledClip(pathlib.Path(f"{i}.wav"), ("down", "left", "up")[i % 3], None, "test") for i in range(6)]
 
@@ -22,47 +24,42 @@ def words(rng):
 
 
 def test_layers_are_shuffled_from_the_output_down(tiny_explainer):
-    classifier = tiny_explainer.weights.classifier
+    classifier = tiny_explainer.model.classifier
     stages = sanity.randomised(classifier, jax.random.key(0))
-    assert [name for name, _ in stages] == ["intact", "project_out", "layers.0", "project_in"]
+    assert [name for name, _ in stages] == ["intact", "project_out", "layers.0", "all weights"]
     for name, model in stages[1:]:
         kernel, own = (m.project_out.kernel[...] for m in (model, classifier))
         np.testing.assert_array_equal(np.sort(kernel, None), np.sort(own, None))
         assert (kernel != own).any()
         same = (model.project_in.kernel[...] == classifier.project_in.kernel[...]).all()
-        assert bool(same) == (name != "project_in")
+        assert bool(same) == (name != "all weights")
 
 
-def test_the_cascade_starts_at_itself(tiny_explainer, normal):
-    latents, valid = normal(3, 20, 6), jnp.ones((3, 20), bool)
-    stages = sanity.cascade(
-        tiny_explainer.weights.classifier, latents, valid, jnp.zeros((20, 6)), jax.random.key(0), steps=4
-    )
+def test_the_cascade_starts_at_itself(tiny_explainer, words):
+    stages = sanity.cascade(tiny_explainer, words[:3], settings=Settings(steps=4))
     assert stages[0].spearman == pytest.approx(1, abs=1e-5)
     assert stages[0].overlap == 1
     assert stages[-1].overlap < 0.9
 
 
-def test_verdicts_in_both_directions():
-    good, bad = (sanity.Stage("project_in", r, o, 0.5) for r, o in ((0.1, 0.3), (0.9, 0.8)))
-    assert sanity.verdict([good])[0]
-    fine, text = sanity.verdict([bad])
+def test_conclusions_in_both_directions():
+    good, bad = (sanity.Stage("all weights", r, o, 0.5) for r, o in ((0.1, 0.3), (0.9, 0.8)))
+    assert sanity.assess([good])[0]
+    fine, text = sanity.assess([bad])
     assert not fine
     assert "80%" in text
 
 
 def test_spearman_is_that_of_scipy_without_ties(normal):
-    from scipy.stats import spearmanr
-
     one, other = normal(10, 6), normal(10, 6)
     valid = jnp.arange(10) < 7
     expected = spearmanr(np.asarray(one[:7]).ravel(), np.asarray(other[:7]).ravel()).statistic
     assert float(sanity.spearman(one, other, valid)) == pytest.approx(expected, abs=1e-5)
 
 
-@pytest.mark.parametrize("kind", planted.KINDS)
+@pytest.mark.parametrize("kind", localization.KINDS)
 def test_words_lie_where_they_are_said_to_lie(words, kind):
-    made = planted.plant(words, FILES, ("down", "left", "up"), 1000, kind)
+    made = localization.place_words(words, FILES, ("down", "left", "up"), 1000, kind)
     assert made.audio.shape == (6, 1000)
     assert made.target.tolist() == [0, 1, 2, 0, 1, 2]
     assert ((made.against >= 0) & (made.against != made.target)).all() == (kind == "two words")
@@ -82,22 +79,23 @@ def test_words_lie_where_they_are_said_to_lie(words, kind):
 def test_the_loudest_stretch_is_found():
     clip = np.zeros(1000, np.float32)
     clip[600:700] = 1.0
-    word = planted.loudest(clip, 200)
+    word = localization.loudest(clip, 200)
     assert (word > 0.5).sum() >= 90
     assert np.sqrt(np.mean(word**2)) == pytest.approx(1, rel=1e-4)
 
 
-def test_localisation_is_the_area_under_the_curve():
+def test_the_auc_of_frames():
     inside, counted = np.array([True, True, False, False]), np.ones(4, bool)
-    assert planted.localisation(np.array([4.0, 3.0, 2.0, 1.0]), inside, counted) == 1
-    assert planted.localisation(np.zeros(4), inside, counted) == 0.5
-    assert np.isnan(planted.localisation(np.zeros(4), inside, ~inside))
+    assert localization.auc(np.array([4.0, 3.0, 2.0, 1.0]), inside, counted) == 1
+    assert localization.auc(np.zeros(4), inside, counted) == 0.5
+    assert np.isnan(localization.auc(np.zeros(4), inside, ~inside))
 
 
 def test_the_batch_changes_nothing(tiny_explainer, words):
-    made = planted.plant(words, FILES, tiny_explainer.labels, 1000, "noise")
-    one, hits = planted.localise(tiny_explainer, made, steps=4, batch=1)
-    other, again = planted.localise(tiny_explainer, made, steps=4, batch=4)
+    made = localization.place_words(words, FILES, tiny_explainer.labels, 1000, "noise")
+    settings = Settings(method="expected-gradients", steps=12)
+    one, hits = localization.localization_auc(tiny_explainer, made, settings=settings, batch=1)
+    other, again = localization.localization_auc(tiny_explainer, made, settings=settings, batch=4)
     np.testing.assert_allclose(one, other, atol=0.02)  # rounding may swap two frames
     np.testing.assert_array_equal(hits, again)
 

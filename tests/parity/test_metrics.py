@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 from audex_jax.attribution import integrated_gradients
-from audex_jax.evaluation import input_metrics
-from audex_jax.evaluation.local_metrics import infidelity, max_sensitivity
-from audex_jax.evaluation.shape import complexity, sparseness
+from audex_jax.evaluation.attribution_metrics import complexity, infidelity, max_sensitivity, sparseness
+from audex_jax.evaluation.metrics import METRICS, Edited
 
 pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore")]
 
@@ -88,22 +87,18 @@ def test_sparseness_and_complexity_are_those_of_quantus():
 
 def test_scores_of_inputs_are_speechbrains():
     torch = pytest.importorskip("torch")
-    whole, kept, rest = (torch.softmax(3 * torch.from_numpy(RNG.normal(size=(40, 5))), 1) for _ in range(3))
+    whole, kept, residual = (torch.softmax(3 * torch.from_numpy(RNG.normal(size=(40, 5))), 1) for _ in range(3))
     label = whole.argmax(1)
-    pick = lambda p: p.gather(1, label[:, None])[:, 0]  # noqa: E731
-    a, e, r = pick(whole), pick(kept), pick(rest)
+    pick = lambda p: p.gather(1, label[:, None])  # noqa: E731
+    a, e, r = pick(whole), pick(kept), pick(residual)
     again, eagain = pick(torch.softmax(whole, 1)), pick(torch.softmax(kept, 1))
+    edited = Edited(*(x.numpy() for x in (a, e, r, e > a, again, eagain)), (0.2,))
     expected = {
-        "average_increase": 100 * (e > a),
-        "average_drop": 100 * torch.relu(a - e) / (a + 1e-10),
-        "average_gain": 100 * torch.relu(e - a) / (1 - a + 1e-10),
+        "AI": 100 * (e > a),
+        "AD": 100 * torch.relu(a - e) / (a + 1e-10),
+        "AD of SpeechBrain": 100 * torch.relu(again - eagain) / (again + 1e-10),
+        "AG": 100 * torch.relu(e - a) / (1 - a + 1e-10),
+        "FF": a - r,
     }
     for name, value in expected.items():
-        np.testing.assert_allclose(getattr(input_metrics, name)(a.numpy(), e.numpy()), value, rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(input_metrics.faithfulness(a.numpy(), r.numpy()), a - r, atol=1e-6)
-    np.testing.assert_allclose(
-        input_metrics.average_drop_speechbrain(whole.numpy(), kept.numpy(), label.numpy()),
-        100 * torch.relu(again - eagain) / (again + 1e-10),
-        rtol=1e-3,
-        atol=1e-3,
-    )
+        np.testing.assert_allclose(METRICS[name](edited), value, rtol=1e-4, atol=1e-4, err_msg=name)

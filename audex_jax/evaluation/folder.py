@@ -1,4 +1,4 @@
-"""A whole evaluation: read the folder, score, summarise, write."""
+"""Evaluate a model on a labelled folder: read, score, summarise, write."""
 
 import dataclasses
 import importlib.metadata
@@ -11,12 +11,13 @@ from typing import Any
 import jax
 
 from audex_jax import __version__
+from audex_jax.bundles import digest, load_explainer
 from audex_jax.data.folder import DataError, LabelledClip, read_folder
 from audex_jax.evaluation.outputs import write_outputs
 from audex_jax.evaluation.plan import Plan
-from audex_jax.evaluation.run import choose, evaluate, weights_hash
+from audex_jax.evaluation.run import choose, evaluate
 from audex_jax.evaluation.summary import summarise
-from audex_jax.explain.explainer import Explainer, load_explainer
+from audex_jax.explain.explainer import Explainer
 
 
 def evaluate_folder(
@@ -39,7 +40,7 @@ def evaluate_folder(
         plan: what to measure.
         out: folder to write to; it is made.
         split, limit: which clips, and at most how many.
-        chunk: edits judged at once.
+        chunk: edits classified at once.
         quiet: show no progress.
         devices: how many of this process take a clip each; None for all.
 
@@ -57,7 +58,7 @@ def evaluate_folder(
     scores = evaluate(explainer, files, plan, scratch, chunk, quiet, jax.local_devices()[:devices])
     record = {
         "model": str(model),
-        "weights": weights_hash(explainer),
+        "weights": digest(explainer)[:12],
         "data": pathlib.Path(data).name,
         "split": split,
         "plan": dataclasses.asdict(plan),

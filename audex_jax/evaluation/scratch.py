@@ -1,0 +1,45 @@
+"""What an evaluation has scored so far, on disk, so that one that was stopped goes on."""
+
+import json
+import pathlib
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from audex_jax.io.atomic import replacing
+
+
+class Scratch:
+    """Blocks of scored clips; without a folder it keeps nothing."""
+
+    def __init__(self, folder: pathlib.Path | None, identity: Mapping[str, Any]):
+        """Open a folder; what it holds of another evaluation is deleted.
+
+        Args:
+            folder: where to keep blocks.
+            identity: what the scores depend on, a JSON object.
+        """
+        self.folder = folder
+        if folder is None:
+            return
+        path, text = folder / "identity.json", json.dumps(identity)
+        if folder.exists() and (not path.exists() or path.read_text(encoding="utf-8") != text):
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+    def load(self, first: int) -> dict[str, np.ndarray] | None:
+        """The block that begins with clip `first`, if it is there."""
+        if self.folder is None or not (self.folder / f"{first:06d}.npz").exists():
+            return None
+        with np.load(self.folder / f"{first:06d}.npz") as stored:
+            return dict(stored)
+
+    def save(self, first: int, block: Mapping[str, np.ndarray]) -> None:
+        """Keep a block, whole or not at all."""
+        if self.folder is not None:
+            with replacing(self.folder / f"{first:06d}.npz") as temporary, temporary.open("wb") as file:
+                np.savez(file, allow_pickle=False, **block)
