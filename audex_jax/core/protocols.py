@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from audex_jax.attribution.path import PathAttribution
     from audex_jax.core.settings import Settings
 
-Count = TypeVar("Count", bound="int | Array")
+Count = TypeVar("Count", int, Array)
 ScalarFunction = Callable[[ClipLatent], Float[Array, ""]]
 
 
@@ -84,6 +84,29 @@ class Classifier(Protocol):
         ...
 
 
+class PathAttribution(NamedTuple):
+    """An attribution and how well it adds up; mapped over clips, every field gains a leading axis.
+
+    Attributes:
+        attribution: share of each element in F(z) - F(z0), in units of F, `[t, d]`.
+        value: F at the clip.
+        baseline_value: F at the baseline.
+        gap: completeness gap, sum of the attribution - (F(z) - F(z0)); 0 for an exact integral along a path. Methods
+            that do not claim to add up have one, too.
+        points: points on the path where the gradient was taken; for methods without a path, evaluations of F or of its
+            gradient.
+        overlap: with automatic steps, the estimated share of the top elements that more points would confirm; NaN
+            everywhere else.
+    """
+
+    attribution: Attribution
+    value: Scalar
+    baseline_value: Scalar
+    gap: Scalar
+    points: Int[Array, ""]
+    overlap: Scalar
+
+
 class AttributionMethod(Protocol):
     """How much each element of one clip's latent adds to a number that is computed from it.
 
@@ -100,8 +123,8 @@ class AttributionMethod(Protocol):
         baselines: Callable[[], Float[Array, "m t d"]],
         valid: ClipValid,
         key: Array,
-        settings: "Settings",
-    ) -> "PathAttribution":
+        settings: Settings,
+    ) -> PathAttribution:
         """Attribute `f(latent) - f(baseline)`, or what the method takes for it.
 
         Args:

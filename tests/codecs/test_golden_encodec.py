@@ -12,7 +12,7 @@ from weights_conversion import convert_codec
 from weights_conversion.configs import from_hugging_face
 from weights_conversion.sources import Source
 
-GOLDEN = pathlib.Path(__file__).parent / "golden"
+GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
 pytestmark = pytest.mark.usefixtures("optimised")
 
 

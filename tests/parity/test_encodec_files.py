@@ -36,7 +36,7 @@ def test_saved_checkpoints_are_converted(encodec_reference, norm, tmp_path, norm
     assert whole == again
     codec = bundles.load_codec(tmp_path / "whole-bundle")
     audio = normal(2, 321, 1)
-    assert relative_error(codec.encode(audio), run_torch(model.encoder, audio)) <= 1e-5
+    assert relative_error(codec.encoder(audio), run_torch(model.encoder, audio)) <= 1e-5
 
 
 @pytest.mark.parametrize("config", [TINY, MINI], ids=lambda c: c.name)

@@ -15,8 +15,8 @@ NAMES = ["encodec-24khz", "encodec-32khz", "encodec-48khz", "audiogen-16khz"]
 LENGTHS = [1, 7, 319, 320, 321, 24_000, 24_001, 100_000]
 CASES = [(length, 1) for length in LENGTHS] + [(length, 3) for length in (1, 321, 24_001)]
 
-encode = jax.jit(lambda codec, audio: codec.encode(audio))
-decode = jax.jit(lambda codec, latent: codec.decode(latent))
+encode = jax.jit(lambda codec, audio: codec.encoder(audio))
+decode = jax.jit(lambda codec, latent: codec.decoder(latent))
 
 
 @pytest.fixture(params=NAMES, scope="module")

@@ -64,7 +64,7 @@ def test_encoder_quantiser_decoder(pair, length, normal, run_torch, relative_err
     model, codec = pair
     audio = normal(3, length, codec.config.channels)
     latent = run_torch(model.encoder, audio)
-    assert relative_error(jax.jit(lambda c, x: c.encode(x))(codec, audio), latent) <= TOLERANCE
+    assert relative_error(jax.jit(lambda c, x: c.encoder(x))(codec, audio), latent) <= TOLERANCE
     for bandwidth in codec.config.bandwidths:
         codes = model.quantizer.encode(as_torch(latent), bandwidth)  # [q, b, t]
         np.testing.assert_array_equal(codec.codes(jnp.asarray(latent), bandwidth), codes.permute(1, 2, 0).numpy())
@@ -74,7 +74,7 @@ def test_encoder_quantiser_decoder(pair, length, normal, run_torch, relative_err
             )
             <= TOLERANCE
         )
-    decoded = jax.jit(lambda c, z: c.decode(z))(codec, jnp.asarray(latent))
+    decoded = jax.jit(lambda c, z: c.decoder(z))(codec, jnp.asarray(latent))
     assert relative_error(decoded, run_torch(model.decoder, latent)) <= TOLERANCE
 
 

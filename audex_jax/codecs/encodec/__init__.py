@@ -3,3 +3,5 @@
 from audex_jax.codecs.encodec.config import PRESETS as PRESETS
 from audex_jax.codecs.encodec.config import EncodecConfig as EncodecConfig
 from audex_jax.codecs.encodec.model import Encodec as Encodec
+
+FAMILY = Encodec

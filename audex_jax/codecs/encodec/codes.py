@@ -12,7 +12,7 @@ from audex_jax.codecs.encodec.model import Encodec
 from audex_jax.codecs.encodec.segments import Segment, decode_segments, encode_segments
 from audex_jax.core.errors import AudexError
 from audex_jax.core.types import Array, Float
-from audex_jax.io.audio import replacing
+from audex_jax.io.atomic import replacing
 
 
 class CodesError(AudexError):

@@ -6,9 +6,11 @@ Sources: `facebookresearch/encodec` (`encodec/model.py`), the `config.json` file
 
 import dataclasses
 import math
-from typing import Any, Literal
+from typing import Literal
 
+from audex_jax.core.configs import config_from
 from audex_jax.core.errors import AudexError
+from audex_jax.core.protocols import Count
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +86,7 @@ class EncodecConfig:
             raise AudexError(f"{self.name} has no bandwidth {bandwidth:g} kbps; it offers {offered}")
         return min(self.codebooks, max(1, math.floor(bandwidth / self.bandwidth_per_codebook + 1e-9)))
 
-    def frames(self, samples: int) -> int:
+    def frames(self, samples: Count) -> Count:
         """Latent frames of a clip of `samples` samples encoded as one segment."""
         return -(-samples // self.hop)
 
@@ -104,14 +106,9 @@ class EncodecConfig:
         """Rebuild a config that was stored as JSON.
 
         Raises:
-            AudexError: a field is unknown; nothing that this version does not understand is ignored.
+            AudexError: a field is unknown or missing.
         """
-        known = {f.name for f in dataclasses.fields(cls)}
-        unknown = sorted(set(fields) - known)
-        if unknown:
-            raise AudexError(f"codec config has fields that this version does not understand: {', '.join(unknown)}")
-        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
-        return cls(**values)
+        return config_from(cls, fields)
 
 
 ENCODEC_24KHZ = EncodecConfig(name="encodec-24khz", sample_rate=24_000)

@@ -1,28 +1,29 @@
-"""Convolutions as EnCodec pads and trims them, written as the products that run fastest.
+"""Convolutions as EnCodec pads and trims them, written as dense products where that is faster.
 
 Padding (`encodec/modules/conv.py`), with `total = k - s` and `extra` so that the output has ceil(n / s) frames:
 
     causal    |<- total ->| x x x x x x x |<- extra ->|
     centred   |<- total - total//2 ->| x x x x x x x |<- total//2 + extra ->|
 
-All padding is plain integer arithmetic on static shapes. A convolution whose kernel is twice its stride (all of
-EnCodec's resampling layers) becomes one of 2 taps and stride 1 on frames of `stride` samples; a transposed one
-likewise, and one of few channels becomes one on frames as long as its kernel reaches. All are exact rewrites into dense
-products, which `filtering` multiplies out.
+All padding is plain integer arithmetic on static shapes. Convolutions are computed on frames: a convolution whose
+kernel is twice its stride (all of EnCodec's resampling layers) is one of 2 taps and stride 1 on frames of `stride`
+samples; a transposed one likewise; and one of few channels is one of 2 taps on frames that are as long as its kernel
+reaches. These are exact rewrites. `NARROW` is the only number in them that depends on the backend.
 """
 
+import functools
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.custom_derivatives import SymbolicZero
 
-from audex_jax.codecs.encodec.filtering import filtered
 from audex_jax.core.initializers import init_param
 from audex_jax.core.types import Array, Float
 
 PadMode = Literal["reflect", "constant"]
-NARROW = 128  # at most so many pairs of input and output channels make a convolution narrow
+NARROW = 128  # a convolution of at most so many pairs of input and output channels is computed on frames
 
 
 def conv_padding(length: int, kernel: int, stride: int, causal: bool) -> tuple[int, int]:
@@ -81,17 +82,40 @@ def _elu_slope(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Ar
     return y, tangents[0] * jnp.where(y > 0, 1, y + 1)
 
 
-class GroupNorm(nnx.Module):
-    """GroupNorm with one group: statistics over time and channels of each clip, then a scale and shift a channel."""
+def group_norm(channels: int) -> nnx.GroupNorm:
+    """GroupNorm with one group and PyTorch's epsilon: statistics over time and channels of each clip."""
+    return nnx.GroupNorm(channels, num_groups=1, epsilon=1e-5, use_fast_variance=False, rngs=nnx.Rngs(0))
 
-    def __init__(self, channels: int):
-        self.scale = nnx.Param(jnp.ones((channels,)))
-        self.bias = nnx.Param(jnp.zeros((channels,)))
 
-    def __call__(self, x: Float[Array, "b n c"]) -> Float[Array, "b n c"]:
-        mean = x.mean((1, 2), keepdims=True)
-        variance = jnp.square(x - mean).mean((1, 2), keepdims=True)
-        return (x - mean) * jax.lax.rsqrt(variance + 1e-5) * self.scale[...] + self.bias[...]  # torch's epsilon
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3))
+def correlate(x: Float[Array, "b n c"], kernel: Float[Array, "k c o"], stride: int, pad: int) -> Float[Array, "b m o"]:
+    """XLA's convolution of `x` with `pad` zeros on either side; tap j meets sample `t * stride + j - pad`.
+
+    The rule below does not change its derivatives, only how they are computed. In the gradient with respect to `x` JAX
+    reads the kernel with its two channel axes exchanged. XLA:CPU runs such a convolution many times slower inside a
+    loop. Here the tangent is a product with the transposed kernel, so that the gradient reads it in the usual order.
+    """
+    return _correlate(x, kernel, stride, pad, "WIO")
+
+
+def _correlate(x: Array, kernel: Array, stride: int, pad: int, order: str) -> Array:
+    labels = ("NWC", order, "NWC")
+    return jax.lax.conv_general_dilated(x, kernel, (stride,), [(pad, pad)], dimension_numbers=labels)
+
+
+def _correlate_jvp(stride: int, pad: int, primals: tuple[Array, Array], tangents: tuple) -> tuple[Array, Array]:
+    (x, kernel), (dx, dkernel) = primals, tangents
+    y = correlate(x, kernel, stride, pad)
+    dy = jnp.zeros_like(y)
+    if not isinstance(dx, SymbolicZero):
+        dy = _correlate(dx, kernel.swapaxes(1, 2), stride, pad, "WOI")
+    if not isinstance(dkernel, SymbolicZero):
+        by_kernel = correlate(x, dkernel, stride, pad)
+        dy = by_kernel if isinstance(dx, SymbolicZero) else dy + by_kernel
+    return y, dy
+
+
+correlate.defjvp(_correlate_jvp, symbolic_zeros=True)
 
 
 def frame_size(samples: int, taps: int, inputs: int, outputs: int, stride: int) -> int:
@@ -115,13 +139,13 @@ def convolve(
     taps, inputs, outputs = kernel.shape
     frame = frame_size(x.shape[1], taps, inputs, outputs, stride)
     if not frame:
-        return filtered(pad_time(x, left, right, mode), kernel, stride, 0)
+        return correlate(pad_time(x, left, right, mode), kernel, stride, 0)
     spare = frame + stride - taps  # samples of the first frame that no output reads
     x = pad_time(x, left + spare, right, mode).reshape(len(x), -1, frame * inputs)
     starts = range(spare, spare + frame, stride)
     shifted = [jnp.pad(kernel, ((at, 2 * frame - at - taps), (0, 0), (0, 0))) for at in starts]
     product = jnp.stack(shifted, 2).reshape(2, frame * inputs, len(starts) * outputs)
-    return filtered(x, product, 1, 0).reshape(len(x), -1, outputs)
+    return correlate(x, product, 1, 0).reshape(len(x), -1, outputs)
 
 
 class Conv1d(nnx.Module):
@@ -144,7 +168,7 @@ class Conv1d(nnx.Module):
         init = nnx.initializers.orthogonal()
         self.kernel = nnx.Param(init_param(init, rngs, (kernel, inputs, outputs)))
         self.bias = nnx.Param(jnp.zeros((outputs,)))
-        self.norm = GroupNorm(outputs) if norm else None
+        self.norm = group_norm(outputs) if norm else None
 
     def __call__(self, x: Float[Array, "b n c"]) -> Float[Array, "b m o"]:
         kernel = self.kernel[...]
@@ -166,7 +190,7 @@ class ConvTranspose1d(nnx.Module):
         init = nnx.initializers.orthogonal(scale=stride**0.5)  # a sample receives two of the 2 x stride taps
         self.kernel = nnx.Param(init_param(init, rngs, (2 * stride, inputs, outputs)))
         self.bias = nnx.Param(jnp.zeros((outputs,)))
-        self.norm = GroupNorm(outputs) if norm else None
+        self.norm = group_norm(outputs) if norm else None
 
     def __call__(self, x: Float[Array, "b t c"]) -> Float[Array, "b n o"]:
         kernel, stride = self.kernel[...], self.stride
@@ -174,7 +198,7 @@ class ConvTranspose1d(nnx.Module):
         batch, frames, _ = x.shape
         # [2, in, stride * out]: tap 0 meets the frame before (second half of its kernel), tap 1 the frame itself
         halves = kernel.reshape(2, stride, inputs, outputs).transpose(0, 2, 1, 3).reshape(2, inputs, stride * outputs)
-        y = filtered(x, halves[::-1], 1, 1)
+        y = correlate(x, halves[::-1], 1, 1)
         y = y.reshape(batch, (frames + 1) * stride, outputs) + self.bias[...]
         if self.norm is not None:
             y = self.norm(y)

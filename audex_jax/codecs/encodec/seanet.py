@@ -5,7 +5,6 @@ published tensor `encoder.model.3.conv...` is `encoder.layers[3]` here.
 """
 
 import functools
-from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -13,14 +12,8 @@ from flax import nnx
 
 from audex_jax.codecs.encodec.config import EncodecConfig
 from audex_jax.codecs.encodec.conv import Conv1d, ConvTranspose1d, elu
-from audex_jax.codecs.encodec.filtering import primitive
 from audex_jax.core.initializers import init_param
 from audex_jax.core.types import Array, Audio, Float, Latent
-from audex_jax.devices.mapping import each_core_is_a_device, few_at_a_time
-
-ROWS = 8  # clips from which the recurrent product is faster as a convolution
-TOGETHER = 16  # clips that share one reading of the largest kernels; what the LSTM projects of more leaves the cache
-ALONE = 1  # clips at once through the other convolutions: what these make of more leaves the cache
 
 
 class Elu(nnx.Module):
@@ -64,8 +57,8 @@ class LSTMLayer(nnx.Module):
 
         def step(carry, gates_in):
             hidden, cell = carry
-            gates = gates_in + _recur(hidden, recurrent)
-            i, f, _, o = jnp.split(jax.nn.sigmoid(gates), 4, axis=-1)  # one sigmoid for all: XLA computes it once
+            gates = gates_in + hidden @ recurrent
+            i, f, _, o = jnp.split(jax.nn.sigmoid(gates), 4, axis=-1)
             cell = f * cell + i * jnp.tanh(jnp.split(gates, 4, axis=-1)[2])
             hidden = o * jnp.tanh(cell)
             return (hidden, cell), hidden
@@ -73,20 +66,6 @@ class LSTMLayer(nnx.Module):
         start = jnp.zeros_like(x[:, 0])
         _, y = jax.lax.scan(step, (start, start), projected.swapaxes(0, 1))
         return y.swapaxes(0, 1)
-
-
-@jax.custom_vjp
-def _recur(hidden: Float[Array, "b d"], kernel: Float[Array, "d o"]) -> Float[Array, "b o"]:
-    """`hidden @ kernel`; of many clips, where every device is a core, as a convolution: XLA packs its kernel less."""
-    if len(hidden) < ROWS or not each_core_is_a_device():
-        return hidden @ kernel
-    return primitive(hidden[None], kernel[None], stride=1, pad=0)[0]
-
-
-_recur.defvjp(
-    lambda hidden, kernel: (_recur(hidden, kernel), (hidden, kernel)),
-    lambda saved, slope: (slope @ saved[1].T, saved[0].T @ slope),
-)
 
 
 class LSTM(nnx.Module):
@@ -116,12 +95,9 @@ class Encoder(nnx.Module):
         self.layers = nnx.List(layers)
 
     def __call__(self, audio: Audio) -> Latent:
-        long, short = self.layers[:-5], self.layers[-5:]  # the last resampling and on: few frames, large kernels
-
-        def together(clips: Audio) -> Latent:
-            return _in_turn(short, few_at_a_time(functools.partial(_in_turn, long), clips, ALONE))
-
-        return few_at_a_time(together, audio, TOGETHER)
+        for layer in self.layers:
+            audio = layer(audio)
+        return audio
 
 
 class Decoder(nnx.Module):
@@ -139,18 +115,9 @@ class Decoder(nnx.Module):
         self.layers = nnx.List(layers)
 
     def __call__(self, latent: Latent) -> Audio:
-        short, long = self.layers[:4], self.layers[4:]  # up to the first resampling: few frames, large kernels
-
-        def together(clips: Latent) -> Audio:
-            return few_at_a_time(functools.partial(_in_turn, long), _in_turn(short, clips), ALONE)
-
-        return few_at_a_time(together, latent, TOGETHER)
-
-
-def _in_turn(layers: Sequence[nnx.Module], x: Float[Array, "b n c"]) -> Float[Array, "b m o"]:
-    for layer in layers:
-        x = layer(x)
-    return x
+        for layer in self.layers:
+            latent = layer(latent)
+        return latent
 
 
 def _conv(

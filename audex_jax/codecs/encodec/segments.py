@@ -139,9 +139,9 @@ def overlap_add(pieces: Sequence[Float[Array, "b _ c"]], stride: int) -> Audio:
 @jax.jit
 def _encode(codec: Encodec, audio: Audio) -> Segment:
     scale = codec.loudness(audio)
-    return Segment(codec.encode(audio / scale), scale)
+    return Segment(codec.encoder(audio / scale), scale)
 
 
 @jax.jit
 def _decode(codec: Encodec, segment: Segment) -> Audio:
-    return codec.decode(segment.latent) * segment.scale
+    return codec.decoder(segment.latent) * segment.scale
