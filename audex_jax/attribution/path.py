@@ -4,42 +4,17 @@ The completeness gap of a result is what Captum calls the convergence delta.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from audex_jax.core.protocols import ScalarFunction
+from audex_jax.core.protocols import PathAttribution, Scalar, ScalarFunction
 from audex_jax.core.settings import Settings
-from audex_jax.core.types import Array, Attribution, ClipLatent, ClipValid, Float, Int
+from audex_jax.core.types import Array, Attribution, ClipLatent, ClipValid, Float
 
 FLOOR = 1e-3  # a difference |F(z) - F(z0)| below this, in units of F, is too small to be explained
-Scalar = Float[Array, ""]
 Baselines = Callable[[], Float[Array, "m t d"]]
-
-
-class PathAttribution(NamedTuple):
-    """An attribution and how well it adds up; mapped over clips, every field gains a leading axis.
-
-    Attributes:
-        attribution: share of each element in F(z) - F(z0), in units of F, `[t, d]`.
-        value: F at the clip.
-        baseline_value: F at the baseline.
-        gap: completeness gap, sum of the attribution - (F(z) - F(z0)); 0 for an exact integral along a path. Methods
-            that do not claim to add up have one, too.
-        points: points on the path where the gradient was taken; for methods without a path, evaluations of F or of its
-            gradient.
-        overlap: with automatic steps, the estimated share of the top elements that more points would confirm; NaN
-            everywhere else.
-    """
-
-    attribution: Attribution
-    value: Scalar
-    baseline_value: Scalar
-    gap: Scalar
-    points: Int[Array, ""]
-    overlap: Scalar
 
 
 def with_gap(
