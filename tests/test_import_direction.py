@@ -79,7 +79,8 @@ def breaches(module: str, source: str) -> list[str]:
     inside = [name.removeprefix("audex_jax.") for name in imported if name.startswith("audex_jax.")]
     found += [name for name in inside if name.split(".")[0] not in ALLOWED[room] | {room, "__version__"}]
     if room == "codecs" and module.count("."):  # a family stands alone
-        found += [name for name in inside if below(name, "codecs") and name.split(".")[1] != module.split(".")[1]]
+        families = {path.stem for path in (PACKAGE / "codecs").iterdir()} - {module.split(".")[1], "__init__"}
+        found += [name for name in inside if any(below(name, f"codecs.{family}") for family in families)]
     return found
 
 

@@ -5,16 +5,14 @@ Anything with these attributes and methods will do; nothing has to inherit from 
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
-from audex_jax.core.types import Array, Audio, ClipLatent, ClipValid, Float, Int, Latent
-
-if TYPE_CHECKING:
-    from audex_jax.attribution.path import PathAttribution
-    from audex_jax.core.settings import Settings
+from audex_jax.core.settings import Settings
+from audex_jax.core.types import Array, Attribution, Audio, ClipLatent, ClipValid, Float, Int, Latent
 
 Count = TypeVar("Count", int, Array)
-ScalarFunction = Callable[[ClipLatent], Float[Array, ""]]
+Scalar = Float[Array, ""]
+ScalarFunction = Callable[[ClipLatent], Scalar]
 
 
 class Codec(Protocol):
