@@ -49,16 +49,19 @@ def record(number: int, file: str, labels: tuple[str, ...]) -> dict:
     gap = 0.11 if number % 5 == 4 else 0.01
     others = [other for other in labels if other != label]
 
-    def heard(keep: float) -> dict:
-        share = min(0.95, 0.4 + keep) if agrees else 0.2
-        after = {label: share, others[0]: 0.04} if agrees else {others[0]: 0.7, label: share}
+    def share(keep: float) -> dict:
+        own = min(0.95, 0.4 + keep) if agrees else 0.2
+        after = {label: own, others[0]: 0.04} if agrees else {others[0]: 0.7, label: own}
         return {
+            "keep": keep,
             "latent_sufficient": agrees,
-            "sufficient": agrees,
-            "explanation_probability": share,
-            "explanation_top": after,
             "latent_necessary": changes,
+            "sufficient": agrees,
             "necessary": changes,
+            "explanation_probability": own,
+            "explanation_probabilities": after,
+            "residual_probability": 0.1 if changes else 0.8,
+            "metrics": {"level": -1.5, "sparseness": None},
         }
 
     judged = {
@@ -66,14 +69,15 @@ def record(number: int, file: str, labels: tuple[str, ...]) -> dict:
         "prediction_probability": 0.9,
         "target": label,
         "target_probability": 0.9,
-        "top": {label: 0.9, others[0]: 0.05},
+        "probabilities": {label: 0.9, others[0]: 0.05},
         "completeness_gap": gap,
-        "gap_flagged": gap > 0.05,
-        "verdict": {"reliable": gap <= 0.05, "message": f"The sum is off by {gap:.0%}."},
+        "converged": gap <= 0.05,
+        "convergence": f"The sum is off by {gap:.0%}.",
         "reconstruction_agrees": True,
-        **heard(0.2),
-        "levels": [{"keep": keep, **heard(keep)} for keep in (0.2, 0.05, 0.1, 0.4)],
+        "reconstruction_probability": 0.9,
         "silent": False,
+        **share(0.2),
+        "levels": [share(keep) for keep in (0.2, 0.05, 0.1, 0.4)],
     }
     return {
         "file": file,

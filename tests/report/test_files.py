@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from audex_jax import explain_files
-from audex_jax.explain.step import Settings
+from audex_jax.core.settings import Settings
 from audex_jax.io.audio import AudioError
+from audex_jax.report import files
 
 
 @pytest.fixture
@@ -25,9 +25,9 @@ def happened(monkeypatch) -> list[str]:
         log.append(f"write {name} {explanations}")
         return {}
 
-    monkeypatch.setattr(explain_files, "BATCHES", (2, 1))
-    monkeypatch.setattr(explain_files, "read_recording", read)
-    monkeypatch.setattr(explain_files, "write_explanation", write)
+    monkeypatch.setattr(files, "BATCHES", (2, 1))
+    monkeypatch.setattr(files, "read_recording", read)
+    monkeypatch.setattr(files, "write_explanation", write)
     return log
 
 
@@ -35,7 +35,7 @@ class Explainer:
     """Says which segment it explains."""
 
     sample_rate = 1
-    weights = SimpleNamespace(codec=SimpleNamespace(config=SimpleNamespace(channels=1)))
+    model = SimpleNamespace(codec=SimpleNamespace(channels=1))
 
     def __init__(self, log: list[str]):
         self.log = log
@@ -54,7 +54,7 @@ class Explainer:
 
 def explain(log: list[str], *names: str) -> list[str]:
     paths = [pathlib.Path(name) for name in names]
-    results = explain_files.explain_files(Explainer(log), paths, pathlib.Path(), None, Settings(), "model")
+    results = files.explain_files(Explainer(log), paths, pathlib.Path(), None, Settings(), "model")
     return [result.error or str(result.path) for result in results]
 
 

@@ -13,7 +13,7 @@ import soundfile
 from audex_jax.cli import main
 from audex_jax.explain.verdict import KINDS, verdict
 from audex_jax.report import page as page_module
-from audex_jax.report.clips import ReportError, read_clip
+from audex_jax.report.folder import ReportError, read_clip
 from audex_jax.report.page import document, embed, write_report
 
 
@@ -112,7 +112,7 @@ def test_broken_records_are_named_and_do_not_stop_the_others(folder, capsys):
     (folder / "clip-0000.json").write_text("{")
     (folder / "clip-0002.explanation-5.wav").unlink()
     old = json.loads((folder / "clip-0001.json").read_text())
-    del old["verdict"]
+    del old["convergence"]
     (folder / "clip-0003.json").write_text(json.dumps(old))
     (folder / "clip-0003.attribution.npz").touch()
     (folder / "notes.json").write_text("not ours")
@@ -121,7 +121,7 @@ def test_broken_records_are_named_and_do_not_stop_the_others(folder, capsys):
     assert "1 recordings" in said.out
     errors = said.err.splitlines()
     assert len(errors) == 3
-    assert "clip-0003.json: not a whole explanation (ReportError: it lacks verdict)" in errors[2]
+    assert "clip-0003.json: not a whole explanation (ReportError: it lacks convergence)" in errors[2]
     assert "clip-0000.json: not a whole explanation (JSONDecodeError" in errors[0]
     assert "clip-0002.json" in errors[1]
 
@@ -151,24 +151,24 @@ def test_wrong_output_names_are_wrong_usage(folder, capsys):
 BASE = {
     "prediction": "stop", "target": "stop", "target_probability": 0.9, "silent": False, "reconstruction_agrees": True,
     "sufficient": True, "necessary": True, "explanation_probability": 0.93, "completeness_gap": 0.01,
-    "verdict": {"reliable": True, "message": "Fine."}, "explanation_top": {"stop": 0.93},
+    "converged": True, "convergence": "Fine.", "explanation_probabilities": {"stop": 0.93},
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("change", "kind", "says"),
     [
-        ({}, "holds", "still says 'stop' (0.93), and what was left no longer does"),
-        ({"necessary": False}, "shared", "but so does what was left"),
+        ({}, "holds", "is still classified as 'stop' (0.93); the residual is not."),
+        ({"necessary": False}, "shared", "but so is the residual"),
         (
-            {"sufficient": False, "explanation_top": {"go": 0.6, "no": 0.1}},
+            {"sufficient": False, "explanation_probabilities": {"go": 0.6, "no": 0.1}},
             "lost",
-            "no longer says 'stop'; it says 'go' (0.60)",
+            "is not classified as 'stop' but as 'go' (0.60)",
         ),
         ({"reconstruction_agrees": False}, "codec", "The codec alone changes the decision"),
         ({"silent": True}, "silent", "no sound"),
-        ({"verdict": {"reliable": False, "message": "Off."}}, "holds", "Do not trust single moments. Off."),
-        ({"target": "go", "target_probability": 0.02}, "holds", "You asked why 'go': it gets 0.02"),
+        ({"converged": False, "convergence": "Off."}, "holds", "Do not trust single elements. Off."),
+        ({"target": "go", "target_probability": 0.02}, "holds", "You asked about 'go': its probability is 0.02 for the recording and 0.93 for the explanation"),
     ],
 )
 def test_the_verdict_in_words(change, kind, says):

@@ -7,7 +7,8 @@ import pytest
 import soundfile
 
 from audex_jax.cli import main
-from audex_jax.report.clips import ReportError, flac_of
+from audex_jax.io.audio import flac_of
+from audex_jax.report.folder import ReportError
 from audex_jax.report.table import parts, read_clips
 
 pa = pytest.importorskip("pyarrow")
@@ -16,13 +17,16 @@ pq = pytest.importorskip("pyarrow.parquet")
 
 def row(name: str, segment: int, **change) -> dict:
     tone = 0.1 * np.sin(np.arange(4000) / 5).astype(np.float32)
+    pairs = [{"label": "stop", "probability": 0.8}]
     return {
         "id": name, "path": f"/gone/{name}.wav", "label": None, "segment": segment,
         "start_seconds": 0.5 * segment, "end_seconds": 0.5 * segment + 0.5,
-        "prediction": "stop", "probability": 0.9, "target": "stop", "target_probability": 0.9,
-        "completeness_gap": 0.01, "converged": True, "latent_sufficient": True, "sufficient": True,
-        "explanation_probability": 0.8, "latent_necessary": True, "necessary": False, "reconstruction_agrees": True,
-        "silent": False, "attribution": [[0.5, -0.25]] * 25,
+        "prediction": "stop", "prediction_probability": 0.9, "target": "stop", "target_probability": 0.9,
+        "probabilities": pairs, "completeness_gap": 0.01, "converged": True, "convergence": "The gap is 1%.",
+        "reconstruction_agrees": True, "reconstruction_probability": 0.9, "silent": False, "keep": 0.2,
+        "sufficient": True, "necessary": False, "explanation_probability": 0.8, "explanation_probabilities": pairs,
+        "residual_probability": 0.7, "latent_sufficient": True, "latent_necessary": True, "metric_level": -2.0,
+        "attribution": [[0.5, -0.25]] * 25,
         "audio": {"bytes": flac_of(tone, 8000), "path": f"{name}.{segment}.flac"},
     } | change  # fmt: skip
 
@@ -30,7 +34,7 @@ def row(name: str, segment: int, **change) -> dict:
 @pytest.fixture
 def job(tmp_path):
     """A finished job of two parts with a recording of two segments, one of one, and one that was not explained well."""
-    rows = [row("a", 0), row("a", 1, probability=0.95), row("b", 0), row("c", 0, sufficient=False, converged=False)]
+    rows = [row("a", 0), row("a", 1, prediction_probability=0.95), row("b", 0), row("c", 0, sufficient=False, converged=False)]
     (tmp_path / "parts").mkdir()
     pq.write_table(pa.Table.from_pylist(rows[:2]), tmp_path / "parts" / "part-000000.parquet")
     pq.write_table(pa.Table.from_pylist(rows[2:]), tmp_path / "parts" / "part-000001.parquet")
@@ -48,6 +52,7 @@ def test_rows_of_a_recording_are_put_together(job):
     assert (len(a.evidence), a.frame_rate) == (50, 50)
     np.testing.assert_allclose(b.evidence, [[0.5, -0.25]] * 25)
     assert b.levels[0]["keep"] == 0.2
+    assert b.levels[0]["metrics"] == {"level": -2.0}
     assert list(c.sounds) == ["explanation"]
 
 
@@ -59,8 +64,8 @@ def test_a_report_of_a_job_and_of_one_part(job, capsys):
     assert main(["report", str(job), "--most", "1"]) == 0
     assert "report.html: 1 recordings" in capsys.readouterr().out
     page = (job / "part.html").read_text()
-    assert "no longer says 'stop'." in page
-    assert "Do not trust single moments. The gap is 1%" in page
+    assert "is not classified as 'stop'." in page
+    assert "Do not trust single elements. The gap is 1%" in page
 
 
 def test_what_is_not_stored_is_read_again_or_reported(tmp_path):
