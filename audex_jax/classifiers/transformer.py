@@ -1,19 +1,20 @@
-"""The classifier: a transformer over latent frames.
+"""A transformer over latent frames.
 
 The published one (`glam-imperial/AudioXgen`): linear in, learned positions, 3 post-norm encoder layers (8 heads,
 feed-forward 512, ReLU), mean over time, linear out. Variable length by a mask over frames.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from audex_jax.classifiers.attention import attend
+from audex_jax.classifiers._attention import attend
+from audex_jax.core.configs import config_from
 from audex_jax.core.errors import AudexError
-from audex_jax.core.initializers import init_param, linear
+from audex_jax.core.initializers import init_param, layer_norm, linear
 from audex_jax.core.types import Array, ClipLatent, ClipValid, Float
 
 
@@ -44,37 +45,17 @@ class TransformerConfig:
             raise AudexError(f"width {self.width} is not divisible by {self.heads} heads")
 
     @classmethod
-    def from_dict(cls, fields: dict) -> "TransformerConfig":
+    def from_dict(cls, fields: dict[str, Any]) -> "TransformerConfig":
         """Rebuild a stored config.
 
         Raises:
-            AudexError: a field is unknown.
+            AudexError: a field is unknown or missing.
         """
-        unknown = sorted(set(fields) - {f.name for f in dataclasses.fields(cls)})
-        if unknown:
-            raise AudexError(f"classifier config has unknown fields: {', '.join(unknown)}")
-        return cls(**fields)
-
-
-class LayerNorm(nnx.Module):
-    """Layer normalisation over the last axis with PyTorch's epsilon, 1e-5."""
-
-    def __init__(self, width: int):
-        self.scale = nnx.Param(jnp.ones((width,)))
-        self.bias = nnx.Param(jnp.zeros((width,)))
-
-    def __call__(self, x: Float[Array, "t w"]) -> Float[Array, "t w"]:
-        mean = x.mean(-1, keepdims=True)
-        centred = x - mean
-        variance = jnp.square(centred).mean(-1, keepdims=True)
-        return centred * jax.lax.rsqrt(variance + 1e-5) * self.scale[...] + self.bias[...]
+        return config_from(cls, fields)
 
 
 class EncoderLayer(nnx.Module):
-    """Post-norm transformer layer, `torch.nn.TransformerEncoderLayer` with ReLU: `[t, w] -> [t, w]`.
-
-    It is given `attention_in(x)` with x: for the first layer that is part of an affine map of the latent.
-    """
+    """Post-norm transformer layer, `torch.nn.TransformerEncoderLayer` with ReLU: `[t, w] -> [t, w]`."""
 
     def __init__(self, config: TransformerConfig, rngs: nnx.Rngs | None):
         width = config.width
@@ -84,26 +65,21 @@ class EncoderLayer(nnx.Module):
         self.attention_out = linear(width, width, rngs, glorot)
         self.feed_forward_in = linear(width, config.feed_forward, rngs, glorot)
         self.feed_forward_out = linear(config.feed_forward, width, rngs, glorot)
-        self.attention_norm = LayerNorm(width)
-        self.feed_forward_norm = LayerNorm(width)
+        self.attention_norm = layer_norm(width)
+        self.feed_forward_norm = layer_norm(width)
 
     def __call__(
-        self,
-        x: Float[Array, "t w"],
-        projected: Float[Array, "t w3"],
-        valid: ClipValid,
-        dropout: float = 0.0,
-        key: Array | None = None,
+        self, x: Float[Array, "t w"], valid: ClipValid, dropout: float = 0.0, key: Array | None = None
     ) -> Float[Array, "t w"]:
         keys = (None, None, None) if key is None else jax.random.split(key, 3)
-        mixed = attend(projected, valid, self.heads)
+        mixed = attend(self.attention_in(x), valid, self.heads)
         x = self.attention_norm(x + _dropout(self.attention_out(mixed), dropout, keys[0]))
         hidden = _dropout(jax.nn.relu(self.feed_forward_in(x)), dropout, keys[1])
         return self.feed_forward_norm(x + _dropout(self.feed_forward_out(hidden), dropout, keys[2]))
 
 
 class LatentTransformer(nnx.Module):
-    """Logits `[k]` of one clip's latent `[t, d]`; map it over clips with `jax.vmap`.
+    """Logits `[k]` of one clip's latent `[t, d]`; map it over clips with `jax.vmap`. A `core.protocols.Classifier`.
 
     Without random numbers (`rngs=None`) all kernels are zeros, for those who bring their own.
 
@@ -115,6 +91,9 @@ class LatentTransformer(nnx.Module):
     (3,)
     """
 
+    config_class = TransformerConfig
+    reads: Literal["latent", "audio"] = "latent"
+
     def __init__(self, config: TransformerConfig, *, rngs: nnx.Rngs | None):
         self.config = config
         self.project_in = linear(config.dim, config.width, rngs)
@@ -123,12 +102,12 @@ class LatentTransformer(nnx.Module):
         self.project_out = linear(config.width, config.classes, rngs)
 
     def __call__(
-        self, latent: ClipLatent, valid: ClipValid, dropout: float = 0.0, key: Array | None = None
+        self, clip: ClipLatent, valid: ClipValid, dropout: float = 0.0, key: Array | None = None
     ) -> Float[Array, " k"]:
         """Classify one clip.
 
         Args:
-            latent: `[t, d]` with t up to `config.frames`.
+            clip: its latent, `[t, d]` with t up to `config.frames`.
             valid: True for the clip's own frames, `[t]`; padded frames influence nothing.
             dropout: share of activations to drop, in training only.
             key: random key for dropout; None for none.
@@ -136,25 +115,11 @@ class LatentTransformer(nnx.Module):
         Returns:
             Logits `[k]`.
         """
-        return self.rest(self.front(latent, dropout, key), valid, dropout, key)
-
-    def front(self, latent: ClipLatent, dropout: float = 0.0, key: Array | None = None) -> Float[Array, "t w4"]:
-        """What the first layer is given: its input, and the queries, keys and values of that, side by side.
-
-        Without companding this is an affine map of the latent.
-        """
-        x = self.project_in(self.compand(latent)) + self.positions[...][: len(latent)]
-        x = _dropout(x, dropout, key)
-        return jnp.concatenate([x, self.layers[0].attention_in(x)], axis=-1)
-
-    def rest(
-        self, front: Float[Array, "t w4"], valid: ClipValid, dropout: float = 0.0, key: Array | None = None
-    ) -> Float[Array, " k"]:
-        """Logits `[k]` of what `front` returns; arguments as of the whole."""
-        keys = [None] * len(self.layers) if key is None else jax.random.split(key, len(self.layers))
-        x, projected = jnp.split(front, [self.config.width], axis=-1)
-        for number, (layer, layer_key) in enumerate(zip(self.layers, keys, strict=True)):
-            x = layer(x, layer.attention_in(x) if number else projected, valid, dropout, layer_key)
+        keys = [None] * (len(self.layers) + 1) if key is None else jax.random.split(key, len(self.layers) + 1)
+        x = self.project_in(self.compand(clip)) + self.positions[...][: len(clip)]
+        x = _dropout(x, dropout, keys[-1])
+        for layer, layer_key in zip(self.layers, keys[:-1], strict=True):
+            x = layer(x, valid, dropout, layer_key)
         weights = valid / jnp.maximum(valid.sum(), 1)
         return self.project_out(weights @ x)
 
@@ -164,40 +129,24 @@ class LatentTransformer(nnx.Module):
         return jnp.arcsinh(gain * latent) if gain else latent
 
 
-def in_bfloat16(classifier: LatentTransformer) -> LatentTransformer:
-    """The same classifier, whose linear layers multiply in bfloat16 and add in float32, in its gradients, too.
+FAMILY = LatentTransformer
+
+
+def in_bfloat16(classifier: Any) -> Any:
+    """The same classifier, an `nnx.Module`, whose linear layers multiply in bfloat16, in its derivatives, too.
 
     Processors with units for it (AMX, tensor cores) do that several times as fast.
     """
     twin = nnx.clone(classifier)
     for _, module in nnx.iter_modules(twin):
         if isinstance(module, nnx.Linear):
-            module.dot_general = _in_bfloat16
+            module.dot_general = _dot_in_bfloat16
     return twin
 
 
-def _in_bfloat16(x: Array, kernel: Array, dimensions: object, **_: object) -> Array:
-    """What `nnx.Linear` calls: the last axis of `x` times the first of the kernel."""
-    return _rounded_product(x, kernel)
-
-
-@jax.custom_vjp
-def _rounded_product(x: Float[Array, "*n d"], kernel: Float[Array, "d o"]) -> Float[Array, "*n o"]:
-    return _round_and_multiply(x, kernel, ((x.ndim - 1,), (0,)))
-
-
-def _round_and_multiply(x: Array, y: Array, axes: tuple[Sequence[int], Sequence[int]]) -> Array:
-    factors = x.astype(jnp.bfloat16), y.astype(jnp.bfloat16)
-    return jax.lax.dot_general(*factors, (axes, ((), ())), preferred_element_type=jnp.float32)
-
-
-def _rounded_backward(saved: tuple[Array, Array], slope: Array) -> tuple[Array, Array]:
-    x, kernel = saved
-    rest = range(x.ndim - 1)
-    return _round_and_multiply(slope, kernel, ((x.ndim - 1,), (1,))), _round_and_multiply(x, slope, (rest, rest))
-
-
-_rounded_product.defvjp(lambda x, kernel: (_rounded_product(x, kernel), (x, kernel)), _rounded_backward)
+def _dot_in_bfloat16(x: Array, kernel: Array, dimensions: Any, **_: Any) -> Array:
+    """What `nnx.Linear` calls. Factors and result are rounded; what JAX derives from that is rounded likewise."""
+    return jax.lax.dot_general(x.astype(jnp.bfloat16), kernel.astype(jnp.bfloat16), dimensions).astype(x.dtype)
 
 
 def _dropout(x: Array, rate: float, key: Array | None) -> Array:

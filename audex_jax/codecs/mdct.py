@@ -1,7 +1,6 @@
 """MDCT: a codec without training or loss, the modified discrete cosine transform with a sine window.
 
-Princen and Bradley 1986, in the orthonormal scaling of Malvar 1990. With hop h, frame t sees blocks t - 1 and t of h
-samples, `x[0..2h)`, silence before the first and after the last block:
+Princen and Bradley 1986, scaled as by Malvar 1990. With hop h, a frame sees two blocks of h samples, `x[0..2h)`:
 
     z[k] = sqrt(2 / h) sum_j sin(pi / 2h (j + 1/2)) cos(pi / h (j + 1/2 + h/2) (k + 1/2)) x[j],    k = 0..h-1
 
@@ -81,9 +80,8 @@ class MDCT(nnx.Module):
         padded = jnp.pad(audio, ((0, 0), (self.hop, -audio.shape[1] % self.hop + self.hop), (0, 0)))
         blocks = padded.reshape(len(audio), -1, self.hop, self.channels)
         pairs = jnp.stack([blocks[:, :-1], blocks[:, 1:]], 2)
-        return jnp.einsum("btshc,shk->btck", pairs, basis(self.hop), precision="highest").reshape(
-            len(audio), -1, self.dim
-        )
+        latent = jnp.einsum("btshc,shk->btck", pairs, basis(self.hop), precision="highest")
+        return latent.reshape(len(audio), -1, self.dim)
 
     def decode(self, latent: Latent, samples: int) -> Audio:
         """Audio `[b, samples, c]`; zeros where the latents end before."""
@@ -93,7 +91,7 @@ class MDCT(nnx.Module):
         return jnp.pad(audio, ((0, 0), (0, samples - audio.shape[1]), (0, 0)))
 
     def filler(self, frames: int, kind: str, key: Array) -> ClipLatent:
-        """The latent `[frames, d]` of nothing: `zero`, or `noise`: white noise stays white in an orthonormal basis."""
+        """The latent `[frames, d]` of nothing: `zero`, or `noise`; white noise is white in any orthonormal basis."""
         if kind not in ("zero", "noise"):
             raise AudexError(f"no filler {kind!r}; a codec has zero and noise")
         return NOISE_RMS * jax.random.normal(key, (frames, self.dim)) * (kind == "noise")

@@ -1,4 +1,7 @@
-"""First values of weights, drawn or, for who wants to know shapes only, zeros: to trace what draws takes JAX long."""
+"""Layers with PyTorch's conventions, and first values of weights: drawn, or zeros where only shapes are asked for.
+
+Tracing what draws random numbers takes JAX long.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -23,3 +26,13 @@ def linear(
     if rngs is None:
         initializer, rngs = nnx.initializers.zeros, nnx.Rngs(0)
     return nnx.Linear(inputs, outputs, kernel_init=initializer, rngs=rngs)
+
+
+def layer_norm(width: int) -> nnx.LayerNorm:
+    """Layer normalisation over the last axis with PyTorch's epsilon."""
+    return nnx.LayerNorm(width, epsilon=1e-5, use_fast_variance=False, rngs=nnx.Rngs(0))
+
+
+def group_norm(channels: int) -> nnx.GroupNorm:
+    """GroupNorm with one group and PyTorch's epsilon: statistics over time and channels of each clip."""
+    return nnx.GroupNorm(channels, num_groups=1, epsilon=1e-5, use_fast_variance=False, rngs=nnx.Rngs(0))

@@ -1,46 +1,53 @@
-"""Attention: the textbook's value, and gradients that stay exact where a score dominates."""
+"""Attention: the textbook's value and derivatives, whole or in blocks of queries, and memory that grows with t."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from audex_jax.classifiers.attention import attend
+from audex_jax.classifiers._attention import BLOCK, attend
+
+HEADS, WIDTH = 4, 16
 
 
-def textbook(projected, valid, heads):
-    frames, width = len(projected), projected.shape[1] // 3
-    q, k, v = projected.reshape(frames, 3, heads, width // heads).transpose(1, 2, 0, 3)
-    scores = jnp.where(valid, q @ k.mT / jnp.sqrt(width // heads), -jnp.inf)
-    return (jax.nn.softmax(scores, axis=-1) @ v).swapaxes(0, 1).reshape(frames, width)
+def textbook(projected, valid):
+    """In NumPy's float64, one head and one query at a time."""
+    queries, keys, values = np.asarray(projected, np.float64).reshape(len(projected), 3, HEADS, -1).transpose(1, 2, 0, 3)
+    mixed = np.zeros(values.shape)
+    for head in range(HEADS):
+        for t, query in enumerate(queries[head]):
+            weights = np.exp(keys[head] @ query / np.sqrt(len(query))) * valid
+            mixed[head, t] = weights / weights.sum() @ values[head]
+    return mixed.swapaxes(0, 1).reshape(len(projected), -1)
 
 
-def both(projected, slope, valid, attention):
-    mixed, pull_back = jax.vjp(lambda p: attention(p, valid, 4), projected)
-    return mixed, pull_back(slope)[0]
+@pytest.mark.parametrize("frames", [11, BLOCK, BLOCK + 1, 2 * BLOCK])
+@pytest.mark.parametrize("scale", [1.0, 4.0])
+def test_value_is_the_textbooks(frames, scale, normal):
+    projected, valid = scale * normal(frames, 3 * WIDTH), np.arange(frames) < frames - 2
+    ours = jax.jit(attend, static_argnums=2)(projected, jnp.asarray(valid), HEADS)
+    np.testing.assert_allclose(ours, textbook(projected, valid), atol=1e-5 * scale)
 
 
-@pytest.mark.parametrize("scale", [1.0, 8.0])
-def test_value_and_gradient_are_the_textbooks(rng, scale):
-    projected, slope = scale * rng.normal(size=(11, 48)), rng.normal(size=(11, 16))
-    valid = np.arange(11) < 9
-    with jax.enable_x64(True):
-        exact = both(jnp.asarray(projected), jnp.asarray(slope), valid, textbook)
-        own = both(jnp.asarray(projected), jnp.asarray(slope), valid, attend)
-        for a, b in zip(own, exact, strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
-    rounded = both(jnp.float32(projected), jnp.float32(slope), valid, attend)
-    for a, b in zip(rounded, exact, strict=True):
-        np.testing.assert_allclose(a, b, atol=3e-6 * np.abs(b).max())
+def test_blocks_change_no_derivative(normal, monkeypatch):
+    projected, direction, valid = normal(11, 3 * WIDTH), normal(11, 3 * WIDTH), jnp.arange(11) < 9
+
+    def energy(p):
+        return jnp.square(attend(p, valid, HEADS)).sum()
+
+    def derivatives():
+        return jax.grad(energy)(projected), jax.jvp(jax.grad(energy), (projected,), (direction,))[1]
+
+    whole = derivatives()
+    monkeypatch.setattr("audex_jax.classifiers._attention.BLOCK", 3)  # 11 frames leave the last block to be filled
+    for ours, expected in zip(derivatives(), whole, strict=True):
+        np.testing.assert_allclose(ours, expected, atol=1e-5 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("each_core_is_a_device", [False, True])
-def test_a_long_clip_in_blocks_is_the_whole(rng, monkeypatch, each_core_is_a_device):
-    projected, slope, valid = rng.normal(size=(11, 48)), rng.normal(size=(11, 16)), np.arange(11) < 9
-    with jax.enable_x64(True):
-        whole = both(jnp.asarray(projected), jnp.asarray(slope), valid, textbook)
-        monkeypatch.setattr("audex_jax.devices.mapping.each_core_is_a_device", lambda: each_core_is_a_device)
-        monkeypatch.setattr("audex_jax.classifiers.attention.LONG", 4)
-        monkeypatch.setattr("audex_jax.classifiers.attention.BLOCK", 3)  # 11 frames leave the last block to be filled
-        for a, b in zip(both(jnp.asarray(projected), jnp.asarray(slope), valid, attend), whole, strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+def test_memory_of_the_gradient_grows_with_t():
+    def temporaries(frames):
+        gradient = jax.jit(jax.grad(lambda p: jnp.square(attend(p, jnp.ones(frames, bool), HEADS)).sum()))
+        program = gradient.lower(jax.ShapeDtypeStruct((frames, 3 * WIDTH), jnp.float32)).compile()
+        return program.memory_analysis().temp_size_in_bytes
+
+    assert temporaries(16 * BLOCK) < 2.5 * temporaries(8 * BLOCK)

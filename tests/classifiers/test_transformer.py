@@ -61,8 +61,25 @@ def test_companding_reads_the_latent_on_a_logarithmic_scale(classifier, normal):
 def test_bad_configs_are_refused():
     with pytest.raises(ValueError, match="not divisible by 8 heads"):
         TransformerConfig(dim=6, classes=2, frames=5, width=20)
-    with pytest.raises(ValueError, match="unknown fields: colour"):
+    with pytest.raises(ValueError, match="does not understand: colour"):
         TransformerConfig.from_dict({"dim": 6, "classes": 2, "frames": 5, "colour": "red"})
+
+
+def test_no_key_is_used_twice(classifier, normal):
+    clip, valid = normal(20, 6), jnp.ones(20, bool)
+    with jax.debug_key_reuse(True):
+        jax.jit(lambda key: classifier(clip, valid, 0.5, key))(jax.random.key(0))
+
+
+@pytest.mark.parametrize(("build", "tolerance"), [(lambda c: c, 1e-4), (in_bfloat16, 0.02)])
+def test_forward_mode_agrees_with_reverse_mode(build, tolerance, classifier, normal):
+    model, clip, direction = build(classifier), normal(7, 6), normal(7, 6)
+    gradient = jax.grad(lambda z: model(z, jnp.arange(7) < 6)[0])
+    value, slope = jax.jvp(lambda z: model(z, jnp.arange(7) < 6)[0], (clip,), (direction,))
+    np.testing.assert_allclose(slope, (gradient(clip) * direction).sum(), rtol=tolerance, atol=tolerance)
+    forward_over_reverse = jax.jvp(gradient, (clip,), (direction,))[1]
+    reverse_over_reverse = jax.grad(lambda z: (gradient(z) * direction).sum())(clip)
+    np.testing.assert_allclose(forward_over_reverse, reverse_over_reverse, rtol=tolerance, atol=tolerance * abs(value))
 
 
 def test_products_in_bfloat16_are_close_and_not_the_same(classifier, normal):

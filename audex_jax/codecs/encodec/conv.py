@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.custom_derivatives import SymbolicZero
 
-from audex_jax.core.initializers import init_param
+from audex_jax.core.initializers import group_norm, init_param
 from audex_jax.core.types import Array, Float
 
 PadMode = Literal["reflect", "constant"]
@@ -80,11 +80,6 @@ def _elu_slope(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Ar
     """Its slope below zero is its value plus 1, so that gradients need no exponential of their own."""
     y = elu(*primals)
     return y, tangents[0] * jnp.where(y > 0, 1, y + 1)
-
-
-def group_norm(channels: int) -> nnx.GroupNorm:
-    """GroupNorm with one group and PyTorch's epsilon: statistics over time and channels of each clip."""
-    return nnx.GroupNorm(channels, num_groups=1, epsilon=1e-5, use_fast_variance=False, rngs=nnx.Rngs(0))
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3))
