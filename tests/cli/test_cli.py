@@ -28,7 +28,9 @@ def recording(path, seconds: float, rate: int = 1000, level: float = 0.1) -> str
 
 
 def explain(model: str, out, *inputs: str, options: tuple[str, ...] = ()) -> int:
-    return main(["explain", *inputs, "--out", str(out), "--model", model, "--steps", "8", *options])
+    return main(
+        ["explain", *inputs, "--out", str(out), "--model", model, "--steps", "8", "--ranking", "weighted", *options]
+    )
 
 
 def names(out) -> list[str]:
@@ -71,9 +73,9 @@ def test_a_report_offers_every_level(tmp_path, model, capsys):
     assert "report.html: 1 recordings" in capsys.readouterr().out
     record = json.loads((tmp_path / "out" / "long.json").read_text())
     assert [[level["keep"] for level in s["levels"]] for s in record["segments"]] == [[0.2, 0.1, 0.5]] * 2
-    assert set(record["segments"][0]["explanation_top"]) == {"down", "left", "up"}
-    own = {key: record[key] for key in ("sufficient", "explanation_probability", "latent_necessary", "explanation_top")}
-    assert own.items() <= record["levels"][0].items()
+    assert set(record["segments"][0]["explanation_probabilities"]) == {"down", "left", "up"}
+    own = ("sufficient", "explanation_probability", "latent_necessary", "explanation_probabilities")
+    assert [record[key] for key in own] == [record["levels"][0][key] for key in own]
     for kind in ("explanation-10", "explanation-50", "residual-10", "residual-50"):
         assert len(soundfile.read(tmp_path / "out" / f"long.{kind}.wav")[0]) == 1500
     page = (tmp_path / "out" / "report.html").read_text()
