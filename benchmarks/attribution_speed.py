@@ -1,172 +1,123 @@
-"""How fast are Integrated Gradients, against Captum on the same weights, and against the machine?
+"""How fast are Integrated Gradients, against Captum on the same weights?
 
     python -m benchmarks.attribution_speed [--subject published] [--cases 32x1,1x1] [--points 50] [--json FILE]
 
 A case is clips x seconds. Both sides are told which class to explain, take Gauss-Legendre points, and are compared
-before anything is timed. Captum takes the number of rows at a time (`internal_batch_size`) that is fastest here, and
-its model has no gradients of its weights to compute; ours runs with several chunks, on one device that uses all cores
-and on a device a core. `python -m benchmarks.attribution` asks how many points are needed.
+before anything is timed. Captum takes the number of rows at a time (`internal_batch_size`) that is its fastest here;
+ours runs with several chunks, on one device that uses all cores and on a device a core. `benchmarks.attribution` asks
+how many points are needed.
 """
 
 import argparse
 import functools
-from collections.abc import Callable
+import tempfile
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import torch
 
-from audex_jax.attribution import integrated_gradients
+from audex_jax.attribution.methods.integrated_gradients import integrated_gradients
 from audex_jax.classifiers.transformer import LatentTransformer
-from audex_jax.devices.mapping import AXIS, a_device_for_each_core, map_over_devices
-from audex_jax.explain.step import latent_of, map_clips, path_function
-from audex_jax.training.classifier import predict
-from benchmarks.arithmetic import flops_of
-from benchmarks.measure import (
-    ceiling,
-    copy,
-    fastest,
-    in_turns,
-    must_agree,
-    parser_for,
-    product,
-    report,
-    share_of_ceiling,
-    show,
-    times_faster,
-)
-from benchmarks.subject import SUBJECTS, clips_of, weights_of
+from audex_jax.devices.mapping import a_device_for_each_core, map_over_devices
+from benchmarks import reference
+from benchmarks.measure import Run, fastest, in_turns, must_agree, parser_for, report, show, times_faster
+from benchmarks.sides import ROWS, sizes_to_try
+from benchmarks.subject import SUBJECTS, clips_of, explainer_of, export
 
 CASES = "1x0.5,1x1,1x5,8x1,32x1"
 CHUNKS = (1, 2, 5, 8)
-ROWS = (50, 100, 200)  # at a time, for Captum
-RULE = "gauss-legendre"
 TOLERANCE = 1e-3
-Clips = tuple[jax.Array, jax.Array]  # latents `[b, t, d]`, and the class of each, `[b]`
+Clips = tuple[np.ndarray, np.ndarray]  # latents `[b, t, d]`, and the class of each, `[b]`
 
 
-def with_class(classifier: LatentTransformer, latent: np.ndarray) -> Clips:
-    """Latents and the classes that they are taken for."""
-    classes = predict(classifier, latent, np.ones(latent.shape[:2], bool), len(latent))
-    return jnp.asarray(latent), jnp.asarray(classes)
+@functools.partial(jax.jit, static_argnames=("points", "chunk"))
+def attribute(classifier: LatentTransformer, clips: Clips, points: int, chunk: int) -> jax.Array:
+    """Attributions `[b, t, d]` of each clip's class, from zero."""
+
+    def one(latent: jax.Array, target: jax.Array) -> jax.Array:
+        valid = jnp.ones(len(latent), bool)
+        how: dict[str, Any] = {"rule": "gauss-legendre", "steps": points, "chunk": chunk}
+        return integrated_gradients(lambda z: classifier(z, valid)[target], latent, 0.0, **how).attribution
+
+    return jax.vmap(one)(*clips)
 
 
-@functools.partial(jax.jit, static_argnames=("points", "chunk", "axis"))
-def attribute(
-    classifier: LatentTransformer, clips: Clips, points: int, chunk: int, axis: str | None = None
-) -> jax.Array:
-    """Attributions `[b, t, d]` of each clip's class, from zero; `axis` as in `integrated_gradients`."""
-
-    def one(z: jax.Array, target: jax.Array) -> jax.Array:
-        valid = jnp.ones(len(z), bool)
-        f, affine = path_function(classifier, valid, target)
-        how = {"rule": RULE, "steps": points, "chunk": chunk, "affine": affine, "axis": axis}
-        return integrated_gradients(f, z, 0.0, **how).attribution
-
-    return map_clips(one, *clips)
-
-
-def ours(classifier: LatentTransformer, clips: Clips, points: int) -> dict[str, Callable[[], Any]]:
-    """Ways to attribute a batch, by device and chunk."""
-    here, count = jax.device_put(clips, jax.local_devices()[0]), len(clips[0])
-    ways: dict[str, Callable[[], Any]] = {}
-    devices = len(jax.local_devices())
+def ours(classifier: LatentTransformer, clips: Clips, points: int) -> dict[str, Run]:
+    """Ways to attribute a batch, by devices and chunk."""
+    here, devices = jax.device_put(clips, jax.local_devices()[0]), jax.local_device_count()
+    setups: dict[str, Run] = {}
     for chunk in CHUNKS:
         step = functools.partial(attribute, points=points, chunk=chunk)
-        ways[f"one device, chunk {chunk}"] = functools.partial(step, classifier, here)
-        if devices > 1 and count % devices == 0:
+        setups[f"one device, chunk {chunk}"] = functools.partial(step, classifier, here)
+        if devices > 1 and len(clips[0]) % devices == 0:
             mapped = map_over_devices(step, classifier)
-            ways[f"a device a core, chunk {chunk}"] = functools.partial(
-                mapped.step, mapped.weights, mapped.place(clips)
+            setups[f"{devices} devices, chunk {chunk}"] = functools.partial(
+                mapped.step, mapped.model, mapped.place(clips)
             )
-        if devices > 1 and count == 1:  # every device is given the clip
-            mapped = map_over_devices(functools.partial(step, axis=AXIS), classifier)
-            ways[f"points over {devices} devices, chunk {chunk}"] = functools.partial(
-                mapped.step, mapped.weights, mapped.place([np.repeat(part, devices, 0) for part in clips])
-            )
-    return ways
+    return setups
 
 
-def theirs(classifier: LatentTransformer, clips: Clips, seconds: float, points: int) -> dict[str, Callable[[], Any]]:
+def theirs(folder: str, clips: Clips, seconds: float, points: int) -> dict[str, Run]:
     """Ways to do so with Captum, by rows at a time."""
-    import torch
-
-    from benchmarks import reference
-
-    model = reference.classifier_of(classifier)
-    z, target = torch.from_numpy(np.array(clips[0])), torch.from_numpy(np.array(clips[1], np.int64))
+    classifier = reference.load_classifier(folder)
+    latent, target = torch.from_numpy(clips[0]), torch.from_numpy(clips[1].astype(np.int64))
     return {
-        f"Captum, {rows} rows": functools.partial(reference.gradients, model, z, target, points, rows)
-        for rows in reference.sizes_to_try(ROWS, seconds, points * len(z))
+        f"Captum, {rows} rows": functools.partial(reference.gradients, classifier, latent, target, points, rows)
+        for rows in sizes_to_try(ROWS, seconds, points * len(latent))
     }
 
 
-def measure(classifier: LatentTransformer, latent: np.ndarray, length: float, arguments: argparse.Namespace) -> dict:
-    """One row: the quickest of either side in turns, after the two were found to agree."""
-    points, clips = arguments.points, with_class(classifier, latent)
-    own, reference = ours(classifier, clips, points), theirs(classifier, clips, length, points)
-    expected = next(iter(reference.values()))().numpy()
-    (best, cold), (rival, _) = fastest(own), fastest(reference)
-    result = np.asarray(own[best]()).reshape(-1, *expected.shape[1:])
-    error = must_agree("attributions", result[: len(expected)], expected, TOLERANCE)  # divided points: on each device
-    runs = {best: own[best], rival: reference[rival], "product": product(), "copy": copy()}
-    found = in_turns(runs, arguments.repeats, in_a_loop=len(latent) == 1)
-    flops = flops_of(functools.partial(attribute, points=points, chunk=points), classifier, clips)
+def measure(
+    classifier: LatentTransformer, folder: str, clips: Clips, length: float, arguments: argparse.Namespace
+) -> dict:
+    """One row: the fastest of either side in turns, after the two were found to agree."""
+    own, other = ours(classifier, clips, arguments.points), theirs(folder, clips, length, arguments.points)
+    expected = next(iter(other.values()))().numpy()
+    (best, first), (rival, _) = fastest(own), fastest(other)
+    error = must_agree("attributions", np.asarray(own[best]()).reshape(expected.shape), expected, TOLERANCE)
+    runs = {"ours": own[best], "theirs": other[rival]}
+    found = in_turns(runs, arguments.repeats, in_a_loop=len(expected) == 1)
     return {
-        "clips": len(latent),
+        "clips": len(expected),
         "seconds": length,
-        "points": points,
-        "error": error,
+        "points": arguments.points,
         "ours": best,
-        "cold": cold,
+        "ms a clip": 1e3 * found["ours"].median / len(expected),
+        "first run, s": first,
         "theirs": rival,
-        "times faster": times_faster(found[best], found[rival]),
-        "share of ceiling": share_of_ceiling(flops, found[best], found["product"]),
-        "gradients a second": points * len(latent) / found[best].median,
-        "ceiling": ceiling(found),
+        "its ms a clip": 1e3 * found["theirs"].median / len(expected),
+        "x faster": times_faster(found["ours"], found["theirs"]),
+        "error": error,
         "timings": {name: timing.record() for name, timing in found.items()},
     }
 
 
-def table(rows: list[dict]) -> list[dict]:
-    """What of the rows is shown."""
-    return [
-        {
-            "clips": row["clips"],
-            "seconds": row["seconds"],
-            "ours": row["ours"],
-            "ms a clip": 1e3 * row["timings"][row["ours"]]["median"] / row["clips"],
-            "theirs": row["theirs"],
-            "theirs, ms a clip": 1e3 * row["timings"][row["theirs"]]["median"] / row["clips"],
-            "x faster": row["times faster"],
-            "of the ceiling": row["share of ceiling"],
-            "error": row["error"],
-        }
-        for row in rows
-    ]
-
-
 def main(argv: list[str] | None = None) -> None:
-    parser = parser_for("benchmarks.attribution_speed", __doc__)
+    parser = parser_for("attribution_speed", __doc__)
     parser.add_argument("--subject", choices=SUBJECTS, default="published")
     parser.add_argument("--cases", default=CASES, help="clips x seconds, with commas")
     parser.add_argument("--points", type=int, default=50, help="on the path; Captum's default is 50")
     arguments = parser.parse_args(argv)
     a_device_for_each_core()
-    weights = weights_of("tiny" if arguments.small else arguments.subject)
+    subject = "tiny" if arguments.small else arguments.subject
     if arguments.small:
         arguments.cases, arguments.points = "2x0.5", 4
-    encode = jax.jit(functools.partial(latent_of, bandwidth=None))
-    rows = []
-    for case in arguments.cases.split(","):
-        clips, length = int(case.split("x")[0]), float(case.split("x")[1])
-        audio = clips_of(weights.codec.config, clips, length)
-        latent = np.asarray(encode(weights.codec, audio, np.full(clips, audio.shape[1])))
-        rows.append(measure(weights.classifier, latent, length, arguments))
-        show(case, table(rows[-1:]))
-    show(f"{arguments.points} points on {jax.devices()[0].device_kind}", table(rows))
-    report(arguments, {"subject": weights.codec.config.name, "rows": rows})
+    rows: list[dict] = []
+    with tempfile.TemporaryDirectory() as folder:
+        export(explainer_of(subject).model, folder)
+        for case in arguments.cases.split(","):
+            count, seconds = case.split("x")
+            explainer = explainer_of(subject, float(seconds))
+            audio = clips_of(explainer, int(count))
+            codec, classifier, _ = explainer.model
+            latent = np.asarray(jax.jit(codec.encode)(audio, np.full(len(audio), audio.shape[1], np.int32)))
+            logits = jax.vmap(classifier)(latent, np.ones(latent.shape[:2], bool))
+            clips = np.array(latent), np.asarray(logits.argmax(-1))
+            rows.append(measure(classifier, folder, clips, float(seconds), arguments))
+            show(subject, [{name: value for name, value in row.items() if name != "timings"} for row in rows])
+    report(arguments, {"subject": subject, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -1,213 +1,187 @@
-"""Does a bundled explainer hold what its card says, its explanations judged as latents and as audio?
+"""Does a bundled explainer hold what its card says?
 
     python -m benchmarks.bundled DATA [--model mini-speech-commands] [--limit 300] [--json FILE] [--card FILE]
 
 DATA is the labelled folder that the explainer was trained on; its test split is used. Figures: STOI and level of the
-codec's reconstruction, accuracy and agreement of the classifier, completeness gap against the number of points, and
-agreement when a share of the latent is kept, change of prediction when it is deleted, for every ranking.
+codec's reconstruction, accuracy of the classifier on clips and on reconstructions, completeness gap against the number
+of points, and for every ranking the share of clips whose prediction stays when a share of the latent is kept, and
+changes when it is taken out. --card puts the tables between the marks of a model card.
 """
 
 import argparse
+import dataclasses
 import functools
-import json
-import time
+import pathlib
+import warnings
+from collections.abc import Iterator
+from typing import Any
 
 import jax
 import numpy as np
+from pystoi import stoi
 
-from audex_jax.attribution import integrated_gradients
+from audex_jax.bundles import load_explainer
 from audex_jax.core.compilation import use_compilation_cache
+from audex_jax.core.settings import Settings
 from audex_jax.data.clips import read_clips
-from audex_jax.data.folder import LabelledClip, read_folder
-from audex_jax.evaluation import Plan, evaluate
-from audex_jax.evaluation.run import choose
-from audex_jax.evaluation.summary import curves_of
-from audex_jax.explain.explainer import Explainer, load_explainer
-from audex_jax.explain.step import Settings, filler_latent, latent_of, output_gain, sounds_of, valid_frames
+from audex_jax.data.folder import LabelledClip
+from audex_jax.evaluation.folder import clips_of
+from audex_jax.evaluation.outputs import header_of, rows_of
+from audex_jax.evaluation.plan import Plan
+from audex_jax.evaluation.run import choose, evaluate
+from audex_jax.evaluation.summary import summarise
+from audex_jax.explain.explainer import Explainer
+from audex_jax.explain.model import Model, classify_audio, decode_clips, encode_and_classify, level_gain
 from audex_jax.io.audio import level_db
-from benchmarks.listening import stoi_of
+from benchmarks.attribution import attributions
+from benchmarks.measure import parser_for, report, show, table
 
-RANKINGS = ("refined", "weighted", "absolute", "signed", "magnitude", "random")
+RANKINGS = "optimized-mask,weighted,absolute,signed,magnitude,random"
 SHARES = (0.1, 0.2, 0.417)
-STEPS = (16, 64, 256, 1024)
-GAP_CLIPS = 32  # a thousand points for each clip take long
+STEPS = (16, 24, 64, 256, 1024)
+GAP_CLIPS = 32
 BATCH = 16
+START, END = "<!-- figures -->\n", "<!-- end of figures -->"
+
+classify = jax.jit(classify_audio)
+encode = jax.jit(encode_and_classify)
 
 
-@functools.partial(jax.jit, static_argnames="bandwidth")
-def reconstruct(codec, audio, lengths, bandwidth):
-    decoded = sounds_of(codec, latent_of(codec, audio, lengths, bandwidth), lengths, audio.shape[1])
-    return decoded * output_gain(codec, decoded, audio, lengths)
+@jax.jit
+def reconstruct(model: Model, audio: jax.Array, lengths: jax.Array) -> jax.Array:
+    """What the codec keeps of clips, at their own level."""
+    decoded = decode_clips(model.codec, model.codec.encode(audio, lengths), lengths, audio.shape[1])
+    return decoded * level_gain(model.codec, decoded, audio, lengths)
 
 
-@functools.partial(jax.jit, static_argnames="bandwidth")
-def classify_audio(weights, audio, lengths, bandwidth):
-    latent = latent_of(weights.codec, audio, lengths, bandwidth)
-    valid = valid_frames(lengths, latent.shape[1], weights.codec.config.hop)
-    return latent, valid, jax.vmap(weights.classifier)(latent, valid)
-
-
-@functools.partial(jax.jit, static_argnames="settings")
-def attribute(weights, latent, valid, target, settings):
-    filler = filler_latent(weights, latent.shape[1], settings)
-
-    def one(z, v, c):
-        f = lambda x: weights.classifier(x, v)[c]  # noqa: E731
-        return integrated_gradients(f, z, filler, rule=settings.rule, steps=settings.steps, chunk=settings.chunk)
-
-    return jax.vmap(one)(latent, valid, target)
-
-
-def batches(explainer: Explainer, clips: list[np.ndarray]):
-    """Batches of equal size `(audio, lengths, how many of them are real)`."""
+def batches(explainer: Explainer, clips: list[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+    """Batches of equal size: audio, lengths, and how many of the clips are not there to fill it up."""
     for start in range(0, len(clips), BATCH):
         chosen = [clip[: explainer.clip_samples] for clip in clips[start : start + BATCH]]
         yield *explainer.pad(chosen + chosen[:1] * (BATCH - len(chosen))), len(chosen)
 
 
-def codec_figures(explainer: Explainer, clips: list[np.ndarray], bandwidth: float | None) -> dict:
+def stoi_of(recording: np.ndarray, sound: np.ndarray, rate: int) -> float:
+    """STOI of a sound `[n]` against a recording; NaN without enough speech."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            return stoi(recording, sound, rate)
+        except RuntimeWarning:
+            return float("nan")
+
+
+def codec_figures(explainer: Explainer, model: Model, clips: list[np.ndarray]) -> dict[str, float]:
     """STOI (of the clips with enough speech for it) and level of the reconstruction against the clip."""
     scores, levels = [], []
     for audio, lengths, real in batches(explainer, clips):
-        sounds = np.asarray(reconstruct(explainer.model.codec, audio, lengths, bandwidth)).mean(-1)
-        for row in range(real):
-            own, made = audio[row, : lengths[row]].mean(-1), sounds[row, : lengths[row]]
+        sounds = np.asarray(reconstruct(model, audio, lengths))
+        for recording, sound, length in zip(audio[:real], sounds[:real], lengths[:real], strict=True):
+            own, made = recording[:length].mean(-1), sound[:length].mean(-1)
             levels.append(level_db(made) - level_db(own))
             scores.append(stoi_of(own, made, explainer.sample_rate))
     return {
-        "stoi": float(np.nanmean(scores)),
-        "stoi_undefined": int(np.isnan(scores).sum()),
-        "level_db": float(np.mean(levels)),
-        "level_abs_db": float(np.mean(np.abs(levels))),
+        "STOI": float(np.nanmean(scores)),
+        "clips without enough speech for STOI": int(np.isnan(scores).sum()),
+        "level, dB": float(np.mean(levels)),
+        "absolute, dB": float(np.mean(np.abs(levels))),
     }
 
 
-def classifier_figures(explainer: Explainer, clips: list[np.ndarray], labels: np.ndarray) -> dict:
-    original, decoded = [], []
-    codec, bandwidth = explainer.model.codec, explainer.bandwidth
-    for audio, lengths, real in batches(explainer, clips):
-        original.append(np.asarray(classify_audio(explainer.model, audio, lengths, bandwidth)[2])[:real])
-        sounds = reconstruct(codec, audio, lengths, bandwidth)
-        decoded.append(np.asarray(classify_audio(explainer.model, sounds, lengths, bandwidth)[2])[:real])
-    a, b = (np.concatenate(x).argmax(-1) for x in (original, decoded))
-    return {
-        "clips": len(a),
-        "accuracy": float((a == labels).mean()),
-        "accuracy_on_reconstruction": float((b == labels).mean()),
-        "agreement_on_reconstruction": float((a == b).mean()),
-    }
-
-
-def gap_figures(explainer: Explainer, clips: list[np.ndarray], default: Settings) -> list[dict]:
-    rows = []
-    assert default.steps != "auto"
-    for steps in sorted({default.steps, *STEPS}):
-        settings = Settings(steps=steps, filler=default.filler, rule=default.rule, chunk=default.chunk)
-        found = []
-        for audio, lengths, real in batches(explainer, clips):
-            latent, valid, logits = classify_audio(explainer.model, audio, lengths, explainer.bandwidth)
-            path = attribute(explainer.model, latent, valid, logits.argmax(-1), settings)
-            found.append(np.abs(np.asarray(path.gap / (path.value - path.baseline_value)))[:real])
-        gaps = np.concatenate(found)
-        rows.append({"steps": steps, "median": float(np.median(gaps)), "above_5_percent": float((gaps > 0.05).mean())})
-    return rows
-
-
-def fidelity_figures(explainer: Explainer, files: list[LabelledClip], plan: Plan) -> list[dict]:
-    """Agreement when kept and change when deleted, as latent and through the audio, per method, filler and share."""
+def classifier_figures(explainer: Explainer, clips: list[np.ndarray], labels: np.ndarray) -> dict[str, float]:
+    """How often it is right on clips and on reconstructions, and how often the two agree."""
     found = []
-    for curves in curves_of(evaluate(explainer, files, plan, quiet=False)):
-        agreement = curves.agrees.mean(0)
-        for share, (kept, deleted) in zip(plan.grid, agreement, strict=True):
-            if 0 < share < 1:
-                row = {"filler": curves.filler, "ranking": curves.method, "share": share}
-                row |= {"keep_latent": kept[0], "keep_audio": kept[1]}
-                found.append(row | {"delete_latent": 1 - deleted[0], "delete_audio": 1 - deleted[1]})
-    return found
+    for audio, lengths, real in batches(explainer, clips):
+        sounds = reconstruct(explainer.model, audio, lengths)
+        both = [np.asarray(classify(explainer.model, a, lengths)).argmax(-1)[:real] for a in (audio, sounds)]
+        found.append(np.stack(both))
+    own, reconstructed = np.concatenate(found, 1)
+    return {
+        "test clips": len(own),
+        "accuracy": float((own == labels).mean()),
+        "accuracy on reconstruction": float((reconstructed == labels).mean()),
+        "agreement on reconstruction": float((own == reconstructed).mean()),
+    }
 
 
-def markdown(results: dict) -> str:
+def gap_figures(explainer: Explainer, clips: list[np.ndarray]) -> Iterator[dict[str, Any]]:
+    """Completeness gap of default Integrated Gradients, by number of points."""
+    for steps in STEPS:
+        gaps = []
+        for audio, lengths, real in batches(explainer, clips):
+            encoded = encode(explainer.model, audio, lengths)
+            path = attributions(explainer.model, encoded, dataclasses.replace(Settings(), steps=steps))
+            gaps.append(np.abs(np.asarray(path.gap / (path.value - path.baseline_value)))[:real])
+        gap = np.concatenate(gaps)
+        yield {
+            "points": steps,
+            "median gap": f"{np.median(gap):.2%}",
+            "clips above 5 %": f"{(gap > 0.05).mean():.1%}",
+        }
+
+
+def fidelity_figures(explainer: Explainer, files: list[LabelledClip], arguments: argparse.Namespace) -> list[dict]:
+    """Clips that keep the prediction, and that lose it, as latents / through the audio."""
+    plan = Plan(tuple(arguments.rankings.split(",")), tuple(arguments.fillers.split(",")), SHARES, seeds=1)
+    rows = rows_of(summarise(evaluate(explainer, files, plan, quiet=False)), SHARES)
+    return [dict(zip(header_of(SHARES), row, strict=True)) for row in rows]
+
+
+def markdown(figures: dict[str, Any]) -> str:
     """The figures as the tables of a model card."""
-    classifier, lines = results["classifier"], []
-    lines += [
-        "| codec's reconstruction | STOI | clips without enough speech for STOI | level, dB | absolute, dB |",
-        "|---|---|---|---|---|",
-    ]
-    for name, row in results.items():
-        if name.startswith("codec, "):
-            figures = (
-                f"{row['stoi']:.3f} | {row['stoi_undefined']} | {row['level_db']:+.2f} | {row['level_abs_db']:.2f}"
-            )
-            lines.append(f"| {name.removeprefix('codec, ')} | {figures} |")
-    lines += ["", f"| classifier, {classifier['clips']} test clips | |", "|---|---|"]
-    for name in ("accuracy", "accuracy_on_reconstruction", "agreement_on_reconstruction"):
-        lines.append(f"| {name.replace('_', ' ')} | {classifier[name]:.3f} |")
-    clips = min(GAP_CLIPS, results["clips"])
-    lines += ["", f"| points, {clips} clips | median gap | clips above 5 % |", "|---|---|---|"]
-    lines += [f"| {r['steps']} | {r['median']:.2%} | {r['above_5_percent']:.1%} |" for r in results["gap"]]
-    lines += [
-        "",
-        f"Explanations of {results['clips']} test clips: share whose prediction stays when the top share is kept, and",
-        "changes when it is deleted, read off the latent / off the audio.",
-        "",
-        "| filler | ranking | share | kept | deleted |",
-        "|---|---|---|---|---|",
-    ]
-    for r in results["fidelity"]:
-        kept, deleted = (f"{r[f'{mode}_latent']:.3f} / {r[f'{mode}_audio']:.3f}" for mode in ("keep", "delete"))
-        lines.append(f"| {r['filler']} | {r['ranking']} | {r['share']:.1%} | {kept} | {deleted} |")
-    return "\n".join(lines)
+    return "\n\n".join(
+        [
+            table(figures["codec"]),
+            table([figures["classifier"]]),
+            f"Integrated Gradients of {GAP_CLIPS} of these clips:",
+            table(figures["gap"]),
+            f"Explanations of {figures['clips']} of these clips: share whose prediction stays when the top share is "
+            "kept, and\nchanges when it is deleted, as latents / through the audio.",
+            table(figures["fidelity"]),
+        ]
+    )
 
 
 def write_figures(path: str, text: str) -> None:
-    """Put figures between the two marks of a document, such as a model card."""
-    start, end = "<!-- figures -->\n", "<!-- end of figures -->"
-    with open(path, encoding="utf-8") as file:
-        before, rest = file.read().split(start)
-    after = rest.split(end)[1]
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(f"{before}{start}{text}\n{end}{after}")
+    """Put figures between the two marks of a document."""
+    document = pathlib.Path(path)
+    before, rest = document.read_text(encoding="utf-8").split(START)
+    document.write_text(f"{before}{START}{text}\n{END}{rest.split(END)[1]}", encoding="utf-8")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(argv: list[str] | None = None) -> None:
+    parser = parser_for("bundled", __doc__)
     parser.add_argument("data", metavar="DATA")
     parser.add_argument("--model", default="mini-speech-commands")
     parser.add_argument("--limit", type=int, default=300, help="clips for the explanations' figures (default: 300)")
     parser.add_argument("--fillers", default="zero,noise")
-    parser.add_argument("--rankings", default=",".join(RANKINGS))
-    parser.add_argument("--shares", default=",".join(map(str, SHARES)))
-    parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--rankings", default=RANKINGS)
     parser.add_argument("--card", metavar="FILE", help="model card to put the figures into")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     use_compilation_cache()
     explainer = load_explainer(arguments.model)
-    test = read_folder(arguments.data, explainer.labels).split("test")
-    clips = read_clips([c.path for c in test], explainer.sample_rate, quiet=True)
-    labels = np.array([explainer.labels.index(c.label) for c in test])
-    some = choose(test, arguments.limit)
-    config, results, started = explainer.model.codec.config, {}, time.monotonic()
-
-    for name, bandwidth in (("continuous", None), (f"{config.bandwidths[-1]:g} kbps", config.bandwidths[-1])):
-        results[f"codec, {name}"] = codec_figures(explainer, clips, bandwidth)
-        print(name, results[f"codec, {name}"], flush=True)
-    results["classifier"] = classifier_figures(explainer, clips, labels)
-    print(results["classifier"], flush=True)
-    results["gap"] = gap_figures(explainer, [clips[test.index(c)] for c in some[:GAP_CLIPS]], Settings())
-    for row in results["gap"]:
-        print(row, flush=True)
-    shares = tuple(float(s) for s in arguments.shares.split(","))
-    plan = Plan(tuple(arguments.rankings.split(",")), tuple(arguments.fillers.split(",")), shares, seeds=1)
-    results["fidelity"] = fidelity_figures(explainer, some, plan)
-    for row in results["fidelity"]:
-        print("  ".join(f"{v:.3f}" if isinstance(v, float) else f"{v:<9}" for v in row.values()), flush=True)
-    results["clips"] = len(some)
-    results["seconds"] = time.monotonic() - started
-    if arguments.json:
-        with open(arguments.json, "w", encoding="utf-8") as file:
-            json.dump(results, file, indent=1)
+    files = clips_of(explainer, arguments.data, "test", BATCH if arguments.small else None)
+    some = choose(files, 4 if arguments.small else arguments.limit)
+    clips = read_clips([file.path for file in files], explainer.sample_rate, quiet=True)
+    labels = np.array([explainer.labels.index(file.label) for file in files])
+    model, figures = explainer.model, {"clips": len(some)}
+    codecs = {"continuous": model}
+    if bandwidths := model.codec.config.bandwidths:
+        codecs[f"{bandwidths[-1]:g} kbps"] = model._replace(codec=model.codec.at(bandwidths[-1]))
+    parts = {
+        "codec": lambda: [
+            {"codec's reconstruction": name} | codec_figures(explainer, one, clips) for name, one in codecs.items()
+        ],
+        "classifier": lambda: classifier_figures(explainer, clips, labels),
+        "gap": lambda: list(gap_figures(explainer, clips[:GAP_CLIPS])),
+        "fidelity": functools.partial(fidelity_figures, explainer, some, arguments),
+    }
+    for name, part in parts.items():
+        figures[name] = part()
+        show(name, figures[name] if isinstance(figures[name], list) else [figures[name]])
+    report(arguments, figures)
     if arguments.card:
-        write_figures(arguments.card, markdown(results))
+        write_figures(arguments.card, markdown(figures))
 
 
 if __name__ == "__main__":

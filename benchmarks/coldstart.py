@@ -2,10 +2,11 @@
 
     python -m benchmarks.coldstart [--repeats 5] [--json FILE]
 
-Every run is a process of its own. `cold` starts with an empty compilation cache, `warm` finds the programs of a run
+Every run is a process of its own. `cold` starts with an empty compilation cache, `warm` finds the programs of the run
 before it. The floor is what Python itself and `import jax` take.
 """
 
+import functools
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 
 from benchmarks.measure import in_turns, parser_for, report, show
 
-AUDEX = (sys.executable, "-c", "import sys; from audex_jax.cli import main; sys.exit(main())")
+AUDEX = (sys.executable, "-m", "audex_jax.cli")
 
 
 def run(command: Sequence[str], **environment: str) -> None:
@@ -31,20 +32,15 @@ def explain_cold() -> None:
         explain(cache)
 
 
-def python(code: str) -> list[str]:
-    return [sys.executable, "-c", code]
-
-
 def main(argv: list[str] | None = None) -> None:
-    parser = parser_for("benchmarks.coldstart", __doc__)
-    arguments = parser.parse_args(argv)
-    runs = {
-        "python": lambda: run(python("pass")),
-        "import jax": lambda: run(python("import jax")),
-        "import audex_jax": lambda: run(python("import audex_jax")),
-        "audex --help": lambda: run([*AUDEX, "--help"]),
+    arguments = parser_for("coldstart", __doc__).parse_args(argv)
+    commands = {
+        "python": [sys.executable, "-c", "pass"],
+        "import jax": [sys.executable, "-c", "import jax"],
+        "import audex_jax": [sys.executable, "-c", "import audex_jax"],
+        "audex --help": [*AUDEX, "--help"],
     }
-    found = in_turns(runs, arguments.repeats)
+    found = in_turns({name: functools.partial(run, words) for name, words in commands.items()}, arguments.repeats)
     if not arguments.small:
         with tempfile.TemporaryDirectory() as cache:
             found |= in_turns({"audex explain demo, warm": lambda: explain(cache)}, arguments.repeats)

@@ -1,8 +1,8 @@
-"""Honest timing: finished results only, warmed up, taken in turns; and what the machine itself can do.
+"""Timing that can be trusted, and how figures are written down.
 
-Things that are compared are timed in turns within one process, round after round, and compared round by round: what
-slows the machine down for a while slows both. The machine's own ceiling, a large product and a large copy, takes its
-turn among them.
+Runs that are compared are timed in turns, round after round, and a ratio is the median of the rounds' ratios: what
+slows the machine down for a while slows both. A run ends when its results are there. The first run of each, which
+traces and compiles, is timed apart.
 """
 
 import argparse
@@ -24,16 +24,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-REST = 0.02  # seconds between two runs, for the threads of the one before, which spin for a while, to go to sleep
-BRIEF = 20.0  # seconds that a round of all ways may take, to be repeated
-SIDE = 2048  # of the matrices of the ceiling
-COPIED = 2**28  # bytes of its copy
+REST = 0.02  # seconds between two runs, until the threads of the first sleep
+BRIEF = 20.0  # seconds; setups that take no longer all together are tried three times
+SIDE = 2048  # of the matrices whose product shows how busy the machine is
 PACKAGES = ("jax", "jaxlib", "flax", "numpy", "torch", "transformers", "captum")
+Run = Callable[[], Any]
 
 
 @dataclasses.dataclass(frozen=True)
 class Timing:
-    """Seconds of one thing, one warm run a round."""
+    """Seconds of one run a round, all warm."""
 
     times: tuple[float, ...]
 
@@ -47,11 +47,21 @@ class Timing:
         return {"median": self.median, "p10": float(low), "p90": float(high)}
 
 
-def in_turns(runs: Mapping[str, Callable[[], Any]], repeats: int = 7, in_a_loop: bool = False) -> dict[str, Timing]:
-    """Warm up, and then time `repeats` rounds of all runs in turns; what they return is waited for.
+def seconds(run: Run) -> float:
+    """Of one run, until its results are there."""
+    start = time.perf_counter()
+    jax.block_until_ready(run())
+    return time.perf_counter() - start
 
-    With `in_a_loop` every timed run follows an untimed one of its own kind, as in a loop over clips. Runs of
-    milliseconds need that: whatever ran in between has emptied the caches and put threads to sleep.
+
+def in_turns(runs: Mapping[str, Run], repeats: int, in_a_loop: bool = False) -> dict[str, Timing]:
+    """Warm up, then time `repeats` rounds of all runs in turns.
+
+    Args:
+        runs: by name.
+        repeats: rounds.
+        in_a_loop: run each once untimed before it is timed. Runs of milliseconds need that: whatever ran in between has
+            emptied the caches and put the threads to sleep.
     """
     for run in runs.values():
         seconds(run)
@@ -62,27 +72,17 @@ def in_turns(runs: Mapping[str, Callable[[], Any]], repeats: int = 7, in_a_loop:
             if in_a_loop:
                 seconds(run)
             times[name].append(seconds(run))
-    return {name: Timing(tuple(times[name])) for name in runs}
+    return {name: Timing(tuple(found)) for name, found in times.items()}
 
 
-def fastest(ways: Mapping[str, Callable[[], Any]]) -> tuple[str, float]:
-    """The one of several ways that takes least time, tried after a warm-up, and the seconds of its first run.
-
-    The first run traces and compiles. Ways that all together are brief are tried in three rounds: machines waver.
-    """
-    cold = {name: seconds(way) for name, way in ways.items()}
-    taken = {name: seconds(way) for name, way in ways.items()}
+def fastest(setups: Mapping[str, Run]) -> tuple[str, float]:
+    """The name of the setup that takes least time after a warm-up, and the seconds of its first run."""
+    first = {name: seconds(run) for name, run in setups.items()}
+    taken = {name: seconds(run) for name, run in setups.items()}
     for _ in range(2 if sum(taken.values()) < BRIEF else 0):
-        taken = {name: min(taken[name], seconds(way)) for name, way in ways.items()}
+        taken = {name: min(taken[name], seconds(run)) for name, run in setups.items()}
     best = min(taken, key=taken.__getitem__)
-    return best, cold[best]
-
-
-def seconds(run: Callable[[], Any]) -> float:
-    """Of one run, until its results are there."""
-    start = time.perf_counter()
-    jax.block_until_ready(run())
-    return time.perf_counter() - start
+    return best, first[best]
 
 
 def times_faster(ours: Timing, theirs: Timing) -> float:
@@ -90,125 +90,8 @@ def times_faster(ours: Timing, theirs: Timing) -> float:
     return statistics.median(b / a for a, b in zip(ours.times, theirs.times, strict=True))
 
 
-def product() -> Callable[[], Any]:
-    """The ceiling of arithmetic: a product of two square matrices by the fastest library at hand."""
-    ours = jax.random.normal(jax.random.key(0), (SIDE, SIDE))
-    multiply = jax.jit(jnp.matmul)
-    array = np.asarray(ours)
-    ways: list[Callable[[], Any]] = [lambda: multiply(ours, ours), lambda: array @ array]
-    if "torch" in sys.modules:
-        tensor = sys.modules["torch"].from_numpy(array.copy())
-        ways.append(lambda: tensor @ tensor)
-    for way in ways:
-        seconds(way)
-    return min(ways, key=lambda way: min(seconds(way) for _ in range(3)))
-
-
-def copy() -> Callable[[], Any]:
-    """The ceiling of memory: a copy that is far larger than the caches; it reads and writes `COPIED` bytes each."""
-    source = np.ones(COPIED // 4, np.float32)
-    target = np.empty_like(source)
-    return lambda: np.copyto(target, source)
-
-
-def ceiling(found: Mapping[str, Timing]) -> dict[str, float]:
-    """Rates of what `product` and `copy` took in the rounds of `found`, under these names."""
-    return {
-        "gigaflops": 2e-9 * SIDE**3 / found["product"].median,
-        "copy_gigabytes": 2e-9 * COPIED / found["copy"].median,
-    }
-
-
-def share_of_ceiling(flops: float, found: Timing, machine: Timing) -> float:
-    """Arithmetic done a second as a share of what the product does, round by round."""
-    per_second = 2.0 * SIDE**3 / flops
-    return statistics.median(m / t for t, m in zip(found.times, machine.times, strict=True)) / per_second
-
-
-def in_a_process_of_its_own(module: str, *words: str, environment: Mapping[str, str] | None = None) -> Any:
-    """What `python -m module words` prints as its last line, as JSON."""
-    command = [sys.executable, "-m", module, *words]
-    variables = os.environ | dict(environment or {})
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=variables)
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def environment() -> dict[str, Any]:
-    """Machine, versions and settings that figures depend on."""
-    installed = {}
-    for name in PACKAGES:
-        try:
-            installed[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    torch = sys.modules.get("torch")
-    return {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"),
-        "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)),
-        "load": os.getloadavg()[0],
-        "devices": [str(device) for device in jax.devices()],
-        "device_kind": jax.devices()[0].device_kind,
-        "torch_threads": torch.get_num_threads() if torch else None,
-        "XLA_FLAGS": os.environ.get("XLA_FLAGS", ""),
-        "revision": _revision(),
-        "python": platform.python_version(),
-        **installed,
-    }
-
-
-def _processor() -> str:
-    try:
-        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor()
-
-
-def _revision() -> str:
-    command = ["git", "-C", str(pathlib.Path(__file__).parent), "describe", "--always", "--dirty"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    return done.stdout.strip()
-
-
-def parser_for(module: str, text: str | None) -> argparse.ArgumentParser:
-    """The parser of one benchmark: its question, `--json`, `--repeats` and `--small`."""
-    parser = argparse.ArgumentParser(
-        prog=f"python -m {module}", description=text, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--json", metavar="FILE", help="write all figures to this file")
-    parser.add_argument("--repeats", type=int, default=7, help="rounds of the timing")
-    parser.add_argument("--small", action="store_true", help="next to no arithmetic: does the benchmark itself work?")
-    return parser
-
-
-def report(arguments: argparse.Namespace, figures: dict[str, Any]) -> None:
-    """Write the figures with their environment where `--json` says."""
-    if arguments.json:
-        text = json.dumps({"environment": environment(), **figures}, indent=1)
-        pathlib.Path(arguments.json).write_text(text + "\n", encoding="utf-8")
-
-
-def show(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print a table; its columns are the keys of the first row."""
-    columns = list(rows[0])
-    cells = [columns, *([shown(row.get(column)) for column in columns] for row in rows)]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
-    print(f"\n{title}")
-    for line in cells:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-    sys.stdout.flush()
-
-
-def shown(value: Any) -> str:
-    """A figure as tables show it: three or four digits."""
-    if value is None:
-        return "-"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
 class Disagreement(SystemExit):
-    """Two ways to the same result that differ: no speed is worth printing."""
+    """Two computations of the same thing differ: no speed is worth printing."""
 
 
 def must_agree(what: str, ours: Any, theirs: Any, tolerance: float) -> float:
@@ -222,3 +105,90 @@ def must_agree(what: str, ours: Any, theirs: Any, tolerance: float) -> float:
     if not error <= tolerance:
         raise Disagreement(f"{what} differ by {error:.1e} of their largest value, above {tolerance:.0e}: no speeds")
     return error
+
+
+def parser_for(module: str, text: str | None) -> argparse.ArgumentParser:
+    """The parser of one benchmark: its question, `--json`, `--repeats` and `--small`."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m benchmarks.{module}", description=text, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", metavar="FILE", help="write all figures to this file")
+    parser.add_argument("--repeats", type=int, default=7, help="rounds of the timing")
+    parser.add_argument("--small", action="store_true", help="a tiny model: does the benchmark itself work?")
+    return parser
+
+
+def report(arguments: argparse.Namespace, figures: Mapping[str, Any]) -> None:
+    """Write the figures with their environment where `--json` says."""
+    if arguments.json:
+        text = json.dumps({"environment": environment(), **figures}, indent=1)
+        pathlib.Path(arguments.json).write_text(text + "\n", encoding="utf-8")
+
+
+def show(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print rows as a table."""
+    print(f"\n{title}\n\n{table(rows)}", flush=True)
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as a Markdown table; its columns are the keys of the first row."""
+    columns = list(rows[0])
+    cells = [columns, *([shown(row.get(column)) for column in columns] for row in rows)]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
+    cells.insert(1, ["-" * width for width in widths])
+    return "\n".join("| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in cells)
+
+
+def shown(value: Any) -> str:
+    """A figure as tables show it, with three digits.
+
+    >>> shown(0.123456), shown(1234.5), shown("ours"), shown(None)
+    ('0.123', '1.23e+03', 'ours', '-')
+    """
+    if value is None:
+        return "-"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def environment() -> dict[str, Any]:
+    """Machine, versions and settings that figures depend on."""
+    installed = {}
+    for name in PACKAGES:
+        try:
+            installed[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"),
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "load": os.getloadavg()[0],
+        "gigaflops": _gigaflops(),
+        "devices": [str(device) for device in jax.devices()],
+        "device_kind": jax.devices()[0].device_kind,
+        "XLA_FLAGS": os.environ.get("XLA_FLAGS", ""),
+        "revision": revision(pathlib.Path(__file__).parent),
+        "python": platform.python_version(),
+        **installed,
+    }
+
+
+def revision(folder: str | os.PathLike) -> str:
+    """What git calls the checkout at `folder`; empty where there is none."""
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty"]
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+
+
+def _gigaflops() -> float:
+    """Rate of a large product: far below what the machine can do, the machine was busy with something else."""
+    matrix = jax.random.normal(jax.random.key(0), (SIDE, SIDE))
+    multiply = jax.jit(jnp.matmul)
+    return 2e-9 * SIDE**3 / min(seconds(lambda: multiply(matrix, matrix)) for _ in range(5))
+
+
+def _processor() -> str:
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or sys.platform

@@ -1,30 +1,23 @@
-"""What we are compared with: the same weights in PyTorch, as well as PyTorch can be made to run them.
+"""What the package is compared with: the same weights in PyTorch, in the fastest form that was found.
 
-EnCodec is that of `transformers`, loaded from our export; the classifier is a `torch.nn.TransformerEncoder`; Integrated
-Gradients are Captum's. Two uses of them: `Job.explain`, in batches, weights folded, no gradient that is not needed; and
-`Job.published_levels`, clip by clip and level by level as the published scripts do.
+EnCodec is that of `transformers`, loaded from our export; the classifier is a `torch.nn.TransformerEncoder`;
+Integrated Gradients are Captum's. `Job.explain` works in batches, without gradients that nobody needs;
+`Job.published_levels` works clip by clip and level by level, as the published scripts do. Nothing here imports JAX:
+its memory would count as PyTorch's.
 """
 
-import dataclasses
-import tempfile
+import json
+import pathlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from captum.attr import IntegratedGradients
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
-from torch.utils.flop_counter import FlopCounterMode
 from transformers import EncodecModel
 from transformers.utils.logging import disable_progress_bar
-
-if TYPE_CHECKING:  # JAX would count in `memory`
-    from audex_jax.classifiers.transformer import LatentTransformer
-    from audex_jax.codecs.encodec import Encodec
-    from audex_jax.explain.step import Model
-
-TOGETHER = (4, 8)  # clips at a time through the codec, to try
 
 
 class Classifier(nn.Module):
@@ -50,44 +43,21 @@ class Classifier(nn.Module):
         return self.output_layer(self.transformer_encoder(x).mean(1))
 
 
-def classifier_of(source: "LatentTransformer") -> Classifier:
-    """The classifier, ready for gradients with respect to its input."""
-    return Classifier(*_description(source))
+def load_classifier(folder: str | pathlib.Path) -> Classifier:
+    """The classifier that `subject.export` wrote."""
+    config = json.loads(pathlib.Path(folder, "classifier.json").read_text(encoding="utf-8"))
+    with np.load(f"{folder}/classifier.npz") as arrays:
+        return Classifier(config, {name: torch.from_numpy(array) for name, array in arrays.items()})
 
 
-def _description(source: "LatentTransformer") -> tuple[dict[str, Any], dict[str, Tensor]]:
-    from weights_conversion.export import classifier_tensors
-
-    return dataclasses.asdict(source.config), {name: torch.tensor(a) for name, a in classifier_tensors(source).items()}
-
-
-def codec_of(source: "Encodec", folded: bool = True) -> EncodecModel:
-    """EnCodec through our export; `folded` with weight norm multiplied out once, else as `transformers` leaves it."""
-    from weights_conversion.export import export_codec
-
-    with tempfile.TemporaryDirectory() as folder:
-        export_codec(source, f"{folder}/codec")
-        return _codec_from(f"{folder}/codec", folded)
-
-
-def _codec_from(folder: str, folded: bool) -> EncodecModel:
+def load_codec(folder: str | pathlib.Path, folded: bool = True) -> EncodecModel:
+    """The codec that `subject.export` wrote; `folded`: weight norm multiplied out once, not at each call."""
     disable_progress_bar()
-    model = EncodecModel.from_pretrained(folder).eval().requires_grad_(False)
+    model = EncodecModel.from_pretrained(f"{folder}/codec").eval().requires_grad_(False)
     for module in list(model.modules()) if folded else []:
         if parametrize.is_parametrized(module):
             parametrize.remove_parametrizations(module, "weight")
     return model
-
-
-def flops_of(half: nn.Module, given: Tensor, frames: int) -> float:
-    """Products and sums of the codec's encoder or decoder as PyTorch makes them, for so many latent frames in all.
-
-    Its own counter knows convolutions; of the LSTM every weight takes part once a frame.
-    """
-    with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        half(given)
-    cells = [m for m in half.modules() if isinstance(m, nn.LSTM)]
-    return counter.get_total_flops() + 2 * frames * sum(w.numel() for m in cells for w in m.parameters() if w.ndim == 2)
 
 
 def gradients(
@@ -99,16 +69,8 @@ def gradients(
     )
 
 
-def sizes_to_try(sizes: Sequence[int], seconds: float, most: int) -> list[int]:
-    """How many at a time: `sizes` for clips of a second, fewer as they are longer, 1 at least and `most` at most."""
-    return sorted({min(max(1, round(size / max(1.0, seconds))), most) for size in sizes})
-
-
 def in_parts(half: Callable[[Tensor], Tensor], given: Tensor, together: int | None) -> Tensor:
-    """`half(given)` of the codec, so many clips at a time (None: all at once).
-
-    What a layer makes of many clips leaves the caches, and is more than the C library keeps for the next one.
-    """
+    """`half(given)` of the codec, so many clips at a time (None: all at once); many at once leave the caches."""
     return torch.cat([half(part) for part in given.split(together or len(given))])
 
 
@@ -120,10 +82,12 @@ def loudness(audio: Tensor, normalize: bool) -> Tensor | float:
 
 
 class Job:
-    """The whole job in PyTorch; `compiled` by `torch.compile`."""
+    """A whole explanation in PyTorch."""
 
-    def __init__(self, codec: EncodecModel, classifier: Classifier, compiled: bool = False):
-        networks = codec.encoder, codec.decoder, classifier
+    def __init__(self, folder: str | pathlib.Path, folded: bool = True, compiled: bool = False):
+        """The job on the weights that `subject.export` wrote; `compiled` by `torch.compile`."""
+        codec = load_codec(folder, folded)
+        networks = codec.encoder, codec.decoder, load_classifier(folder)
         if compiled:
             torch._dynamo.config.recompile_limit = 64  # one for every convolution's shapes; beyond it compiles no more
             networks = tuple(torch.compile(network, dynamic=False) for network in networks)
@@ -140,10 +104,14 @@ class Job:
 
     def explain(
         self, audio: np.ndarray, points: int, rows: int | None, together: int | None = None, keep: float = 0.2
-    ) -> dict[str, Tensor]:
-        """What `explain_step` does with clips `[b, n, c]` of full length, ranked as `weighted`, filled with zeros.
+    ) -> dict[str, np.ndarray]:
+        """What `explain_step` does with clips `[b, n, c]` of full length, ranking `weighted`, filler `zero`.
 
-        `rows` go through the classifier at a time for Captum, `together` clips through the codec.
+        Args:
+            audio: the clips.
+            points: on the path.
+            rows, together: points times clips at a time for Captum, clips at a time through the codec.
+            keep: share of the elements to keep.
         """
         with torch.inference_mode():
             sound = torch.from_numpy(audio).transpose(1, 2)
@@ -154,37 +122,33 @@ class Job:
         with torch.inference_mode():
             mask = top_share((attribution * latent).abs(), keep)
             edited = torch.cat([latent * mask, latent * ~mask])
-            edited_logits = self.classifier(edited)
-            sounds = self.decode(torch.cat([latent, edited]), together)[..., : sound.shape[2]]
-            whole = sounds[: len(sound)]
-            gain = loudness(sound, self.normalize) / loudness(whole, self.normalize)
-            sounds = (sounds.unflatten(0, (3, -1)) * gain).flatten(0, 1)
-            heard = self.classifier(self.encode(sounds, together))
+            self.classifier(edited)
+            decoded = self.decode(torch.cat([latent, edited]), together)[..., : sound.shape[2]]
+            gain = loudness(sound, self.normalize) / loudness(decoded[: len(sound)], self.normalize)
+            decoded = (decoded.unflatten(0, (3, -1)) * gain).flatten(0, 1)
+            self.classifier(self.encode(decoded, together))
+        reconstruction, kept, _ = decoded.transpose(1, 2).numpy().reshape(3, *audio.shape)
         return {
-            "logits": logits,
-            "latent": latent,
-            "attribution": attribution,
-            "mask": mask,
-            "edited_logits": edited_logits,
-            "sounds": sounds,
-            "heard": heard,
+            "probabilities": logits.softmax(1).numpy(),
+            "attribution": attribution.numpy(),
+            "mask": mask.numpy(),
+            "reconstruction": reconstruction,
+            "audio": kept,
         }
 
-    def in_batches(self, audio: np.ndarray, batch: int, in_bfloat16: bool = False, **how) -> list[dict[str, Tensor]]:
-        """`explain`, `batch` clips at a time; `in_bfloat16` lets PyTorch round the factors of its products."""
-        torch.set_float32_matmul_precision("medium" if in_bfloat16 else "highest")
-        try:
-            return [self.explain(audio[i : i + batch], **how) for i in range(0, len(audio), batch)]
-        finally:
-            torch.set_float32_matmul_precision("highest")
+    def in_batches(self, audio: np.ndarray, batch: int, **how) -> dict[str, np.ndarray]:
+        """`explain`, `batch` clips at a time."""
+        parts = [self.explain(audio[i : i + batch], **how) for i in range(0, len(audio), batch)]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def published_levels(
         self, audio: np.ndarray, levels: Sequence[float], points: int, through_audio: bool
-    ) -> list[list[Tensor]]:
-        """Logits of each clip at each level; filler (the latent of noise) and attribution are made anew every time."""
-        return [[self._level(clip[None], level, points, through_audio) for level in levels] for clip in audio]
+    ) -> np.ndarray:
+        """Logits of each clip at each level `[b, l, k]`; filler and attribution are computed anew for every level."""
+        found = [[self._level(clip[None], level, points, through_audio) for level in levels] for clip in audio]
+        return np.array(found)
 
-    def _level(self, audio: np.ndarray, level: float, points: int, through_audio: bool) -> Tensor:
+    def _level(self, audio: np.ndarray, level: float, points: int, through_audio: bool) -> np.ndarray:
         with torch.no_grad():
             sound = torch.from_numpy(audio).transpose(1, 2)
             latent = self.encode(sound)
@@ -195,25 +159,7 @@ class Job:
             kept = torch.where(top_share(attribution, level), latent, filler)
             if through_audio:
                 kept = self.encode(self.decode(kept))
-            return self.classifier(kept)
-
-
-def job_of(weights: "Model", folded: bool = True, compiled: bool = False) -> Job:
-    """The job on the weights of ours."""
-    return Job(codec_of(weights.codec, folded), classifier_of(weights.classifier), compiled)
-
-
-def export(weights: "Model", folder: str) -> None:
-    """Write them for `load`, which a process without JAX can call."""
-    from weights_conversion.export import export_codec
-
-    export_codec(weights.codec, f"{folder}/codec")
-    torch.save(_description(weights.classifier), f"{folder}/classifier.pt")
-
-
-def load(folder: str) -> Job:
-    """The job on weights that `export` wrote."""
-    return Job(_codec_from(f"{folder}/codec", folded=True), Classifier(*torch.load(f"{folder}/classifier.pt")))
+            return self.classifier(kept)[0].numpy()
 
 
 def top_share(score: Tensor, share: float) -> Tensor:

@@ -1,41 +1,55 @@
-"""What is measured: random weights in the published shape, the bundled explainer, or next to nothing."""
+"""What is measured: the published shape with random weights, the bundled explainer, or a tiny model."""
 
 import dataclasses
+import json
+import pathlib
 
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from audex_jax.bundles import load_explainer
 from audex_jax.classifiers.transformer import LatentTransformer, TransformerConfig
 from audex_jax.codecs.encodec import Encodec, EncodecConfig
 from audex_jax.codecs.encodec.config import ENCODEC_24KHZ, TINY
-from audex_jax.explain.explainer import load_explainer
-from audex_jax.explain.step import Model
+from audex_jax.explain.explainer import Explainer
+from audex_jax.explain.model import Model
+from weights_conversion.export import classifier_tensors, export_codec
 
 SUBJECTS = ("published", "bundled", "tiny")
-LONGEST = 30  # seconds that the published shape's position table has here
+LONGEST = 30  # seconds for which the classifiers have positions
 
 
-def weights_of(subject: str) -> Model:
-    """Codec and classifier: `published` (EnCodec at 24 kHz, 35 classes), `bundled`, or `tiny` for smoke tests."""
+def explainer_of(subject: str, seconds: float = 1.0) -> Explainer:
+    """An explainer of clips of `seconds`: `published` is EnCodec at 24 kHz and a classifier of 35 classes."""
     if subject == "bundled":
-        return load_explainer("mini-speech-commands").weights
+        bundled = load_explainer("mini-speech-commands")
+        return Explainer(bundled.model, bundled.labels, seconds)
     if subject == "tiny":
         codec = dataclasses.replace(TINY, normalize=True)
         shape = TransformerConfig(codec.dim, 3, LONGEST * 100, width=8, layers=1, heads=2, feed_forward=16)
-        return _random(codec, shape)
-    return _random(ENCODEC_24KHZ, TransformerConfig(dim=128, classes=35, frames=LONGEST * 75))
+        return _random(codec, shape, seconds)
+    return _random(ENCODEC_24KHZ, TransformerConfig(dim=128, classes=35, frames=LONGEST * 75), seconds)
 
 
-def _random(codec: EncodecConfig, shape: TransformerConfig) -> Model:
+def _random(codec: EncodecConfig, shape: TransformerConfig, seconds: float) -> Explainer:
     rngs = nnx.Rngs(0)
-    return Model(Encodec(codec, rngs=rngs), LatentTransformer(shape, rngs=rngs), jnp.zeros(codec.dim))
+    model = Model(Encodec(codec, rngs=rngs), LatentTransformer(shape, rngs=rngs), jnp.zeros(codec.dim))
+    return Explainer(model, [f"class {number}" for number in range(shape.classes)], seconds)
 
 
-def clips_of(config: EncodecConfig, count: int, seconds: float) -> np.ndarray:
-    """Noise of rising and falling loudness, `[b, n, c]`; no clip is silent anywhere, none is like another."""
-    samples = round(seconds * config.sample_rate)
+def clips_of(explainer: Explainer, count: int) -> np.ndarray:
+    """Clips `[b, n, c]` of full length: noise whose loudness rises and falls; no two are alike, none is ever silent."""
+    rate, channels = explainer.sample_rate, explainer.model.codec.channels
     rng = np.random.default_rng(0)
-    phase = 2 * np.pi * (np.arange(samples) / config.sample_rate + rng.random((count, 1)))
-    sound = 0.1 * (1.2 + np.sin(phase))[..., None] * rng.normal(size=(count, samples, config.channels))
-    return sound.astype(np.float32)
+    phase = 2 * np.pi * (np.arange(explainer.clip_samples) / rate + rng.random((count, 1)))
+    noise = rng.normal(size=(count, explainer.clip_samples, channels))
+    return (0.1 * (1.2 + np.sin(phase))[..., None] * noise).astype(np.float32)
+
+
+def export(model: Model, folder: str | pathlib.Path) -> None:
+    """Write the weights for PyTorch: `reference.load_codec` and `load_classifier` read them without JAX."""
+    export_codec(model.codec, f"{folder}/codec")
+    np.savez(f"{folder}/classifier.npz", allow_pickle=False, **classifier_tensors(model.classifier))
+    config = json.dumps(dataclasses.asdict(model.classifier.config))
+    pathlib.Path(folder, "classifier.json").write_text(config, encoding="utf-8")

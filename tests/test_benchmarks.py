@@ -1,13 +1,44 @@
-"""Every benchmark runs, on next to nothing; the timing says what it measured."""
+"""Every benchmark says its question and runs with a tiny model; what it prints of a comparison can be trusted."""
 
+import importlib
 import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
 import time
 
 import numpy as np
 import pytest
 
-from benchmarks import coldstart, fidelity, measure, scaling
-from benchmarks.arithmetic import flops_of
+from benchmarks import fidelity, measure
+
+HERE = pathlib.Path(measure.__file__).parent
+PARSED = sorted(path.stem for path in HERE.glob("*.py") if "parser_for(" in path.read_text(encoding="utf-8"))
+MODULES = [name for name in PARSED if name != "measure"]
+
+
+def run(module, *words, path):
+    """What a benchmark writes, run by itself: these tests' fake devices, and the threads for these, are not its own."""
+    environment = {k: v for k, v in os.environ.items() if k not in ("JAX_NUM_CPU_DEVICES", "PJRT_NPROC", "XLA_FLAGS")}
+    command = [sys.executable, "-m", f"benchmarks.{module}", "--small", "--repeats", "1", *words, "--json", str(path)]
+    done = subprocess.run(command, env=environment, cwd=HERE.parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_help_opens_with_the_question(module, capsys):
+    try:
+        benchmark = importlib.import_module(f"benchmarks.{module}")
+    except ModuleNotFoundError as missing:
+        pytest.skip(f"needs {missing.name}")
+    with pytest.raises(SystemExit):
+        benchmark.main(["--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.split("options")[0].count("?") >= 1
+    assert f"python -m benchmarks.{module}" in said
 
 
 def test_runs_are_timed_in_turns():
@@ -31,40 +62,65 @@ def test_results_that_differ_have_no_speed():
             measure.must_agree("numbers", [1.0, wrong], [1.0, 2.0], 1e-3)
 
 
-def test_flops_of_a_product_and_a_loop():
-    import jax
-    import jax.numpy as jnp
-
-    a, b = jnp.ones((3, 4)), jnp.ones((4, 5))
-    assert flops_of(lambda a, b: a @ b, a, b) == 2 * 3 * 4 * 5
-    looped = lambda a, b: jax.lax.scan(lambda c, _: (c + a @ b, None), jnp.zeros((3, 5)), None, length=7)  # noqa: E731
-    assert flops_of(looped, a, b) == 7 * 2 * 3 * 4 * 5
-    assert flops_of(lambda a, b: jax.jit(lambda a, b: (a @ b, (a + 1) @ b))(a, b)[0], a, b) == 2 * 3 * 4 * 5
-
-
 def test_rankings_are_apart_where_their_intervals_are():
     def curve(method, mode, agreement, half_width):
         low, high = ([a + sign * half_width for a in agreement] for sign in (-1, 1))
-        names = {"method": method, "filler": "zero", "mode": mode, "way": "audio"}
+        names = {"method": method, "filler": "zero", "mode": mode, "domain": "audio"}
         return names | {"level": [0.0, 0.1, 0.2, 1.0], "agreement": agreement, "low": low, "high": high}
 
     curves = [
-        curve("refined", "keep", [0.1, 0.9, 0.95, 1.0], 0.02),
-        curve("refined", "delete", [1.0, 0.2, 0.06, 0.05], 0.02),
+        curve("signed", "keep", [0.1, 0.9, 0.95, 1.0], 0.02),
+        curve("signed", "delete", [1.0, 0.2, 0.06, 0.05], 0.02),
         curve("random", "keep", [0.1, 0.2, 0.92, 1.0], 0.02),
         curve("random", "delete", [1.0, 0.9, 0.05, 0.05], 0.02),
     ]
-    record = {"plan": {"methods": ["refined", "random"]}, "curves": curves}
+    record = {"plan": {"methods": ["signed", "random"]}, "curves": curves}
     assert [row["apart"] for row in fidelity.separation(record)] == [True, False, True, False]
-    assert fidelity.separation_markdown(record) == [
+    assert list(fidelity.separation_lines(record)) == [
         "- random: 2 of 4 apart; not keep 0.2 over zero, audio (0.950 against 0.920); "
         "not delete 0.2 over zero, audio (0.940 against 0.950; everything deleted: 0.950)"
     ]
 
 
+def test_readme_names_benchmarks_options_and_results_that_exist():
+    text = (HERE / "README.md").read_text(encoding="utf-8")
+    assert text.splitlines()[2].startswith("|"), "the answer stands at the top"
+    for module, options in re.findall(r"`(?:python -m benchmarks\.)?(\w+)((?: --?[\w-]+(?: [\w./,-]+)?)*)`", text):
+        if module in MODULES:
+            source = (HERE / f"{module}.py").read_text(encoding="utf-8") + pathlib.Path(measure.__file__).read_text()
+            assert all(f'"{option}"' in source for option in re.findall(r"--[\w-]+", options)), (module, options)
+    assert {path.name for path in (HERE / "results").glob("*")} == set(re.findall(r"results/([\w.-]+\.json)", text))
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("module", "words"), [(scaling, ["--series", "clips"]), (coldstart, [])])
-def test_a_benchmark_without_references(module, words, tmp_path, capsys):
-    module.main(["--small", "--repeats", "1", *words, "--json", str(tmp_path / "figures.json")])
-    assert {"environment"} < set(json.loads((tmp_path / "figures.json").read_text()))
-    assert capsys.readouterr().out
+def test_a_revision_agrees_with_itself_and_is_as_fast(tmp_path):
+    found = run("pipeline", "--no-torch", "--against", str(HERE.parent), "--jobs", "same,default", path=tmp_path / "f")
+    assert [row["job"] for row in found["rows"]] == ["same", "default"]
+    for row in found["rows"]:
+        assert row["kept alike"] == 1.0
+        assert row["error"] < 1e-5
+        assert 0.2 < row["x faster"] < 5
+        assert 0.8 < row["MB ratio"] < 1.25
+
+
+@pytest.mark.slow
+def test_benchmarks_without_references(tmp_path):
+    found = run("attribution", path=tmp_path / "attribution")
+    rules = {(row["rule"], row["points"]): row for row in found["zero"]["rules"]}
+    assert rules["graded-middle", 8]["overlap"] > 0.9
+    assert {row["method"] for row in found["zero"]["methods"]} >= {"integrated-gradients", "random"}
+    jobs = run("batch", path=tmp_path / "batch")["rows"]
+    assert all(row["clips/s"] > 0 and row["rejects"] == 0 for row in jobs)
+    waits = {row["what"]: row["median"] for row in run("coldstart", path=tmp_path / "coldstart")["rows"]}
+    assert waits["python"] < waits["import jax"]
+
+
+@pytest.mark.slow
+@pytest.mark.parity
+def test_benchmarks_against_references(tmp_path):
+    pytest.importorskip("captum")
+    pytest.importorskip("transformers")
+    (row,) = run("pipeline", "--jobs", "same", path=tmp_path / "pipeline")["rows"]
+    assert row["error"] < 1e-3
+    assert row["kept alike"] > 0.999
+    assert all(row["error"] < 1e-2 for row in run("levels", path=tmp_path / "levels")["rows"])
