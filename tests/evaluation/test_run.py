@@ -13,8 +13,8 @@ from audex_jax.bundles import save_explainer
 from audex_jax.cli import main
 from audex_jax.cli.evaluate import log_evaluation
 from audex_jax.core.settings import Settings
-from audex_jax.data.folder import read_folder
 from audex_jax.data.clips import read_clips
+from audex_jax.data.folder import read_folder
 from audex_jax.evaluation import Plan, evaluate, run, summarise
 from audex_jax.evaluation.arms import INPUT_ARMS, arm_names
 from audex_jax.evaluation.plan import Row

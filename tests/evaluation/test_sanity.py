@@ -1,4 +1,4 @@
-"""Sanity checks, localization and the whole check on models whose answer is known, and on one that has learnt nothing."""
+"""Sanity checks, localization and the whole check: answers that are known, and a model that has learnt nothing."""
 
 import pathlib
 

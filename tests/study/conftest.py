@@ -32,9 +32,8 @@ def make_study(monkeypatch, tmp_path):
         return Explained(LABELS[number % 3], 0.9, {m: tone(PITCHES[m], LEVELS[m]) for m in methods})
 
     monkeypatch.setattr(make, "explain_by", explain)
-    config = types.SimpleNamespace(channels=1)
-    weights = types.SimpleNamespace(codec=types.SimpleNamespace(config=config))
-    explainer = types.SimpleNamespace(sample_rate=RATE, clip_samples=RATE, labels=LABELS, weights=weights)
+    model = types.SimpleNamespace(codec=types.SimpleNamespace(channels=1))
+    explainer = types.SimpleNamespace(sample_rate=RATE, clip_samples=RATE, labels=LABELS, model=model)
     recordings = []
     for i in range(CLIPS):
         path = tmp_path / "recordings" / f"yes-{i}.wav"

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from audex_jax.bundles import save_explainer
 from audex_jax.cli import main
 from audex_jax.core.errors import AudexError
-from audex_jax.explain.explainer import save_explainer
 from audex_jax.study.key import StudyError, read_key
 from audex_jax.study.make import recordings_of
 from audex_jax.study.plan import StudyPlan
@@ -89,7 +89,7 @@ def test_listeners_are_rounded_up_to_a_balanced_number():
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"methods": ("guessing",)}, "no methods guessing; choose from ig, input-ig, signed"),
+        ({"methods": ("guessing",)}, "no method 'guessing'; choose from absolute"),
         ({"methods": ()}, "no methods given"),
         ({"methods": ("input-ig", "waveform-ig")}, "two of them are the same"),
         ({"clips": 0}, "give at least 1 of each"),
@@ -154,7 +154,7 @@ def test_the_command_fails_in_one_line_and_leaves_nothing(tmp_path, recordings, 
     for arguments, code, says in (
         ([silence], 1, "none of 1 recordings holds any sound"),
         ([str(tmp_path / "gone")], 1, "no such file or folder"),
-        ([silence, "--methods", "guessing"], 2, "no methods guessing"),
+        ([silence, "--methods", "guessing"], 2, "no method 'guessing'"),
         ([silence, "--listeners", "0"], 2, "0 listeners"),
     ):
         assert main(["study", *arguments, *common]) == code

@@ -19,7 +19,8 @@ LABELS = ["no", "stop", "yes"]
 def key():
     methods = ["good", "bad"]
     clips = [
-        {"file": f"{i}.wav", "label": LABELS[i % 3], "target": LABELS[i % 3], "probability": 0.9} for i in range(6)
+        {"file": f"{i}.wav", "label": LABELS[i % 3], "target": LABELS[i % 3], "target_probability": 0.9}
+        for i in range(6)
     ]
     sounds = {f"{clip}{method}": {"clip": clip, "method": method} for clip in range(6) for method in methods}
     sounds["0recording"] = {"clip": 0, "method": "recording"}
