@@ -123,7 +123,7 @@ def train_logged(arguments: argparse.Namespace, log: "RunLog") -> int:
         "made_by": "audex train",
         "codec": origin_of(arguments.codec),
         "recipe": dataclasses.asdict(recipe),
-        "started_from": None if start is None else origin_of(arguments.start),
+        "started_from": arguments.start and origin_of(arguments.start),
         "labels_shuffled": arguments.shuffle_labels,
         "clips": {name: len(folder.split(name)) for name in ("train", "val", "test")},
         "split_by": folder.split_by,

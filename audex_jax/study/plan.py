@@ -2,7 +2,6 @@
 
 import dataclasses
 
-from audex_jax.core import registry
 from audex_jax.core.errors import AudexError
 from audex_jax.core.settings import Settings, option
 from audex_jax.evaluation.arms import arm_names, arm_of
@@ -19,7 +18,6 @@ class StudyPlan:
     Attributes:
         methods: names of arms (`evaluation.arms.arm_of`), `RECONSTRUCTION`, or short for one (`SHORT`); the first is
             compared with the others.
-        method: attribution method that the rankings order by.
         clips: recordings, at most.
         listeners: people, at least; more are planned where that makes the study balanced.
         keep: share that every method keeps.
@@ -29,10 +27,9 @@ class StudyPlan:
 
     methods: tuple[str, ...] = option(
         (Settings.ranking, "random", "input-ig"),
-        "the first is compared with the others",
+        "rankings, attribution methods, or METHOD:RANKING; the first is compared with the others",
         (*SHORT, RECONSTRUCTION, *arm_names()),
     )
-    method: str = option(Settings.method, "attribution method of the rankings", registry.METHODS)
     clips: int = option(24, "recordings, at most", metavar="N")
     listeners: int = option(12, "people, at least", metavar="N")
     keep: float = option(0.2, "share of the elements that every method keeps", metavar="SHARE")
