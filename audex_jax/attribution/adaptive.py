@@ -70,7 +70,7 @@ def adaptive_quadrature(
 
         return jax.lax.fori_loop(0, cells // size, add, jnp.zeros_like(first)) / cells
 
-    def refine(state: tuple) -> tuple:
+    def halve(state: tuple) -> tuple:
         cells, _, before, _ = state
         after = ((before + midpoints(cells)) / 2).astype(first.dtype)
         changed = 1 - top_overlap(before, after, share, valid)
@@ -79,7 +79,7 @@ def adaptive_quadrature(
         return 2 * cells, ~settled & _finite(after) & (4 * cells + 1 <= most), after, estimate
 
     start = (jnp.int32(FIRST), _finite(first), first, jnp.float32(0))
-    cells, _, integral, estimate = jax.lax.while_loop(lambda state: state[1], refine, start)
+    cells, _, integral, estimate = jax.lax.while_loop(lambda state: state[1], halve, start)
     return AdaptiveIntegral(integral, cells + 1, jnp.where(_finite(integral), estimate, jnp.nan))
 
 
