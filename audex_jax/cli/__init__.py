@@ -61,10 +61,10 @@ class Help(argparse.RawDescriptionHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """Says in one line what is wrong with a call."""
+    """Leaves it to `main` to say what is wrong with a call."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see `{self.prog} --help`\n")
+        raise UsageError(f"{message}; see `{self.prog} --help`")
 
 
 def parser_of(configured: Collection[str]) -> argparse.ArgumentParser:
@@ -104,11 +104,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     argv = list(sys.argv[1:] if argv is None else argv)
     asked = next((word for word in argv if not word.startswith("-")), "")
-    arguments = parser_of((asked,)).parse_args(argv)  # exits with 2 on wrong usage
     try:
+        arguments = parser_of((asked,)).parse_args(argv)
         return arguments.run(arguments)
     except (UsageError, AudexError, OSError, KeyboardInterrupt) as error:
-        if arguments.debug:
+        if "--debug" in argv:
             traceback.print_exc()
-        print(f"audex {arguments.command}: {in_words(error)}", file=sys.stderr)
+        print(f"audex {asked}".strip() + f": {in_words(error)}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1

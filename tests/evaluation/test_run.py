@@ -230,7 +230,7 @@ def test_curves_are_logged_with_the_share_as_step(scores, tmp_path, logged):
         (["--methods", "best"], 2, "no method 'best'; choose from absolute"),
         (["--fillers", "pink"], 2, "no filler 'pink'"),
         (["--levels", "0.2,0.1"], 2, "must rise"),
-        (["--levels", "a"], 2, "could not convert"),
+        (["--levels", "a"], 2, "'a' is not a number"),
         (["--seeds", "0"], 2, "seeds is 0"),
         (["--limit", "0"], 2, "--limit"),
         (["--devices", "0"], 2, "--devices"),
