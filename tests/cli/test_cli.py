@@ -141,13 +141,6 @@ def test_wrong_usage_and_failures_have_one_line_and_an_exit_code(
     assert names(tmp_path / "out") == []
 
 
-def test_an_unwritable_folder_is_named(tmp_path, model, capsys):
-    (tmp_path / "file").write_text("x")
-    path = recording(tmp_path / "in.wav", 0.5)
-    assert explain(model, tmp_path / "file" / "out", path) == 1
-    assert "file" in capsys.readouterr().err
-
-
 def test_recordings_of_one_name_do_not_overwrite_each_other(tmp_path, model):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
@@ -195,13 +188,13 @@ def test_train_codec_train_and_explain_a_folder(tmp_path, capsys, request):
             t = np.arange(1000) / 1000
             tone = 0.3 * np.sin(2 * np.pi * pitch * t + i) + 0.01 * rng.normal(size=1000)
             soundfile.write(tmp_path / "data" / label / f"{i}.wav", tone, 1000)
-    data, codec, out = (str(tmp_path / name) for name in ("data", "codec", "explainer"))
+    data, codec, out, free = (str(tmp_path / name) for name in ("data", "codec", "explainer", "free"))
     can_log = importlib.util.find_spec("tensorboardX") is not None
     log_codec, log = (["--tensorboard", str(tmp_path / name)] if can_log else [] for name in ("log-codec", "log"))
     tiny = ["--preset", "tiny", "--steps", "20", "--batch", "4", "--quiet", *log_codec]
     assert main(["train-codec", data, "--out", codec, *tiny]) == 0
-    short = ["--epochs", "12", "--batch", "8", "--quiet", *log]
-    assert main(["train", data, "--codec", codec, "--out", out, *short]) == 0
+    short = ["--epochs", "12", "--batch", "8", "--width", "32", "--quiet"]
+    assert main(["train", data, "--codec", codec, "--out", out, *short, *log]) == 0
     said = capsys.readouterr().out
     assert "accuracy on the original audio" in said
     assert "file (the names tell no speaker)" in said
@@ -214,4 +207,7 @@ def test_train_codec_train_and_explain_a_folder(tmp_path, capsys, request):
         assert of_codec["reconstruction/0", 20].audio.sample_rate == 1000
         expected = {("train/loss", 1), ("validation/accuracy", 1), ("test/accuracy", 0), ("test/confusion", 0)}
         assert expected <= set(of_classifier)
-    assert explain(out, tmp_path / "explained", str(tmp_path / "data" / "high" / "0.wav")) == 0
+    assert main(["train", data, "--codec", "mdct:1000", "--out", free, *short]) == 0  # a codec without a bundle
+    assert json.loads((tmp_path / "free" / "bundle.json").read_text())["origin"]["codec"] == "mdct:1000"
+    for model in (out, free):
+        assert explain(model, tmp_path / "explained", str(tmp_path / "data" / "high" / "0.wav")) == 0
