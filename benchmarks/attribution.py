@@ -101,7 +101,7 @@ def row_of(model: Model, clips: EncodedClip, settings: Settings, exact: Any, rep
 def cost_of(model: Model, clips: EncodedClip, chunk: int) -> dict[str, Any]:
     """Working memory of the compiled program, whose number of points changes nothing."""
     settings = Settings(chunk=chunk)
-    memory = attributions.lower(model, clips, settings).compile().memory_analysis()
+    memory: Any = attributions.lower(model, clips, settings).compile().memory_analysis()
     return {"chunk": chunk, "clips": len(clips.latent), "working memory, MiB": memory.temp_size_in_bytes / 2**20}
 
 

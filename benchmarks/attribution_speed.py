@@ -20,7 +20,8 @@ import torch
 
 from audex_jax.attribution.methods.integrated_gradients import integrated_gradients
 from audex_jax.classifiers.transformer import LatentTransformer
-from audex_jax.devices.mapping import a_device_for_each_core, map_over_devices
+from audex_jax.devices.cpu import use_each_core_as_a_device
+from audex_jax.devices.mapping import map_over_devices
 from benchmarks import reference
 from benchmarks.measure import Run, fastest, in_turns, must_agree, parser_for, report, show, times_faster
 from benchmarks.sides import ROWS, sizes_to_try
@@ -41,20 +42,21 @@ def attribute(classifier: LatentTransformer, clips: Clips, points: int, chunk: i
         how: dict[str, Any] = {"rule": "gauss-legendre", "steps": points, "chunk": chunk}
         return integrated_gradients(lambda z: classifier(z, valid)[target], latent, 0.0, **how).attribution
 
-    return jax.vmap(one)(*clips)
+    latents, targets = (jnp.asarray(part) for part in clips)
+    return jax.vmap(one)(latents, targets)
 
 
 def ours(classifier: LatentTransformer, clips: Clips, points: int) -> dict[str, Run]:
     """Ways to attribute a batch, by devices and chunk."""
     here, devices = jax.device_put(clips, jax.local_devices()[0]), jax.local_device_count()
     setups: dict[str, Run] = {}
-    for chunk in CHUNKS:
+    for chunk in sorted({min(chunk, points) for chunk in CHUNKS}):
         step = functools.partial(attribute, points=points, chunk=chunk)
         setups[f"one device, chunk {chunk}"] = functools.partial(step, classifier, here)
         if devices > 1 and len(clips[0]) % devices == 0:
             mapped = map_over_devices(step, classifier)
             setups[f"{devices} devices, chunk {chunk}"] = functools.partial(
-                mapped.step, mapped.model, mapped.place(clips)
+                mapped.step, mapped.weights, mapped.place(clips)
             )
     return setups
 
@@ -100,7 +102,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--cases", default=CASES, help="clips x seconds, with commas")
     parser.add_argument("--points", type=int, default=50, help="on the path; Captum's default is 50")
     arguments = parser.parse_args(argv)
-    a_device_for_each_core()
+    use_each_core_as_a_device()
     subject = "tiny" if arguments.small else arguments.subject
     if arguments.small:
         arguments.cases, arguments.points = "2x0.5", 4

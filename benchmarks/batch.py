@@ -25,13 +25,11 @@ from audex_jax.batch.manifest import Manifest, read_manifest
 from audex_jax.batch.plan import Job
 from audex_jax.batch.read import read_recordings
 from audex_jax.batch.store import open_store
-from audex_jax.bundles import load_explainer
 from audex_jax.core.compilation import use_compilation_cache
 from audex_jax.core.settings import Settings
 from audex_jax.data.folder import audio_files
-from audex_jax.devices.mapping import a_device_for_each_core
-from audex_jax.explain.explainer import Explainer
-from audex_jax.report.files import demo_clips
+from audex_jax.data.inputs import demo_clips
+from audex_jax.devices.cpu import use_each_core_as_a_device
 from benchmarks.measure import parser_for, report, show
 from benchmarks.sides import resident
 from benchmarks.subject import explainer_of
@@ -47,13 +45,9 @@ def listed(data: str | None, clips: int, folder: str) -> Manifest:
     return read_manifest(path)
 
 
-def explainer_for(arguments: argparse.Namespace) -> Explainer:
-    return explainer_of("tiny") if arguments.model == "tiny" else load_explainer(arguments.model)
-
-
 def job(arguments: argparse.Namespace) -> dict[str, Any]:
     """Run one job in this process, and watch it from part to part."""
-    a_device_for_each_core()
+    use_each_core_as_a_device()
     use_compilation_cache()
     seen: list[dict[str, float]] = []
 
@@ -62,7 +56,7 @@ def job(arguments: argparse.Namespace) -> dict[str, Any]:
             now = {"parts": progress.shards_done, "clips": progress.clips_done, "seconds": time.monotonic()}
             seen.append(now | {"MB": resident("VmRSS")})
 
-    explainer = explainer_for(arguments)
+    explainer = explainer_of(arguments.model)
     settings = Settings(**QUICK) if arguments.memory else Settings()
     how = Job(settings, shard_clips=arguments.shard_clips, batch=arguments.batch)
     with tempfile.TemporaryDirectory() as folder:
@@ -94,7 +88,7 @@ def in_own_process(arguments: argparse.Namespace, cores: int) -> dict[str, Any]:
 
 def read_alone(arguments: argparse.Namespace) -> float:
     """Recordings a second that are read, decoded and resampled, with a thread for each core."""
-    codec = explainer_for(arguments).model.codec
+    codec = explainer_of(arguments.model).model.codec
     with tempfile.TemporaryDirectory() as folder:
         paths = listed(arguments.data, max(arguments.clips, 200), folder).paths
         started = time.monotonic()

@@ -55,7 +55,7 @@ def reconstruct(model: Model, audio: jax.Array, lengths: jax.Array) -> jax.Array
 
 
 def batches(explainer: Explainer, clips: list[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
-    """Batches of equal size: audio, lengths, and how many of the clips are not there to fill it up."""
+    """Batches of `BATCH` clips: audio, lengths, and the number of clips before the padding of the last batch."""
     for start in range(0, len(clips), BATCH):
         chosen = [clip[: explainer.clip_samples] for clip in clips[start : start + BATCH]]
         yield *explainer.pad(chosen + chosen[:1] * (BATCH - len(chosen))), len(chosen)
@@ -164,7 +164,8 @@ def main(argv: list[str] | None = None) -> None:
     some = choose(files, 4 if arguments.small else arguments.limit)
     clips = read_clips([file.path for file in files], explainer.sample_rate, quiet=True)
     labels = np.array([explainer.labels.index(file.label) for file in files])
-    model, figures = explainer.model, {"clips": len(some)}
+    model = explainer.model
+    figures: dict[str, Any] = {"clips": len(some)}
     codecs = {"continuous": model}
     if bandwidths := model.codec.config.bandwidths:
         codecs[f"{bandwidths[-1]:g} kbps"] = model._replace(codec=model.codec.at(bandwidths[-1]))

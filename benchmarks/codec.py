@@ -18,7 +18,8 @@ import numpy as np
 import torch
 
 from audex_jax.codecs.encodec import Encodec
-from audex_jax.devices.mapping import a_device_for_each_core, map_over_devices
+from audex_jax.devices.cpu import use_each_core_as_a_device
+from audex_jax.devices.mapping import map_over_devices
 from benchmarks import reference
 from benchmarks.measure import Run, fastest, in_turns, must_agree, parser_for, report, show, times_faster
 from benchmarks.sides import TOGETHER
@@ -45,7 +46,7 @@ def ours(step: Callable[[Encodec, Any], jax.Array], codec: Encodec, inputs: np.n
     if devices > 1 and len(inputs) % devices == 0:
         mapped = map_over_devices(step, codec)
         there = mapped.place(inputs)
-        setups[f"{devices} devices"] = lambda: mapped.step(mapped.model, there)
+        setups[f"{devices} devices"] = lambda: mapped.step(mapped.weights, there)
     return setups
 
 
@@ -96,7 +97,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--cases", default=CASES, help="clips x seconds, with commas")
     parser.add_argument("--compile", action="store_true", help="try torch.compile too; takes minutes")
     arguments = parser.parse_args(argv)
-    a_device_for_each_core()
+    use_each_core_as_a_device()
     subject = "tiny" if arguments.small else arguments.subject
     rows: list[dict] = []
     with tempfile.TemporaryDirectory() as folder:

@@ -21,7 +21,7 @@ import numpy as np
 from audex_jax.bundles import digest, load_explainer
 from audex_jax.core.compilation import use_compilation_cache
 from audex_jax.data.clips import read_clips
-from audex_jax.devices.mapping import a_device_for_each_core
+from audex_jax.devices.cpu import use_each_core_as_a_device
 from audex_jax.evaluation import localization, sanity
 from audex_jax.evaluation.folder import clips_of, evaluate_folder
 from audex_jax.evaluation.outputs import header_of, rows_of, write_json
@@ -230,7 +230,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", default="fidelity", metavar="DIR", help="for the JSON, the table and the picture")
     parser.add_argument("--results", metavar="FILE", help="document to write, for example benchmarks/RESULTS.md")
     arguments = parser.parse_args(argv)
-    a_device_for_each_core()
+    use_each_core_as_a_device()
     use_compilation_cache()
     if arguments.small:
         arguments.limit, arguments.few, arguments.fillers, arguments.levels = 4, 2, "zero", "0.2"

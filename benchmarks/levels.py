@@ -16,7 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from audex_jax.core.settings import Settings
-from audex_jax.devices.mapping import a_device_for_each_core, map_over_devices
+from audex_jax.devices.cpu import use_each_core_as_a_device
+from audex_jax.devices.mapping import map_over_devices
 from audex_jax.explain.explainer import Explainer
 from audex_jax.explain.model import (
     EncodedClip,
@@ -34,7 +35,8 @@ from benchmarks.measure import Run, fastest, in_turns, must_agree, parser_for, r
 from benchmarks.subject import SUBJECTS, clips_of, explainer_of, export
 
 LEVELS = (0.05, 0.1, 0.2, 0.3, 0.417, 0.5, 0.7)
-SETTINGS = Settings(ranking="signed", filler="noise", rule="gauss-legendre", steps=50, chunk=2)
+POINTS = 50  # Captum's default
+SETTINGS = Settings(ranking="signed", filler="noise", rule="gauss-legendre", steps=POINTS, chunk=2)
 TOLERANCES = {False: 1e-3, True: 1e-2}  # of logits, on the latent and through the audio
 
 
@@ -67,7 +69,7 @@ def ours(
 
     def run(batch: int) -> list:
         parts = [slice(start, start + batch) for start in range(0, len(audio), batch)]
-        return [mapped.step(mapped.model, mapped.place((audio[part], lengths[part]))) for part in parts]
+        return [mapped.step(mapped.weights, mapped.place((audio[part], lengths[part]))) for part in parts]
 
     sizes = {batch for batch in batches if batch % mapped.devices == 0 and len(audio) % batch == 0}
     return {f"batch {batch}": functools.partial(run, batch) for batch in sorted(sizes)}
@@ -80,7 +82,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--published-clips", type=int, default=2, help="clips that are taken in the published way")
     parser.add_argument("--batches", default="2,8,32", help="clips at a time, to try")
     arguments = parser.parse_args(argv)
-    a_device_for_each_core()
+    use_each_core_as_a_device()
     if arguments.small:
         arguments.subject, arguments.clips, arguments.batches, arguments.published_clips = "tiny", 4, "4", 1
     explainer, rows = explainer_of(arguments.subject), []
@@ -96,7 +98,7 @@ def main(argv: list[str] | None = None) -> None:
             error = must_agree("logits", own, expected, TOLERANCES[through_audio])
             setups = ours(explainer, audio, batches, LEVELS, through_audio)
             best, first = fastest(setups)
-            published = functools.partial(job.published_levels, few, LEVELS, SETTINGS.steps, through_audio)
+            published = functools.partial(job.published_levels, few, LEVELS, POINTS, through_audio)
             found = in_turns({"ours": setups[best], "theirs": published}, min(arguments.repeats, 5))
             rows.append(
                 {

@@ -31,19 +31,8 @@ import numpy as np
 
 from audex_jax.bundles import save_explainer
 from audex_jax.explain.explainer import Explainer
+from benchmarks import measure
 from benchmarks.attribution import points_needed
-from benchmarks.measure import (
-    Disagreement,
-    Timing,
-    fastest,
-    in_turns,
-    must_agree,
-    parser_for,
-    report,
-    revision,
-    show,
-    times_faster,
-)
 from benchmarks.sides import HERE, ROWS, TOGETHER, Side, sizes_to_try
 from benchmarks.subject import SUBJECTS, clips_of, explainer_of, export
 
@@ -92,7 +81,7 @@ def contestants_of(arguments: argparse.Namespace) -> list[Contestant]:
         found.append(Contestant("PyTorch", "torch", HERE.parents[1], ("same", "equal", "bfloat16")))
     if arguments.against:
         other = pathlib.Path(arguments.against).resolve()
-        found.append(Contestant(revision(other) or other.name, "audex", other, ("same", "default")))
+        found.append(Contestant(measure.revision(other) or other.name, "audex", other, ("same", "default")))
     return found
 
 
@@ -131,7 +120,7 @@ def setups_of(
 def compete(contestant: Contestant, side: Side, folder: pathlib.Path, setups: Iterable[dict[str, Any]]) -> Result:
     """Find the fastest setup of a contestant, and what comes of it."""
     known = {json.dumps(setup): setup for setup in setups}
-    best, first = fastest({name: functools.partial(side.run, setup) for name, setup in known.items()})
+    best, first = measure.fastest({name: functools.partial(side.run, setup) for name, setup in known.items()})
     side.run(known[best], str(folder / "results.npz"))
     with Side(contestant.kind, folder, contestant.checkout) as fresh:
         fresh.ask(setup=known[best])
@@ -147,15 +136,15 @@ def compare(ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray], sa
         Disagreement: they are not the same.
     """
     names = [name for name in TOLERANCES if same_path or name != "attribution"]
-    errors = {name: must_agree(name, ours[name], theirs[name], TOLERANCES[name]) for name in names}
+    errors = {name: measure.must_agree(name, ours[name], theirs[name], TOLERANCES[name]) for name in names}
     kept = float((ours["mask"] & theirs["mask"]).sum() / theirs["mask"].sum())
     if same_path and kept < 0.999:
-        raise Disagreement(f"ours keeps {kept:.4f} of what the other side keeps: no speeds")
+        raise measure.Disagreement(f"ours keeps {kept:.4f} of what the other side keeps: no speeds")
     return errors | {"kept alike": kept}
 
 
 def rows_of(
-    job: str, results: Mapping[str, Result], found: Mapping[str, Timing], clips: int, errors: Mapping[str, dict]
+    job: str, results: Mapping[str, Result], found: Mapping[str, measure.Timing], clips: int, errors: Mapping[str, dict]
 ) -> Iterator[dict[str, Any]]:
     """One row for each rival, or for ours alone."""
     ours, own = results["ours"], found["ours"]
@@ -165,7 +154,7 @@ def rows_of(
             theirs = results[name]
             row |= {
                 "its ms a clip": 1e3 * found[name].median / clips,
-                "x faster": times_faster(own, found[name]),
+                "x faster": measure.times_faster(own, found[name]),
                 "its MB": theirs.memory,
                 "MB ratio": ours.memory / theirs.memory,
                 "error": max(value for what, value in errors[name].items() if what != "kept alike"),
@@ -175,7 +164,7 @@ def rows_of(
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = parser_for("pipeline", __doc__)
+    parser = measure.parser_for("pipeline", __doc__)
     parser.add_argument("--subject", choices=SUBJECTS, default="published")
     parser.add_argument("--clips", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=1.0, help="length of each clip")
@@ -212,15 +201,15 @@ def main(argv: list[str] | None = None) -> None:
                 for name, result in results.items()
             }
             runs = {name: functools.partial(sides[name].run, result.setup) for name, result in results.items()}
-            found = in_turns(runs, arguments.repeats)
+            found = measure.in_turns(runs, arguments.repeats)
             rows += rows_of(job, results, found, len(clips), errors)
             figures[job] = {
                 name: {"setup": result.setup, "first run, s": result.first, "MB": result.memory}
                 | {"seconds": found[name].record(), "errors": errors[name]}
                 for name, result in results.items()
             }
-            show(f"{len(clips)} clips of {arguments.seconds:g} s, {arguments.subject}", rows)
-            report(arguments, {**figures, "rows": rows})
+            measure.show(f"{len(clips)} clips of {arguments.seconds:g} s, {arguments.subject}", rows)
+            measure.report(arguments, {**figures, "rows": rows})
 
 
 if __name__ == "__main__":

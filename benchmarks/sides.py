@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 
 HERE = pathlib.Path(__file__).resolve()
-# where `a_device_for_each_core` is, and where it was in older revisions
-DEVICES = ("audex_jax.devices.cpu", "audex_jax.devices.mapping", "audex_jax.parallel")
+# what makes each core a device, in this revision and in older ones
+DEVICES = {"audex_jax.devices.cpu": "use_each_core_as_a_device", "audex_jax.parallel": "a_device_for_each_core"}
 ROWS, TOGETHER = (50, 100, 200), (4, 8)  # for PyTorch: points times clips at a time, clips at a time in the codec
 Explain = Callable[[], Mapping[str, Any]]
 
@@ -94,7 +94,7 @@ def audex(folder: str) -> Callable[..., Explain]:
     import audex_jax
     from audex_jax.batch.stream import Clip, explain_stream, on_devices
 
-    a_device_for_each_core()
+    use_each_core_as_a_device()
     explainer = audex_jax.load_explainer(f"{folder}/model")
     clips = np.load(f"{folder}/clips.npy")
     mapped = functools.cache(lambda settings: on_devices(explainer, settings))
@@ -118,11 +118,11 @@ def audex(folder: str) -> Callable[..., Explain]:
     return prepare
 
 
-def a_device_for_each_core() -> None:
+def use_each_core_as_a_device() -> None:
     """Start JAX as the command line does, in this revision or an older one."""
-    for module in DEVICES:
-        with contextlib.suppress(ModuleNotFoundError, AttributeError):
-            return importlib.import_module(module).a_device_for_each_core()
+    for module, name in DEVICES.items():
+        with contextlib.suppress(ModuleNotFoundError):
+            return getattr(importlib.import_module(module), name)()
     raise SystemExit("this checkout has no function that makes each core a device")
 
 

@@ -21,10 +21,13 @@ LONGEST = 30  # seconds for which the classifiers have positions
 
 
 def explainer_of(subject: str, seconds: float = 1.0) -> Explainer:
-    """An explainer of clips of `seconds`: `published` is EnCodec at 24 kHz and a classifier of 35 classes."""
-    if subject == "bundled":
-        bundled = load_explainer("mini-speech-commands")
-        return Explainer(bundled.model, bundled.labels, seconds)
+    """One of `SUBJECTS` for clips of `seconds`; any other name is that of an explainer's bundle.
+
+    `published` is EnCodec at 24 kHz and a classifier of 35 classes, with random weights.
+    """
+    if subject not in ("published", "tiny"):
+        loaded = load_explainer("mini-speech-commands" if subject == "bundled" else subject)
+        return Explainer(loaded.model, loaded.labels, seconds) if subject == "bundled" else loaded
     if subject == "tiny":
         codec = dataclasses.replace(TINY, normalize=True)
         shape = TransformerConfig(codec.dim, 3, LONGEST * 100, width=8, layers=1, heads=2, feed_forward=16)
