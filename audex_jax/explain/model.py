@@ -84,7 +84,7 @@ def encode_and_classify(
     Returns:
         `EncodedClip` with a leading axis b.
     """
-    lengths = jnp.asarray(lengths)
+    audio, lengths = jnp.asarray(audio), jnp.asarray(lengths)
     latent = model.codec.encode(audio, lengths)
     valid = valid_frames(model.codec, lengths, latent.shape[1])
     gain = jnp.ones((len(audio), 1, 1))

@@ -8,7 +8,6 @@ import pytest
 
 from audex_jax import bundles
 from audex_jax.codecs.encodec.config import TINY
-from audex_jax.core.registry import METHODS
 from audex_jax.core.settings import Settings
 from audex_jax.explain.explainer import GAP_TOLERANCE, Explainer
 from audex_jax.explain.model import encode_and_classify, filler_latent
@@ -62,7 +61,7 @@ def test_a_batch_equals_its_clips_one_by_one(explainer, clips, optimized):
 def test_the_judgement_is_that_of_the_audio_that_is_handed_out(explainer, clips, explanations):
     for e in explanations:
         for sound, probability in ((e.audio, e.explanation_probability), (e.residual, e.residual_probability)):
-            logits = encode_and_classify(explainer.model, *explainer.pad([sound])).logits[0]
+            logits = jax.jit(encode_and_classify)(explainer.model, *explainer.pad([sound])).logits[0]
             assert float(jax.nn.softmax(logits)[LABELS.index(e.target)]) == pytest.approx(probability, abs=1e-4)
         assert e.sufficient == (next(iter(e.explanation_probabilities)) == e.prediction)
 
@@ -134,16 +133,6 @@ def test_no_clips_give_no_explanations(explainer):
     assert explainer.resynthesize(0.1, [], []) == []
 
 
-@pytest.mark.parametrize("method", METHODS.names())
-def test_every_method_explains_and_pads_with_zeros(explainer, clips, method):
-    settings = dataclasses.replace(SETTINGS, method=method, steps=4)
-    alone = explainer.explain_clips(clips[2:], None, settings)[0]
-    padded = explainer.explain_clips(clips, None, settings)[2]
-    np.testing.assert_allclose(padded.attribution, alone.attribution, rtol=1e-3, atol=1e-4)
-    assert np.isfinite(alone.attribution).all()
-    assert alone.mask.sum() == round(0.2 * alone.mask.size)
-
-
 def test_everything_kept_is_the_reconstruction_of_a_codec_that_looks_ahead(explainer, codec_of, clips):
     codec = codec_of(dataclasses.replace(TINY, causal=False))
     centred = Explainer(explainer.model._replace(codec=codec), LABELS, 1.0)
@@ -162,7 +151,8 @@ def test_fillers_are_what_they_are_called(explainer):
     weights = explainer.model
     assert not filler_latent(weights, 9, Settings(filler="zero")).any()
     np.testing.assert_allclose(filler_latent(weights, 9, Settings(filler="mean")), 0.1, rtol=1e-6)
-    noise = [filler_latent(weights, 9, Settings(filler="noise", seed=s)) for s in (0, 0, 1)]
+    draw = jax.jit(filler_latent, static_argnums=(1, 2))
+    noise = [draw(weights, 9, Settings(filler="noise", seed=s)) for s in (0, 0, 1)]
     np.testing.assert_array_equal(noise[0], noise[1])
     assert np.abs(noise[0] - noise[2]).max() > 1e-3
 
