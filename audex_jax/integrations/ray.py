@@ -19,9 +19,9 @@ from audex_jax.batch.manifest import Manifest, text
 from audex_jax.batch.plan import Job
 from audex_jax.batch.store import Store
 from audex_jax.batch.stream import Meter, ahead, on_devices
+from audex_jax.bundles import load_explainer
 from audex_jax.core.compilation import use_compilation_cache
 from audex_jax.core.errors import AudexError
-from audex_jax.explain.explainer import load_explainer
 
 
 class ExplainActor:

@@ -16,9 +16,9 @@ from audex_jax.batch.job import run_of
 from audex_jax.batch.manifest import read_manifest
 from audex_jax.batch.plan import Job
 from audex_jax.batch.store import open_store
+from audex_jax.bundles import load_explainer
 from audex_jax.cli import main
 from audex_jax.core.errors import AudexError
-from audex_jax.explain.explainer import load_explainer
 from audex_jax.explain.step import Settings
 from audex_jax.integrations.ray import ExplainActor, ShardActor, shard_table
 

@@ -14,6 +14,7 @@ from audex_jax.cli import main
 from audex_jax.explain.verdict import KINDS, verdict
 from audex_jax.report import page as page_module
 from audex_jax.report.folder import ReportError, read_clip
+from audex_jax.report.notebook import explanation_html
 from audex_jax.report.page import document, embed, write_report
 
 
@@ -181,7 +182,8 @@ def test_the_verdict_in_words(change, kind, says):
 def test_a_notebook_shows_verdict_players_and_picture(tiny_explainer):
     rng = np.random.default_rng(0)
     explanation = tiny_explainer.explain(0.1 * rng.normal(size=800).astype(np.float32), steps=8, chunk=4)
-    shown = explanation._repr_html_()
+    shown = explanation_html(explanation)
+    assert explanation._repr_html_() == shown
     assert shown.count("<audio controls") == 3
     assert "data:image/png;base64," in shown
     assert "http" not in shown
