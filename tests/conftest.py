@@ -5,6 +5,7 @@ import pathlib
 
 # Compiling takes two thirds of the time of all tests: workers, subprocesses and the next run share what is compiled.
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
+os.environ.setdefault("PJRT_NPROC", "9")  # a thread more than devices; see audex_jax/devices/cpu.py
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", f"{pathlib.Path(__file__).parent.parent}/.pytest_cache/compiled")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 # A third of that goes into making programs fast, which small ones are anyway. Where what users run is tested, against

@@ -53,11 +53,11 @@ def test_a_row_says_what_explain_says(finished, recordings, model):
     for name in ("a/10.wav", "b/15.wav", "b/other rate.flac"):
         e = explainer.explain(read_audio(recordings / name, 1000), steps=4, filler="noise", ranking="weighted")
         row = rows[name]
-        assert (row["label"], row["prediction"], row["target"]) == (name[0], e.predicted, e.label)
+        assert (row["label"], row["prediction"], row["target"]) == (name[0], e.prediction, e.target)
         assert row["sufficient"] == e.sufficient
-        assert row["converged"] == e.verdict.reliable
-        assert row["verdict"].split()[0] == e.verdict.message.split()[0]
-        assert row["probability"] == pytest.approx(e.probability, rel=1e-4)
+        assert row["converged"] == e.converged
+        assert (row["verdict"], row["convergence"].split()[0]) == (e.verdict.kind, e.convergence.split()[0])
+        assert row["target_probability"] == pytest.approx(e.target_probability, rel=1e-4)
         assert row["end_seconds"] == pytest.approx(len(e.audio) / 1000)
         np.testing.assert_allclose(row["attribution"], e.attribution, atol=3e-8, rtol=2e-3)
         top = row["top_elements"]
@@ -70,13 +70,13 @@ def test_a_row_says_what_explain_says(finished, recordings, model):
 
 
 @pytest.mark.slow
-def test_refined_explanations_are_those_of_explain(recordings, model, tmp_path):
+def test_explanations_with_an_optimized_mask_are_those_of_explain(recordings, model, tmp_path):
     data = tmp_path / "list.txt"
     data.write_text("".join(f"{recordings}/{name}\n" for name in ("a/10.wav", "b/15.wav")))
     assert batch(data, model, tmp_path / "out", "--ranking", "refined") == 0
     for row in rows_of(tmp_path / "out"):
         e = load_explainer(model).explain(read_audio(row["path"], 1000), steps=4, filler="noise", ranking="refined")
-        assert (row["prediction"], row["sufficient"]) == (e.predicted, e.sufficient)
+        assert (row["prediction"], row["sufficient"]) == (e.prediction, e.sufficient)
         samples, _ = soundfile.read(io.BytesIO(row["audio"]["bytes"]))
         np.testing.assert_allclose(samples, e.audio, atol=2 / 32768)
 

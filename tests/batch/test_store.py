@@ -142,9 +142,10 @@ def test_no_results_are_named(tmp_path):
 
 HOLDER = """
 import pathlib, sys
-from audex_jax.batch.store import Store, replacing_durably
+from audex_jax.batch.store import Store
+from audex_jax.io.atomic import replacing
 root = pathlib.Path(sys.argv[1])
-with Store(root, {}).held(0, 1), replacing_durably(root / "parts" / "part-000001.parquet"):
+with Store(root, {}).held(0, 1), replacing(root / "parts" / "part-000001.parquet"):
     print("ready", flush=True)
     sys.stdin.read()
 """

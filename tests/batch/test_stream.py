@@ -33,11 +33,11 @@ def clips(rng) -> list[np.ndarray]:
 
 
 def alike(one, other):
-    for name in ("label", "predicted", "sufficient", "latent_necessary", "silent"):
+    for name in ("target", "prediction", "sufficient", "latent_necessary", "silent"):
         assert getattr(one, name) == getattr(other, name), name
     np.testing.assert_allclose(one.attribution, other.attribution, rtol=1e-3, atol=1e-6)
     np.testing.assert_allclose(one.audio, other.audio, atol=1e-4)
-    assert one.probability == pytest.approx(other.probability, rel=1e-4)
+    assert one.target_probability == pytest.approx(other.target_probability, rel=1e-4)
 
 
 def test_batches_are_explained_as_single_clips_are(tiny_explainer, clips):
@@ -61,7 +61,7 @@ def test_short_clips_in_short_batches_are_explained_alike(tiny_explainer, clips,
 def test_what_fills_up_a_batch_changes_nothing(tiny_explainer, clips):
     settings = Settings(**SETTINGS | {"ranking": "refined"})
     step = functools.partial(_step, settings=settings, bandwidth=None)
-    mapped = map_over_devices(step, tiny_explainer.weights, "sharding", jax.local_devices()[:1])
+    mapped = map_over_devices(step, tiny_explainer.weights, "shard_map", jax.local_devices()[:1])
     found = []
     for rest in (clips[:1] * 2, clips[1:3], [50 * clips[3], np.zeros(500, np.float32)]):
         audio, lengths = tiny_explainer.pad([clips[0], *rest])

@@ -8,10 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from audex_jax.batch.schema import AUDIO, COLUMNS, TOP, VERSION, WHOLE
+from audex_jax.batch.schema import AUDIO, PLACE, TOP, VERDICT, VERSION, WHOLE, judgement_columns
 from audex_jax.cli import main
 
 from .conftest import OPTIONS, rows_of
+
+COLUMNS = (*PLACE, *judgement_columns(), *VERDICT)
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +36,7 @@ def test_columns_can_be_left_out(recordings, model, tmp_path):
     options = ("--no-audio", "--elements", "0")
     assert main(["batch", str(recordings), "--model", model, "--out", str(tmp_path), *OPTIONS, *options]) == 0
     assert list(rows_of(tmp_path)[0]) == [name for name, *_ in COLUMNS]
+    assert {"sufficient", "verdict", "metric_level"} <= set(rows_of(tmp_path)[0])
 
 
 def test_datasets_read_the_parts_with_their_audio(results, tmp_path):
