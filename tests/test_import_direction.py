@@ -31,7 +31,7 @@ ALLOWED = {  # room -> rooms that it may import beside itself
     "batch": {*MODEL, "data", "devices"},
     "training": {*MODEL, "data"},
     "report": {*MODEL, "data", "batch"},
-    "evaluation": {*MODEL, "data", "report"},
+    "evaluation": {*MODEL, "data", "devices", "report"},
     "study": {*MODEL, "data", "report", "evaluation"},
     "integrations": {*MODEL, "batch"},
     "cli": {*MODEL, "data", "devices", "batch", "training", "report", "evaluation", "study", "integrations"},

@@ -28,7 +28,7 @@ class Job:
     attribution: bool = option(False, "write the whole attribution, float16")
     audio: bool = option(True, "write the explanation's audio (default: yes)")
     batch: int = option(8, "clips that a device takes at once", metavar="N")
-    parallel: str = option("auto", "how devices share a batch", ("auto", "pmap", "sharding"))
+    parallel: str = option("auto", "how devices share a batch", ("auto", "pmap", "shard_map"))
     workers: int = option(0, "threads that read, 0 for one a core", metavar="N")
     retry_rejects: bool = option(False, "do parts with rejects again")
 

@@ -89,9 +89,9 @@ def run(arguments: argparse.Namespace) -> int:
 
         leave_accelerators()  # they are the actors'
     elif count == 1:
-        from audex_jax.devices.mapping import a_device_for_each_core
+        from audex_jax.devices.cpu import use_each_core_as_a_device
 
-        a_device_for_each_core()
+        use_each_core_as_a_device()
     return work(arguments, job, index, count)
 
 

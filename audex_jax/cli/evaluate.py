@@ -55,14 +55,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Carry out `audex evaluate`; the exit code."""
     from audex_jax.cli.options import read_options
     from audex_jax.core.compilation import use_compilation_cache
-    from audex_jax.devices.mapping import a_device_for_each_core
+    from audex_jax.devices.cpu import use_each_core_as_a_device
     from audex_jax.evaluation.folder import evaluate_folder
     from audex_jax.evaluation.outputs import header_of, rows_of, text_table
     from audex_jax.evaluation.plan import Plan
     from audex_jax.io.tensorboard import RunLog
 
     plan = read_options(Plan, arguments)
-    a_device_for_each_core()
+    use_each_core_as_a_device()
     use_compilation_cache()
     out = pathlib.Path(arguments.out)
     with RunLog(arguments.tensorboard) as log:

@@ -16,6 +16,7 @@ from audex_jax.bundles import digest
 from audex_jax.core.errors import AudexError
 from audex_jax.data.clips import read_clips
 from audex_jax.data.folder import LabelledClip
+from audex_jax.devices.cpu import must_leave_a_thread
 from audex_jax.evaluation.evaluator import Evaluator
 from audex_jax.evaluation.plan import Plan
 from audex_jax.evaluation.scores import Scores
@@ -49,9 +50,11 @@ def evaluate(
         devices: that take a clip each; default: one. Changes the speed only.
 
     Raises:
-        AudexError: no clip with sound, or the filler `other` with clips of one label only.
+        AudexError: no clip with sound, the filler `other` with clips of one label only, or CPU devices without a spare
+            thread (`devices.cpu.must_leave_a_thread`).
         AudioError: names a recording that cannot be read.
     """
+    must_leave_a_thread(devices)
     clips = [c[: explainer.clip_samples] for c in read_clips([f.path for f in files], explainer.sample_rate, quiet)]
     loud = [i for i, clip in enumerate(clips) if np.abs(clip).max() >= SILENCE_PEAK]
     silent = len(clips) - len(loud)
