@@ -60,8 +60,9 @@ def test_eight_devices_give_what_the_plain_step_gives(tiny_explainer, batch, pla
     alike(plain, found)
 
 
-@pytest.mark.parametrize("step", [EXPLAIN, pytest.param(LOOPS, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("parallel", ["pmap", pytest.param("shard_map", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("parallel", "step"), [("pmap", EXPLAIN), pytest.param("shard_map", LOOPS, marks=pytest.mark.slow)]
+)
 def test_explaining_devices_do_not_talk(tiny_explainer, batch, parallel, step):
     mapped = map_over_devices(step, tiny_explainer.model, parallel)
     program = jax.jit(mapped.step).lower(mapped.weights, mapped.place(batch)).compile()
