@@ -12,7 +12,9 @@ HEADS, WIDTH = 4, 16
 
 def textbook(projected, valid):
     """In NumPy's float64, one head and one query at a time."""
-    queries, keys, values = np.asarray(projected, np.float64).reshape(len(projected), 3, HEADS, -1).transpose(1, 2, 0, 3)
+    queries, keys, values = (
+        np.asarray(projected, np.float64).reshape(len(projected), 3, HEADS, -1).transpose(1, 2, 0, 3)
+    )
     mixed = np.zeros(values.shape)
     for head in range(HEADS):
         for t, query in enumerate(queries[head]):

@@ -1,5 +1,7 @@
 """Padding arithmetic and convolutions against plain NumPy, one output sample at a time."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,11 +13,12 @@ from audex_jax.codecs.encodec.conv import (
     ConvTranspose1d,
     conv_padding,
     convolve,
+    correlate,
     elu,
-    group_norm,
     pad_time,
     transpose_trim,
 )
+from audex_jax.core.initializers import group_norm
 
 pytestmark = pytest.mark.usefixtures("strict_dtypes")
 
@@ -153,3 +156,24 @@ def test_narrow_convolutions_are_the_same_on_frames(taps, inputs, outputs, sampl
     monkeypatch.setattr("audex_jax.codecs.encodec.conv.NARROW", 0)
     for ours, plain in zip(on_frames, both(x, kernel), strict=True):
         np.testing.assert_allclose(ours, plain, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize(("taps", "stride", "pad"), [(1, 1, 0), (2, 1, 1), (5, 1, 3), (5, 2, 0)])
+def test_all_derivatives_of_correlation_are_those_of_xlas_convolution(taps, stride, pad, normal):
+    x, kernel, directions = normal(2, 9, 3), normal(taps, 3, 4), (normal(2, 9, 3), normal(taps, 3, 4))
+
+    def plain(x, kernel):
+        labels = ("NWC", "WIO", "NWC")
+        return jax.lax.conv_general_dilated(x, kernel, (stride,), [(pad, pad)], dimension_numbers=labels)
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def derivatives(f, x, kernel):
+        energy = lambda x, kernel: jnp.sin(f(x, kernel)).sum()  # noqa: E731
+        gradient = jax.grad(energy, (0, 1))
+        clips = jax.vmap(jax.grad(energy), (0, None))(x[:, None], kernel)
+        loop = jax.lax.scan(lambda z, _: (z - 0.1 * gradient(z, kernel)[0], None), x, None, length=2)[0]
+        return jax.jvp(gradient, (x, kernel), directions), jax.jvp(energy, (x, kernel), directions), clips, loop
+
+    ours, expected = (derivatives(f, x, kernel) for f in (lambda x, k: correlate(x, k, stride, pad), plain))
+    for one, other in zip(jax.tree.leaves(ours), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)

@@ -69,18 +69,6 @@ def test_a_causal_codec_does_not_hear_the_future(codec, normal):
     assert np.abs(encode(codec, audio) - encode(codec, later))[:, 12:].max() > 1e-3
 
 
-def test_gradients_reach_the_audio(codec, normal):
-    audio = normal(1, 40, 1)
-
-    def energy(x):
-        return jnp.square(decode(codec, encode(codec, x))).sum()
-
-    gradient = jax.grad(energy)(audio)
-    step = jnp.zeros_like(audio).at[0, 17].set(1e-2)
-    slope = (energy(audio + step) - energy(audio - step)) / 2e-2
-    np.testing.assert_allclose(gradient[0, 17, 0], slope, rtol=0.02)
-
-
 def test_loudness_is_the_rms_of_the_channels_mean(segmented, codec, normal):
     audio = normal(3, 50, 2)
     expected = np.sqrt(np.square(np.asarray(audio, np.float64).mean(2)).mean(1)) + 1e-8
@@ -88,6 +76,8 @@ def test_loudness_is_the_rms_of_the_channels_mean(segmented, codec, normal):
     np.testing.assert_allclose(segmented.loudness(audio)[:, 0, 0], expected, rtol=1e-6)
     np.testing.assert_array_equal(codec.loudness(audio[..., :1]), np.ones((3, 1, 1)))
     np.testing.assert_array_equal(segmented.loudness(jnp.zeros((1, 9, 2))), np.full((1, 1, 1), 1e-8, "f4"))
+    shorter = segmented.loudness(audio.at[:, 20:].set(0), jnp.full(3, 20))
+    np.testing.assert_allclose(shorter, segmented.loudness(audio[:, :20]), rtol=1e-6)
 
 
 @pytest.mark.parametrize(
