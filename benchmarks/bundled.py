@@ -150,7 +150,7 @@ def write_figures(path: str, text: str) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = parser_for("bundled", __doc__)
+    parser = parser_for("bundled", __doc__, timed=False)
     parser.add_argument("data", metavar="DATA")
     parser.add_argument("--model", default="mini-speech-commands")
     parser.add_argument("--limit", type=int, default=300, help="clips for the explanations' figures (default: 300)")

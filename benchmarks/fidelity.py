@@ -11,6 +11,7 @@ evaluates explainers of other folders in DATA.
 """
 
 import dataclasses
+import functools
 import json
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -29,7 +30,7 @@ from audex_jax.evaluation.plan import Plan
 from audex_jax.evaluation.transfer import transfer
 from audex_jax.explain.explainer import Explainer
 from benchmarks.bundled import write_figures
-from benchmarks.measure import parser_for, table
+from benchmarks.measure import parser_for, report, table
 
 METHODS = "optimized-mask,signed,magnitude,random"
 OTHERS = "optimized-mask,weighted,absolute,mixed,positive,frames,gradient-x-input,waveform-ig,spectrum-ig,audio-frames"
@@ -53,10 +54,8 @@ def localization_figures(explainer: Explainer, clips: list[np.ndarray], files: l
     """How well attributions find words at known times, for the trained classifier and for shuffled ones."""
     for kind in localization.KINDS:
         placed = localization.place_words(clips, files, explainer.labels, explainer.clip_samples, kind)
-        found = {"trained": [localization.localization_auc(explainer, placed)]}
-        found["shuffled"] = [
-            localization.localization_auc(explainer, placed, shuffled=seed) for seed in range(SHUFFLED_MODELS)
-        ]
+        of = functools.partial(localization.localization_auc, explainer, placed)
+        found = {"trained": [of()], "shuffled": [of(shuffled=seed) for seed in range(SHUFFLED_MODELS)]}
         recognised = found["trained"][0][1]
         for classifier, runs in found.items():
             frames, syllables = np.nanmean([areas for areas, _ in runs], 0)
@@ -212,7 +211,7 @@ def markdown(record: dict[str, Any]) -> str:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = parser_for("fidelity", __doc__)
+    parser = parser_for("fidelity", __doc__, timed=False)
     parser.add_argument("data", metavar="DATA")
     parser.add_argument("--model", default="mini-speech-commands")
     parser.add_argument("--limit", type=int, help="clips at most; default: all of the split")
@@ -259,6 +258,7 @@ def main(argv: list[str] | None = None) -> None:
         found = evaluate_folder(model, folder, task_plan, out / name, limit=arguments.few)
         record["tasks"].append({"task": name} | {key: found[key] for key in ("clips", "speakers", "ceiling", "curves")})
     write_json(out / "benchmark.json", record)
+    report(arguments, record)
     text = markdown(json.loads((out / "benchmark.json").read_text(encoding="utf-8")))
     print(text)
     if arguments.results:

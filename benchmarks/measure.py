@@ -107,13 +107,14 @@ def must_agree(what: str, ours: Any, theirs: Any, tolerance: float) -> float:
     return error
 
 
-def parser_for(module: str, text: str | None) -> argparse.ArgumentParser:
-    """The parser of one benchmark: its question, `--json`, `--repeats` and `--small`."""
+def parser_for(module: str, text: str | None, timed: bool = True) -> argparse.ArgumentParser:
+    """The parser of one benchmark: its question, `--json`, `--small`, and `--repeats` where time is `timed`."""
     parser = argparse.ArgumentParser(
         prog=f"python -m benchmarks.{module}", description=text, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--json", metavar="FILE", help="write all figures to this file")
-    parser.add_argument("--repeats", type=int, default=7, help="rounds of the timing")
+    if timed:
+        parser.add_argument("--repeats", type=int, default=7, help="rounds of the timing")
     parser.add_argument("--small", action="store_true", help="a tiny model: does the benchmark itself work?")
     return parser
 
