@@ -48,7 +48,8 @@ def _waveform(sound: Sound, length: Array, hop: int) -> Parts:
 def _spectrum(sound: Sound, length: Array, hop: int) -> Parts:
     window = min(WINDOW, len(sound) // 4 * 4)
     values, synthesise = spectrum(sound, window)
-    return Parts(values, jnp.arange(len(values)) * (window // 4) < length, synthesise)
+    own = jnp.arange(len(values)) * (window // 4) - window // 2 < length  # windows are centred
+    return Parts(values, own, synthesise)
 
 
 def _frames(sound: Sound, length: Array, hop: int) -> Parts:
