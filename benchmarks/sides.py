@@ -81,11 +81,7 @@ class Side:
 
 
 def sizes_to_try(sizes: Sequence[int], seconds: float, most: int) -> list[int]:
-    """How many at a time: `sizes` for clips of a second, fewer as they are longer, 1 at least and `most` at most.
-
-    >>> sizes_to_try((50, 100, 200), 2.0, 60)
-    [25, 50, 60]
-    """
+    """How many at a time: `sizes` for clips of a second, fewer as they are longer, 1 at least and `most` at most."""
     return sorted({min(max(1, round(size / max(1.0, seconds))), most) for size in sizes})
 
 
