@@ -18,10 +18,11 @@ from flax import nnx
 
 from audex_jax.bundles import rebuild
 from audex_jax.classifiers.transformer import LatentTransformer, TransformerConfig
-from audex_jax.codecs.encodec import Encodec
+from audex_jax.core.clips import valid_frames
+from audex_jax.core.protocols import Codec
 from audex_jax.core.types import Array, Int, Latent, Valid
-from audex_jax.explain.step import latent_of, loudness_of, sounds_of, valid_frames
-from audex_jax.training.codec import edit
+from audex_jax.explain.model import decode_clips
+from audex_jax.training.edits import edit
 from audex_jax.training.recipes import ClassifierRecipe
 from audex_jax.training.state import TrainingCheckpoints
 
@@ -54,27 +55,23 @@ def change(clip: np.ndarray, length: int, rng: np.random.Generator) -> np.ndarra
     return (rng.choice([-1, 1]) * (clip + noise))[:length].astype(np.float32)
 
 
-@functools.partial(jax.jit, static_argnames="bandwidth")
-def _encode(codec: Encodec, audio: Array, lengths: Array, bandwidth: float | None) -> Latent:
-    return latent_of(codec, audio, lengths, bandwidth)
+@jax.jit
+def _encode(codec: Codec, audio: Array, lengths: Array) -> Latent:
+    return codec.encode(audio, lengths)
 
 
-@functools.partial(jax.jit, static_argnames="bandwidth")
-def _round_trip(
-    codec: Encodec, audio: Array, lengths: Array, key: Array, edited: Array, bandwidth: float | None
-) -> Latent:
+@jax.jit
+def _round_trip(codec: Codec, audio: Array, lengths: Array, key: Array, edited: Array) -> Latent:
     """Latents of what the decoder makes of the clips' latents, those of `edited` clips with elements replaced."""
-    latent = latent_of(codec, audio, lengths, bandwidth)
+    latent = codec.encode(audio, lengths)
     latent = jnp.where(edited[:, None, None], edit(latent, key), latent)
-    decoded = sounds_of(codec, latent, lengths, audio.shape[1]) * loudness_of(codec, audio, lengths)
-    return latent_of(codec, decoded, lengths, bandwidth)
+    return codec.encode(decode_clips(codec, latent, lengths, audio.shape[1]), lengths)
 
 
 def encode_clips(
-    codec: Encodec,
+    codec: Codec,
     clips: Sequence[np.ndarray],
     clip_samples: int,
-    bandwidth: float | None,
     variant: int,
     seed: int,
     report: Callable[[int], None] = lambda done: None,
@@ -86,7 +83,6 @@ def encode_clips(
         codec: frozen codec.
         clips: mono recordings `[n]` at the codec's rate.
         clip_samples: length that they are cut or padded to.
-        bandwidth: of the latents, kilobits per second; None for continuous ones.
         variant: 0 as they are; 1 after a round trip; odd ones above after a round trip of the changed clip, a
             quarter of them edited; even ones the changed clip.
         seed: of changes and edits.
@@ -96,7 +92,6 @@ def encode_clips(
     Returns:
         Latents `[clips, t, d]` and the mask of valid frames `[clips, t]`.
     """
-    hop, channels = codec.config.hop, codec.config.channels
     latents, valids = [], []
     for start in range(0, len(clips), batch):
         chosen = list(clips[start : start + batch])
@@ -106,17 +101,17 @@ def encode_clips(
                 for i, clip in enumerate(chosen)
             ]
         lengths = np.array([min(len(clip), clip_samples) for clip in chosen] + [clip_samples] * (batch - len(chosen)))
-        audio = np.zeros((batch, clip_samples, channels), np.float32)
+        audio = np.zeros((batch, clip_samples, codec.channels), np.float32)
         for row, clip in enumerate(chosen):
             audio[row, : lengths[row]] = clip[: lengths[row], None]
         if variant % 2:
             key = jax.random.fold_in(jax.random.key(seed), variant * 1_000_003 + start)
             edited = (np.arange(batch) % 4 == 0) & (variant > 1)
-            latent = _round_trip(codec, audio, lengths, key, edited, bandwidth)
+            latent = _round_trip(codec, audio, lengths, key, edited)
         else:
-            latent = _encode(codec, audio, lengths, bandwidth)
+            latent = _encode(codec, audio, lengths)
         latents.append(np.asarray(latent)[: len(chosen)])
-        valids.append(np.asarray(valid_frames(jnp.asarray(lengths), latent.shape[1], hop))[: len(chosen)])
+        valids.append(np.asarray(valid_frames(codec, jnp.asarray(lengths), latent.shape[1]))[: len(chosen)])
         report(start + len(chosen))
     return np.concatenate(latents), np.concatenate(valids)
 

@@ -30,6 +30,7 @@ from audex_jax.codecs.encodec.conv import Conv1d
 from audex_jax.core.types import Array, Audio, Latent
 from audex_jax.training import losses, rvq
 from audex_jax.training.adversarial import Discriminators, discriminator_loss, generator_loss
+from audex_jax.training.edits import edit
 from audex_jax.training.principal import principal_start
 from audex_jax.training.recipes import CodecRecipe
 from audex_jax.training.state import TrainingCheckpoints
@@ -68,20 +69,6 @@ def sample_batch(clips: Sequence[np.ndarray], recipe: CodecRecipe, sample_rate: 
     return np.stack([one() for _ in range(recipe.batch)])[..., None].astype(np.float32)
 
 
-def edit(latent: Latent, key: Array) -> Latent:
-    """Replace random elements, as an explanation does: single elements in half of the clips, whole frames or
-    dimensions in the others; by zero or by another clip's latent; a random share in each clip."""
-    k_share, k_element, k_frame, k_dim, k_kind, k_fill = jax.random.split(key, 6)
-    b, t, d = latent.shape
-    share = jax.random.uniform(k_share, (b, 1, 1))
-    by_element = jax.random.uniform(k_element, (b, t, d)) < share
-    root = jnp.sqrt(share)
-    by_block = (jax.random.uniform(k_frame, (b, t, 1)) < root) & (jax.random.uniform(k_dim, (b, 1, d)) < root)
-    keep = jnp.where(jax.random.bernoulli(k_kind, 0.5, (b, 1, 1)), by_element, by_block)
-    filler = jnp.where(jax.random.bernoulli(k_fill, 0.5, (b, 1, 1)), 0.0, jnp.roll(latent, 1, 0))
-    return jnp.where(keep, latent, filler)
-
-
 def loss_fn(
     codec: Encodec,
     readout: dict,
@@ -95,7 +82,7 @@ def loss_fn(
     k_stages, k_rvq, k_edit = jax.random.split(_key(recipe, step), 3)
     batch, samples = audio.shape[:2]
     config = codec.config
-    latent = codec.encode(audio)
+    latent = codec.encoder(audio)
 
     stages = jax.random.randint(k_stages, (batch,), 1, config.codebooks + 1)
     stages = jnp.where(jnp.arange(batch) % 4 == 1, config.codebooks, stages)
@@ -103,10 +90,10 @@ def loss_fn(
     commitment = losses.latent_loss(jax.lax.stop_gradient(quantised), latent)
     straight_through = latent + jax.lax.stop_gradient(quantised - latent)
     use_quantised = (jnp.arange(batch) % 2 == 1)[:, None, None]
-    decoded = codec.decode(jnp.where(use_quantised, straight_through, latent))[:, :samples]
+    decoded = codec.decoder(jnp.where(use_quantised, straight_through, latent))[:, :samples]
 
     edited = jax.lax.stop_gradient(edit(latent, k_edit))[: batch // 4]
-    again = codec.encode(codec.decode(edited)[:, :samples])
+    again = codec.encoder(codec.decoder(edited)[:, :samples])
 
     mono, estimate = audio[..., 0], decoded[..., 0]
     spectrum = losses.log_mel(mono, config.hop, config.sample_rate)
@@ -197,7 +184,7 @@ def _fitting_batches(clips: Sequence[np.ndarray], config: EncodecConfig, recipe:
 
 @jax.jit
 def _encode(codec: Encodec, audio: Audio) -> Latent:
-    return codec.encode(audio)
+    return codec.encoder(audio)
 
 
 def _key(recipe: CodecRecipe, step: int | Array) -> Array:

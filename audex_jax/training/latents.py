@@ -5,23 +5,22 @@ import json
 import pathlib
 from collections.abc import Sequence
 
+import jax
 import numpy as np
 
-from audex_jax import bundles
-from audex_jax.codecs.encodec import Encodec
+from audex_jax.core.protocols import Codec
 from audex_jax.data.clips import read_clips
 from audex_jax.data.folder import LabelledClip
-from audex_jax.io.audio import replacing
+from audex_jax.io.atomic import replacing
 from audex_jax.io.progress import Bar
 from audex_jax.training.classifier import encode_clips
 
 
 def cached_latents(
-    codec: Encodec,
+    codec: Codec,
     clips: Sequence[LabelledClip],
     labels: Sequence[str],
     clip_seconds: float,
-    bandwidth: float | None,
     variants: Sequence[int],
     seed: int,
     directory: pathlib.Path,
@@ -37,7 +36,7 @@ def cached_latents(
         clips: recordings with labels.
         labels: names of the classes.
         clip_seconds: length that clips are cut or padded to.
-        bandwidth, variants, seed: see `encode_clips`.
+        variants, seed: see `encode_clips`.
         directory: where latents are kept.
         name: what the clips are, for the file's name and the progress bar.
         quiet: show no progress.
@@ -46,20 +45,18 @@ def cached_latents(
         AudioError: a recording that cannot be read.
     """
     classes = np.array([labels.index(clip.label) for clip in clips], np.int32)
-    key = fingerprint(codec, clips, clip_seconds, bandwidth, list(variants), seed)
+    key = cache_key(codec, clips, clip_seconds, list(variants), seed)
     path = directory / f"latents-{name}-{key}.npz"
     if path.exists():
         with np.load(path) as stored:
             return stored["latents"], stored["valid"], classes
-    audio = read_clips([clip.path for clip in clips], codec.config.sample_rate, quiet)
-    samples = round(clip_seconds * codec.config.sample_rate)
+    audio = read_clips([clip.path for clip in clips], codec.sample_rate, quiet)
+    samples = round(clip_seconds * codec.sample_rate)
     latents, valid = [], []
     with Bar(f"encoding {name}", len(clips) * len(variants), quiet) as bar:
         for index, variant in enumerate(variants):
             done = index * len(clips)
-            z, v = encode_clips(
-                codec, audio, samples, bandwidth, variant, seed, lambda n, done=done: bar.update(done + n)
-            )
+            z, v = encode_clips(codec, audio, samples, variant, seed, lambda n, done=done: bar.update(done + n))
             latents.append(z)
             valid.append(v)
     directory.mkdir(parents=True, exist_ok=True)
@@ -69,11 +66,12 @@ def cached_latents(
     return every, frames, classes
 
 
-def fingerprint(codec: Encodec, clips: Sequence[LabelledClip], *settings) -> str:
-    """Short hash of everything that latents depend on: weights, recordings (path, size, time) and settings."""
-    digest = hashlib.sha256(json.dumps(settings).encode())
-    for path, array in sorted(bundles.arrays_of(codec).items()):
-        digest.update(path.encode() + np.ascontiguousarray(array).tobytes())
+def cache_key(codec: Codec, clips: Sequence[LabelledClip], *settings) -> str:
+    """Short hash of everything that latents depend on: codec, recordings (path, size, time) and settings."""
+    shape = repr((getattr(codec, "config", type(codec).__name__), getattr(codec, "bandwidth", None)))
+    digest = hashlib.sha256(json.dumps([shape, *settings]).encode())
+    for path, array in jax.tree.leaves_with_path(codec):
+        digest.update(jax.tree_util.keystr(path).encode() + np.ascontiguousarray(array).tobytes())
     for clip in clips:
         stat = clip.path.stat()
         digest.update(f"{clip.path}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())

@@ -51,11 +51,12 @@ def mel_loss(reference: Float[Array, "b n"], estimate: Float[Array, "b n"], samp
 
 
 def log_mel(audio: Float[Array, "b n"], hop: int, sample_rate: int) -> Float[Array, "b t m"]:
-    """Log-mel spectrogram of a clip's latent frames: frame t looks at the `2 * hop` samples up to its own centre.
+    """Log-mel spectrogram of a clip's latent frames: the window of `2 * hop` samples is centred on the frame.
 
     Magnitudes are relative to unit level, with a floor 40 dB below.
     """
-    return jnp.log(mel_magnitudes(audio, 2 * hop, sample_rate)[:, : audio.shape[1] // hop * 2 : 2] + 1e-2)
+    audio = jnp.pad(audio, ((0, 0), (0, -audio.shape[1] % hop)))  # windows are hop / 2 apart; every other is centred
+    return jnp.log(mel_magnitudes(audio, 2 * hop, sample_rate)[:, 1 : audio.shape[1] // hop * 2 : 2] + 1e-2)
 
 
 def latent_loss(reference: Float[Array, "b t d"], estimate: Float[Array, "b t d"]) -> Float[Array, " b"]:

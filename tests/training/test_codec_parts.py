@@ -11,7 +11,8 @@ from flax import nnx
 from audex_jax.codecs.encodec import Encodec
 from audex_jax.codecs.encodec.config import TINY
 from audex_jax.training import losses, rvq
-from audex_jax.training.codec import edit, scale_latent
+from audex_jax.training.codec import scale_latent
+from audex_jax.training.edits import edit
 from audex_jax.training.principal import STEEP, principal_start
 
 WIDE = dataclasses.replace(TINY, filters=4, dim=10)  # as many latent numbers as samples: nothing need be lost
@@ -24,12 +25,12 @@ edit = jax.jit(edit)
 
 @jax.jit
 def encode(codec, audio):
-    return codec.encode(audio)
+    return codec.encoder(audio)
 
 
 @jax.jit
 def decode(codec, latent):
-    return codec.decode(latent)
+    return codec.decoder(latent)
 
 
 def snr_db(audio, estimate) -> float:
@@ -97,6 +98,17 @@ def test_mel_bands_find_a_tone(normal):
     edges = 700 * (10 ** (np.linspace(0, 2595 * np.log10(1 + rate / 2 / 700), 66) / 2595) - 1)
     loudest = int(bands.argmax())
     assert edges[loudest] < tone < edges[loudest + 2]
+
+
+def test_log_mel_windows_are_centred_on_the_latent_frames():
+    hop, frame = 64, 5
+    centre = frame * hop + hop // 2
+    for samples in (10 * hop, 10 * hop - 7):  # the last frame may be a begun one
+        impulse = jnp.zeros((1, samples)).at[0, centre].set(1.0)
+        energy = losses.log_mel(impulse, hop, 16_000)[0].mean(-1)
+        assert energy.shape == (10,)
+        assert energy.argmax() == frame
+        np.testing.assert_allclose(energy[frame - 1], energy[frame + 1], atol=1e-4)
 
 
 def test_codebooks_find_the_clusters_of_the_data(rng):

@@ -9,8 +9,10 @@ from flax import nnx
 
 from audex_jax.classifiers.transformer import LatentTransformer, TransformerConfig
 from audex_jax.codecs.encodec.config import TINY
-from audex_jax.training.classifier import ClassifierRecipe, encode_clips, predict, standardise, train_classifier
-from audex_jax.training.codec import CodecRecipe, sample_batch, train_codec
+from audex_jax.codecs.mdct import MDCT, MDCTConfig
+from audex_jax.training.classifier import encode_clips, predict, standardise, train_classifier
+from audex_jax.training.codec import sample_batch, train_codec
+from audex_jax.training.recipes import ClassifierRecipe, CodecRecipe
 
 FITTING_SECONDS = 20  # of audio that the start is fitted to; ten minutes of tones are no different
 RECIPE = CodecRecipe(steps=6, batch=4, seconds=0.5, warmup=2)
@@ -75,13 +77,14 @@ def test_codec_training_learns_the_waveform(tmp_path):
     assert np.mean(parts[-3:]) > np.mean(parts[:3]) + 3
 
 
-def test_classifier_training_learns_and_resumes(tmp_path, codec_of):
+@pytest.mark.parametrize("kind", ["encodec", "mdct"])
+def test_classifier_training_learns_and_resumes(kind, tmp_path, codec_of):
     clips, labels = tones(48), np.arange(48) % 2
-    codec = codec_of(TINY)
-    variants = [encode_clips(codec, clips, 500, None, v, 0, batch=16) for v in range(4)]
+    codec = codec_of(TINY) if kind == "encodec" else MDCT(MDCTConfig("small", 1000, hop=10))
+    variants = [encode_clips(codec, clips, 500, v, 0, batch=16) for v in range(4)]
     latents, valid = (np.stack(arrays, 1) for arrays in zip(*variants, strict=True))
-    assert latents.shape == (48, 4, 50, 6)
-    config = TransformerConfig(dim=6, classes=2, frames=50, width=16, layers=1, heads=2, feed_forward=32)
+    assert latents.shape == (48, 4, codec.frames(500), codec.dim)
+    config = TransformerConfig(codec.dim, classes=2, frames=51, width=16, layers=1, heads=2, feed_forward=32)
     recipe = ClassifierRecipe(epochs=20, batch=16, learning_rate=5e-3, dropout=0.0, edited=0.0)
     val = (latents[:, 0], valid[:, 0], labels)
     seen = []
@@ -118,5 +121,5 @@ def test_a_classifier_starts_from_standardised_dimensions(rng):
 def test_predictions_do_not_depend_on_the_batch_size(codec_of):
     config = TransformerConfig(dim=6, classes=3, frames=50, width=16, layers=1, heads=2, feed_forward=32)
     classifier = LatentTransformer(config, rngs=nnx.Rngs(0))
-    latents, valid = encode_clips(codec_of(TINY), tones(7), 500, None, 0, 0)
+    latents, valid = encode_clips(codec_of(TINY), tones(7), 500, 0, 0)
     np.testing.assert_array_equal(predict(classifier, latents, valid, 3), predict(classifier, latents, valid, 7))
