@@ -11,6 +11,7 @@ import soundfile
 from audex_jax.core.types import Array
 from audex_jax.data.folder import LabelledClip
 from audex_jax.evaluation import Plan, evaluate, sanity, summarise
+from audex_jax.evaluation.arms import INPUT_ARMS, arm_names
 from audex_jax.evaluation.transfer import transfer
 from audex_jax.explain.explainer import Explainer
 from audex_jax.explain.model import Model
@@ -74,12 +75,20 @@ def explainer(reads: str) -> Explainer:
     return Explainer(Model(Amplitudes(jnp.array([1.0, 2.0])), classifier, jnp.zeros(2)), ("early", "late"), 0.2)
 
 
-@pytest.mark.parametrize("reads", ["latent", "audio"])
-def test_a_toy_model_is_evaluated(files, reads):
-    methods = ("optimized-mask", "saliency", "gradient-x-input:frames", "magnitude", "random", "waveform-ig")
-    plan = Plan(methods, ("zero", "mean", "noise", "other"), (0.2, 0.5), seeds=2, steps=4)
+@pytest.mark.parametrize(
+    ("reads", "methods"),
+    [("latent", arm_names()), ("audio", ("optimized-mask", "saliency", "random", "waveform-ig"))],
+)
+def test_a_toy_model_is_evaluated_by_every_arm(files, reads, methods):
+    plan = Plan((*methods, "gradient-x-input:frames"), ("noise", "other"), (0.2, 0.5), seeds=2, steps=4)
     scores = evaluate(explainer(reads), files, plan)
     assert scores.predicted.tolist() == scores.reconstructed.tolist() == scores.label.tolist() == [0, 1, 0, 1]
+    probability = scores.edited_probability[..., 1]
+    for i, row in enumerate(plan.rows):
+        assert (row.method in INPUT_ARMS) == np.isnan(scores.edited_probability[:, i, ..., 0]).all()
+        whole, nothing = probability[:, i, [-1, 0], [0, 1]], probability[:, i, [0, -1], [0, 1]]
+        np.testing.assert_allclose(whole, scores.probability[:, [1, 1]], atol=1e-5, err_msg=str(row))
+        np.testing.assert_allclose(nothing[:, 0], nothing[:, 1], atol=1e-5, err_msg=str(row))
     record = summarise(scores)
     frames = next(c for c in record["curves"] if c["method"] == "gradient-x-input:frames" and c["domain"] == "audio")
     assert frames["agreement"][1:] == [1, 1, 1]  # the loud half comes first

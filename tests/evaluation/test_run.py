@@ -16,7 +16,6 @@ from audex_jax.core.settings import Settings
 from audex_jax.data.clips import read_clips
 from audex_jax.data.folder import read_folder
 from audex_jax.evaluation import Plan, evaluate, run, summarise
-from audex_jax.evaluation.arms import INPUT_ARMS, arm_names
 from audex_jax.evaluation.plan import Row
 from audex_jax.evaluation.run import choose, other_clip
 from audex_jax.explain.step import explain_step
@@ -149,19 +148,6 @@ def test_input_methods_have_no_latent(scores):
     assert np.isnan(scores.agrees[:, row, :, :, 0]).all()
     whole = scores.edited_probability[:, row, -1, 0, 1]
     np.testing.assert_allclose(whole, scores.probability[:, 1], atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    "name", [m if m == "spectrum-ig" else pytest.param(m, marks=pytest.mark.slow) for m in arm_names()]
-)
-def test_every_arm_begins_at_nothing_and_ends_at_the_reconstruction(tiny_explainer, files, name):
-    plan = Plan(methods=(name,), fillers=("zero",), levels=(0.3,), seeds=1, steps=4, mask_steps=1)
-    found = evaluate(tiny_explainer, files[:2], plan)
-    probability = found.edited_probability[:, 0, :, :, 1]
-    assert np.isfinite(probability).all()
-    np.testing.assert_allclose(probability[:, -1, 0], found.probability[:, 1], atol=1e-4)
-    np.testing.assert_allclose(probability[:, -1, 1], probability[:, 0, 0], atol=1e-5)
-    assert (name in INPUT_ARMS) == np.isnan(found.edited_probability[..., 0]).all()
 
 
 def test_a_killed_evaluation_goes_on(tiny_explainer, files, scores, tmp_path, monkeypatch):
