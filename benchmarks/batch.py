@@ -34,7 +34,7 @@ from benchmarks.measure import parser_for, report, show
 from benchmarks.sides import resident
 from benchmarks.subject import explainer_of
 
-QUICK = {"ranking": "weighted", "steps": 2}  # settings where only memory is asked for
+QUICK = {"ranking": "weighted", "steps": 2}  # settings where the explanations do not matter
 
 
 def listed(data: str | None, clips: int, folder: str) -> Manifest:
@@ -57,7 +57,7 @@ def job(arguments: argparse.Namespace) -> dict[str, Any]:
             seen.append(now | {"MB": resident("VmRSS")})
 
     explainer = explainer_of(arguments.model)
-    settings = Settings(**QUICK) if arguments.memory else Settings()
+    settings = Settings(**QUICK) if arguments.memory or arguments.small else Settings()
     how = Job(settings, shard_clips=arguments.shard_clips, batch=arguments.batch)
     with tempfile.TemporaryDirectory() as folder:
         manifest = listed(arguments.data, arguments.clips, folder)
