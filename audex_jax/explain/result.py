@@ -1,7 +1,7 @@
 """The record of an explanation, defined once. JSON, Parquet columns, report, notebook and words derive from it.
 
-A field says its unit and, in one sentence, what it means. `judgement` gives the fields that are numbers, texts or tables
-of numbers: what is written to files.
+A field says its unit and, in one sentence, what it means. `judgement` gives the fields that are numbers, texts or
+tables of numbers: what is written to files.
 """
 
 import dataclasses
