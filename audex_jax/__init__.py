@@ -14,22 +14,22 @@ if TYPE_CHECKING:
     from audex_jax.batch.stream import explain_batches as explain_batches
     from audex_jax.bundles import BundleError as BundleError
     from audex_jax.bundles import load_codec as load_codec
+    from audex_jax.bundles import load_explainer as load_explainer
     from audex_jax.bundles import save_codec as save_codec
-    from audex_jax.classifiers.transformer import TransformerConfig as TransformerConfig
+    from audex_jax.bundles import save_explainer as save_explainer
     from audex_jax.classifiers.transformer import LatentTransformer as LatentTransformer
+    from audex_jax.classifiers.transformer import TransformerConfig as TransformerConfig
     from audex_jax.codecs.encodec import Encodec as Encodec
     from audex_jax.codecs.encodec import EncodecConfig as EncodecConfig
     from audex_jax.core.errors import AudexError as AudexError
     from audex_jax.core.settings import Settings as Settings
+    from audex_jax.data.inputs import demo_clips as demo_clips
     from audex_jax.explain.explainer import Explainer as Explainer
-    from audex_jax.explain.result import Explanation as Explanation
-    from audex_jax.bundles import load_explainer as load_explainer
-    from audex_jax.bundles import save_explainer as save_explainer
     from audex_jax.explain.model import Model as Model
+    from audex_jax.explain.result import Explanation as Explanation
     from audex_jax.io.audio import AudioError as AudioError
     from audex_jax.io.audio import read_audio as read_audio
     from audex_jax.io.audio import write_audio as write_audio
-    from audex_jax.data.inputs import demo_clips as demo_clips
 
 _HOME = {
     "AudexError": "core.errors",
