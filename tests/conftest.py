@@ -85,37 +85,47 @@ def bounded_mappings():
         jax.clear_caches()
 
 
+@functools.cache
+def drawn(module: type, config, seed: int = 0):
+    """A module with random weights, made once; drawn by NumPy, which compiles nothing."""
+    rng = np.random.default_rng(seed)
+
+    def draw(path, leaf):
+        fan_in = max(1, leaf.size // leaf.shape[-1]) if leaf.ndim > 1 else 10
+        mean = 1.0 if "scale" in jax.tree_util.keystr(path) else 0.0  # of the layers that normalise
+        return jnp.asarray(mean + rng.normal(size=leaf.shape) / np.sqrt(fan_in), jnp.float32)
+
+    graph, state = nnx.split(nnx.eval_shape(lambda: module(config, rngs=None)))
+    return nnx.merge(graph, jax.tree_util.tree_map_with_path(draw, state))
+
+
 @pytest.fixture(scope="session")
 def codec_of() -> Callable:
-    """Codecs with random weights for a config and a seed, made once each; drawn by NumPy, which compiles nothing."""
+    """`Encodec` with random weights for a config and a seed."""
     from audex_jax.codecs.encodec import Encodec
 
-    @functools.cache
-    def build(config, seed: int = 0):
-        rng = np.random.default_rng(seed)
-
-        def draw(leaf):
-            fan_in = max(1, leaf.size // leaf.shape[-1]) if leaf.ndim > 1 else 10
-            return jnp.asarray(rng.normal(size=leaf.shape) / np.sqrt(fan_in), jnp.float32)
-
-        graph, state = nnx.split(nnx.eval_shape(lambda: Encodec(config, rngs=None)))
-        return nnx.merge(graph, jax.tree.map(draw, state))
-
-    return build
+    return functools.partial(drawn, Encodec)
 
 
 @pytest.fixture(scope="session")
-def tiny_explainer(codec_of):
+def classifier_of() -> Callable:
+    """`LatentTransformer` with random weights for fields of its config."""
+    from audex_jax.classifiers.transformer import LatentTransformer, TransformerConfig
+
+    small = {"frames": 10, "width": 8, "layers": 1, "heads": 2, "feed_forward": 16}
+    return lambda seed=0, **fields: drawn(LatentTransformer, TransformerConfig(**small | fields), seed)
+
+
+@pytest.fixture(scope="session")
+def tiny_explainer(codec_of, classifier_of):
     """An explainer for three labels with random weights; its codec normalises loudness as the bundled one does."""
     import dataclasses
 
-    from audex_jax.classifiers.transformer import LatentTransformer, TransformerConfig
     from audex_jax.codecs.encodec.config import TINY
     from audex_jax.explain.explainer import Explainer
     from audex_jax.explain.model import Model
 
-    config = TransformerConfig(dim=TINY.dim, classes=3, frames=100, width=8, layers=1, heads=2, feed_forward=16)
-    classifier = LatentTransformer(config, rngs=nnx.Rngs(1))
+    classifier = classifier_of(1, dim=TINY.dim, classes=3, frames=100)
     codec = codec_of(dataclasses.replace(TINY, normalize=True))
     return Explainer(Model(codec, classifier, jnp.full(TINY.dim, 0.1)), ("down", "left", "up"), 1.0)
 

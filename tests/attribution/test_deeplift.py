@@ -1,11 +1,11 @@
+"""DeepLIFT: its rules by hand, and a sum that is the difference whatever the function is made of."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 
 from audex_jax.attribution import deeplift, integrated_gradients
-from audex_jax.classifiers.transformer import LatentTransformer, TransformerConfig
 
 T, D = 7, 6
 CLIPS = jax.random.normal(jax.random.key(1), (3, T, D))
@@ -23,63 +23,23 @@ def test_product_is_shared_evenly():
         np.testing.assert_allclose(deeplift(f, z, baseline).attribution, [[2 * 3.5, 3 * 2.0]], rtol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "f",
-    [
-        lambda z: jax.nn.softmax(z, axis=-1)[0, 1],
-        lambda z: (jax.nn.gelu(z) / (1 + jnp.exp(z))).sum(),
-        lambda z: jax.nn.sigmoid(z).prod(),
-        lambda z: jnp.sqrt(jnp.square(z).sum() + 1) + jnp.log(jnp.abs(z).sum() + 2),
-        lambda z: 2 * z.sum() + 1,
-    ],
-)
-def test_sum_is_the_difference(f):
-    result = jax.jit(lambda z: deeplift(f, z, CLIPS[1]))(CLIPS[0])
-    assert abs(result.gap) < 1e-4 * max(1, abs(result.value - result.baseline_value))
-
-
-def test_sum_is_the_difference_through_the_whole_transformer():
-    config = TransformerConfig(dim=D, classes=4, frames=10, width=16, layers=2, heads=2, feed_forward=32)
-    classifier = LatentTransformer(config, rngs=nnx.Rngs(0))
-
-    def explain(z):
-        return deeplift(lambda z: classifier(z, jnp.ones(T, bool))[1], z, 0.0)
-
-    run = jax.jit(jax.vmap(explain))
-    far = run(10 * CLIPS)  # attention is sharp there
-    np.testing.assert_allclose(far.gap, 0, atol=1e-3)
-    results = run(CLIPS)
-    assert np.abs(results.value - results.baseline_value).min() > 0.05
-    np.testing.assert_allclose(results.gap, 0, atol=1e-4)
-    alone = jax.jit(explain)(CLIPS[2])
-    np.testing.assert_allclose(results.attribution[2], alone.attribution, rtol=1e-3, atol=1e-5)
-
-
-@pytest.mark.parametrize("valid", [None, jnp.arange(T) < 4], ids=["whole", "padded"])
-@pytest.mark.parametrize("blocks", [False, True])
-def test_sum_is_the_difference_through_the_attention_of_jax(valid, blocks):
-    mask = None if valid is None else valid[None, None, :]
+def attention(blocks, mask):
+    """Of JAX, whole or in blocks of queries, which are computed again for the gradient."""
 
     def attend(z, queries):
         return jax.nn.dot_product_attention(queries, z, z[..., ::-1], mask=mask, implementation="xla")
 
     def f(z):
         z = z.reshape(T, 2, D // 2)
-        if blocks:  # blocks of queries, one after the other, computed again for the gradient
-            parts = jax.lax.map(jax.checkpoint(lambda queries: attend(z, queries)), z[:6].reshape(2, 3, 2, D // 2))
-            return jnp.tanh(parts).sum()
-        return jnp.tanh(attend(z, z)[:6]).sum()
+        if not blocks:
+            return jnp.tanh(attend(z, z)[:6]).sum()
+        parts = jax.lax.map(jax.checkpoint(lambda queries: attend(z, queries)), z[:6].reshape(2, 3, 2, D // 2))
+        return jnp.tanh(parts).sum()
 
-    explain = jax.jit(lambda z, z0: deeplift(f, z, z0))
-    for z, z0 in ((CLIPS[0], CLIPS[1]), (5 * CLIPS[0], 0 * CLIPS[1])):  # attention is sharp in the second
-        result = explain(z, z0)
-        difference = max(1, abs(result.value - result.baseline_value))
-        assert abs(result.gap) < 1e-4 * difference
-        assert np.abs(result.attribution).max() < 10 * difference
+    return f
 
 
-@pytest.mark.parametrize("reverse", [False, True])
-def test_sum_is_the_difference_through_a_recurrence(reverse):
+def recurrence(reverse):
     def f(z):
         def step(state, frame):
             state = jnp.tanh(2 * state + frame)
@@ -88,16 +48,44 @@ def test_sum_is_the_difference_through_a_recurrence(reverse):
         last, all_steps = jax.lax.scan(step, jnp.zeros(D), z, reverse=reverse)
         return last.sum() + (jnp.arange(T)[:, None] * all_steps).sum()
 
-    result = jax.jit(lambda z: deeplift(f, z, CLIPS[1]))(CLIPS[0])
-    assert abs(result.gap) < 1e-4 * max(1, abs(result.value - result.baseline_value))
+    return f
 
 
-@pytest.mark.parametrize("scale", [1, 8, 20])
-def test_softmax_keeps_its_sum_and_bounded_multipliers_far_from_the_baseline(scale):
-    z = scale * CLIPS[0]
-    result = jax.jit(lambda z: deeplift(lambda z: (jax.nn.softmax(z, axis=-1) * jnp.arange(6.0)).sum(), z, 0.0))(z)
-    assert abs(result.gap) < 1e-4
-    assert np.abs(result.attribution).max() < 10 * np.abs(result.value - result.baseline_value)
+FUNCTIONS = {
+    "softmax": lambda z: (jax.nn.softmax(z, axis=-1) * jnp.arange(6.0)).sum(),
+    "gelu, exp": lambda z: (jax.nn.gelu(z) / (1 + jnp.exp(z))).sum(),
+    "sigmoid": lambda z: jax.nn.sigmoid(z).prod(),
+    "sqrt, log": lambda z: jnp.sqrt(jnp.square(z).sum() + 1) + jnp.log(jnp.abs(z).sum() + 2),
+    "affine": lambda z: 2 * z.sum() + 1,
+    "attention": attention(False, None),
+    "attention, padded": attention(False, (jnp.arange(T) < 4)[None, None, :]),
+    "attention in blocks": attention(True, None),
+    "recurrence": recurrence(False),
+    "recurrence, backwards": recurrence(True),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_sum_is_the_difference(name):
+    explain = jax.jit(lambda z, z0: deeplift(FUNCTIONS[name], z, z0))
+    cases = [(CLIPS[0], CLIPS[1])]
+    if name.startswith(("softmax", "attention")):  # sharp far from the baseline, where multipliers must stay bounded
+        cases += [(scale * CLIPS[0], 0 * CLIPS[1]) for scale in (1, 5 if name.startswith("attention") else 20)]
+    for z, z0 in cases:
+        result = explain(z, z0)
+        difference = max(1, abs(result.value - result.baseline_value))
+        assert abs(result.gap) < 1e-4 * difference
+        if len(cases) > 1:
+            assert np.abs(result.attribution).max() < 10 * difference
+
+
+def test_sum_is_the_difference_through_the_whole_transformer(classifier_of):
+    classifier = classifier_of(2, dim=D, classes=4)
+    explain = jax.jit(jax.vmap(lambda z: deeplift(lambda z: classifier(z, jnp.ones(T, bool))[1], z, 0.0)))
+    results = explain(CLIPS)
+    assert np.abs(results.value - results.baseline_value).min() > 0.05
+    np.testing.assert_allclose(results.gap, 0, atol=1e-4)
+    np.testing.assert_allclose(explain(10 * CLIPS).gap, 0, atol=1e-3)  # attention is sharp there
 
 
 def test_equals_integrated_gradients_where_one_relu_decides():
