@@ -1,7 +1,6 @@
 """Recordings off the disk and decoded, by grain's threads: in order, read ahead, none able to stop the others.
 
-Threads do: files, decoder and resampler leave Python free. `benchmarks/BATCH.md` has how much faster than explaining
-that is; a job says what share of the time its devices waited.
+Threads do: files, decoder and resampler leave Python free. A job says what share of the time its devices waited.
 """
 
 from collections.abc import Generator, Sequence
