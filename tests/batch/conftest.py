@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from audex_jax.bundles import save_explainer
+from audex_jax.cli import main
 
 # The noise filler depends on the length of the batch, so there is one length, and one program to compile.
 OPTIONS = (
@@ -44,6 +45,19 @@ def recordings(tmp_path_factory) -> pathlib.Path:
     (root / "a" / "empty.wav").touch()
     (root / "b" / "text.wav").write_text("not audio " * 100)
     return root
+
+
+def batch(data, model, out, *options: str) -> int:
+    """The exit code of `audex batch`."""
+    return main(["batch", str(data), "--model", model, "--out", str(out), *OPTIONS, *options])
+
+
+@pytest.fixture(scope="session")
+def finished(recordings, model, tmp_path_factory) -> pathlib.Path:
+    """The results of a job that nothing disturbed."""
+    out = tmp_path_factory.mktemp("finished") / "out"
+    assert batch(recordings, model, out, "--attribution") == 0
+    return out
 
 
 @pytest.fixture(scope="session")

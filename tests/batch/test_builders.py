@@ -16,7 +16,6 @@ from audex_jax.data.folder import read_folder
 from audex_jax.data.prepared import list_records, read_record
 from audex_jax.io.audio import read_recording
 
-SHARED = pathlib.Path(__file__).parents[3] / "shared" / "data"
 tensorflow = pytest.mark.skipif(
     importlib.util.find_spec("tensorflow") is None, reason="the extra `prepare` is not installed"
 )
@@ -97,21 +96,6 @@ def test_tess_in_its_published_layout(tmp_path, home):
     spoken = [{name.split("_")[-2] for name in found} for found in by_split.values()]
     assert set().union(*spoken) == set(words)
     assert sum(map(len, spoken)) == len(words)
-
-
-@tensorflow
-@pytest.mark.slow
-def test_tess_as_it_is(home):
-    if not (SHARED / "tess").is_dir():
-        pytest.skip("the recordings of TESS are not here")
-    done = prepare(home, "tess", str(SHARED / "tess"))
-    assert done.returncode == 0, done.stderr
-    found = records("tfds:tess", 24_414)
-    assert len(found) == 840
-    for name in sorted(found)[::100]:
-        label, samples = found[name]
-        assert label == name.split("/")[0]
-        np.testing.assert_array_equal(samples, read_recording(SHARED / "tess" / name, 24_414))
 
 
 @pytest.mark.skipif(importlib.util.find_spec("tensorflow") is not None, reason="TensorFlow is installed")

@@ -3,36 +3,28 @@
 import io
 import json
 import pathlib
+import resource
 import shutil
 
+import jax
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import soundfile
 
 from audex_jax.batch import job as job_module
+from audex_jax.batch import read
 from audex_jax.batch.job import run_job, run_of
 from audex_jax.batch.manifest import read_manifest
 from audex_jax.batch.plan import Job
+from audex_jax.batch.schema import PLACE, VERDICT, judgement_columns
 from audex_jax.batch.store import open_store
 from audex_jax.bundles import load_explainer
 from audex_jax.cli import main
 from audex_jax.explain.step import Settings
 from audex_jax.io.audio import read_audio
 
-from .conftest import OPTIONS, REJECTED, rows_of, same_rows
-
-
-def batch(data, model, out, *options: str) -> int:
-    return main(["batch", str(data), "--model", model, "--out", str(out), *OPTIONS, *options])
-
-
-@pytest.fixture(scope="module")
-def finished(recordings, model, tmp_path_factory) -> pathlib.Path:
-    """The results of a job that nothing disturbed."""
-    out = tmp_path_factory.mktemp("finished") / "out"
-    assert batch(recordings, model, out, "--attribution") == 0
-    return out
+from .conftest import REJECTED, batch, rows_of, same_rows
 
 
 def test_every_recording_is_explained_or_rejected_once(finished, recordings):
@@ -69,18 +61,6 @@ def test_a_row_says_what_explain_says(finished, recordings, model):
         np.testing.assert_allclose(samples, e.audio, atol=2 / 32768)
 
 
-@pytest.mark.slow
-def test_explanations_with_an_optimized_mask_are_those_of_explain(recordings, model, tmp_path):
-    data = tmp_path / "list.txt"
-    data.write_text("".join(f"{recordings}/{name}\n" for name in ("a/10.wav", "b/15.wav")))
-    assert batch(data, model, tmp_path / "out", "--ranking", "refined") == 0
-    for row in rows_of(tmp_path / "out"):
-        e = load_explainer(model).explain(read_audio(row["path"], 1000), steps=4, filler="noise", ranking="refined")
-        assert (row["prediction"], row["sufficient"]) == (e.prediction, e.sufficient)
-        samples, _ = soundfile.read(io.BytesIO(row["audio"]["bytes"]))
-        np.testing.assert_allclose(samples, e.audio, atol=2 / 32768)
-
-
 def test_a_long_recording_has_a_row_for_each_segment(finished):
     rows = [row for row in rows_of(finished) if row["id"] == "a/long.wav"]
     assert [(r["segment"], r["start_seconds"], r["end_seconds"]) for r in rows] == [(0, 0, 1), (1, 1, 2), (2, 2, 2.3)]
@@ -89,10 +69,14 @@ def test_a_long_recording_has_a_row_for_each_segment(finished):
 def test_a_finished_job_has_nothing_left_to_do(finished, recordings, model, capsys):
     parts = {path: path.stat().st_mtime_ns for path in finished.glob("parts/*")}
     assert batch(recordings, model, finished, "--attribution") == 0
-    assert parts == {path: path.stat().st_mtime_ns for path in finished.glob("parts/*")}
     assert "22 of 22 recordings done (4 of 4 parts, 22 rows), 2 rejected" in capsys.readouterr().out
+    assert batch(recordings, model, finished, "--attribution", "--json") == 0
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert last["job"]["shards_done"] == last["shards"] == 4
+    assert {"clips_per_second", "wait_share", "eta_seconds", "rejects"} <= last.keys()
     assert main(["batch", "--status", str(finished), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["clips_done"] == 22
+    assert parts == {path: path.stat().st_mtime_ns for path in finished.glob("parts/*")}
 
 
 def test_another_run_is_refused(finished, recordings, model, capsys):
@@ -100,27 +84,19 @@ def test_another_run_is_refused(finished, recordings, model, capsys):
     assert "columns.attribution: True there, False now" in capsys.readouterr().err
 
 
-def test_parts_that_are_gone_or_broken_are_made_again(finished, recordings, model, tmp_path):
+def test_three_processes_make_up_parts_that_are_gone_or_broken(finished, recordings, model, tmp_path):
     out = tmp_path / "out"
     shutil.copytree(finished, out)
-    first, second = sorted(out.glob("parts/*"))[:2]
+    first, second, third, _ = sorted(out.glob("parts/*"))
     first.unlink()
+    third.unlink()
     second.write_bytes(second.read_bytes()[:1000])
     (out / "parts" / ".part-000000.parquet.0.tmp").write_text("left by a killed process")
-    assert batch(recordings, model, out, "--attribution") == 0
-    same_rows(rows_of(finished), rows_of(out))
-    assert not list(out.rglob(".*"))
-
-
-def test_three_processes_finish_what_one_began(finished, recordings, model, tmp_path, capsys):
-    out = tmp_path / "out"
-    shutil.copytree(finished, out)
-    for part in sorted(out.glob("parts/*"))[1:]:
-        part.unlink()
     for index in (2, 0, 1):
         share = ("--num-processes", "3", "--process-id", str(index))
         assert batch(recordings, model, out, "--attribution", *share, "--max-reject-share", "1") == 0
     same_rows(rows_of(finished), rows_of(out))
+    assert not list(out.rglob(".*"))
 
 
 class Stop(BaseException):
@@ -146,6 +122,22 @@ def test_what_breaks_off_leaves_whole_parts_and_the_rest_is_made_up(finished, re
     same_rows(rows_of(finished), rows_of(tmp_path))
 
 
+def test_a_disk_that_is_full_in_mid_part_is_told_and_the_rest_is_made_up(finished, recordings, model, tmp_path, capsys):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (9000, hard))
+    try:
+        code = batch(recordings, model, tmp_path, "--attribution")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert code == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "writing shard" in error
+    assert "File too large" in error
+    assert not list(tmp_path.rglob(".*"))
+    assert batch(recordings, model, tmp_path, "--attribution") == 0
+    same_rows(rows_of(finished), rows_of(tmp_path))
+
+
 def test_rejects_beyond_the_share_fail_and_can_be_tried_again(model, tmp_path, capsys):
     data, out = tmp_path / "data", tmp_path / "out"
     data.mkdir()
@@ -153,12 +145,14 @@ def test_rejects_beyond_the_share_fail_and_can_be_tried_again(model, tmp_path, c
     for name in ("x.wav", "y.wav"):
         soundfile.write(data / name, samples, 1000)
     (data / "z.wav").touch()
-    assert batch(data, model, out) == 1
+    columns = ("--no-audio", "--elements", "0")
+    assert batch(data, model, out, *columns) == 1
     assert "1 of 3 recordings rejected, more than 10%" in capsys.readouterr().err
-    assert batch(data, model, out, "--max-reject-share", "0.5") == 0
+    assert batch(data, model, out, *columns, "--max-reject-share", "0.5") == 0
     soundfile.write(data / "z.wav", samples, 1000)
-    assert batch(data, model, out, "--retry-rejects") == 0
+    assert batch(data, model, out, *columns, "--retry-rejects") == 0
     assert len(rows_of(out)) == 3
+    assert list(rows_of(out)[0]) == [name for name, *_ in (*PLACE, *judgement_columns(), *VERDICT)]
     assert not list(out.glob("rejects/*"))
 
 
@@ -169,8 +163,6 @@ def test_what_vanishes_after_listing_or_breaks_the_decoder_is_rejected(model, tm
         soundfile.write(data / name, 0.1 * np.random.default_rng(0).normal(size=400), 1000)
     hours = np.zeros(7_200_000 // 100, np.int16)
     soundfile.write(data / "two hours.wav", hours, 10)
-    from audex_jax.batch import read
-
     decode = read.read_recording
 
     def broken(path, *how):
@@ -192,8 +184,6 @@ def test_what_vanishes_after_listing_or_breaks_the_decoder_is_rejected(model, tm
 
 
 def test_a_batch_that_does_not_fit_is_told_so(recordings, model, tmp_path, monkeypatch, capsys):
-    import jax
-
     def too_large(*arguments, **options):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
         yield
@@ -221,10 +211,3 @@ def test_wrong_usage_is_one_line_and_writes_nothing(model, tmp_path, monkeypatch
     assert says in said
     assert len(said.splitlines()) == 1
     assert not list(tmp_path.iterdir())
-
-
-def test_progress_as_json_lines(finished, recordings, model, capsys):
-    assert batch(recordings, model, finished, "--attribution", "--json") == 0
-    last = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert last["job"]["shards_done"] == last["shards"] == 4
-    assert {"clips_per_second", "wait_share", "eta_seconds", "rejects"} <= last.keys()

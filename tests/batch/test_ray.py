@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import signal
+import subprocess
 import time
 
 import numpy as np
@@ -22,21 +23,14 @@ from audex_jax.core.errors import AudexError
 from audex_jax.explain.step import Settings
 from audex_jax.integrations.ray import ExplainActor, ShardActor, shard_table
 
-from .conftest import OPTIONS, REJECTED, rows_of, same_rows
+from .conftest import REJECTED, rows_of, same_rows
 from .test_processes import finish, hidden, start, wait_for_parts
 
-JOB = Job(Settings(steps=4, filler="noise", ranking="weighted"), shard_clips=6, batch=1)
+JOB = Job(Settings(steps=4, filler="noise", ranking="weighted"), shard_clips=6, batch=1, attribution=True)
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the extra `ray` is not installed")
 
 
-@pytest.fixture(scope="module")
-def local(recordings, model, tmp_path_factory) -> pathlib.Path:
-    out = tmp_path_factory.mktemp("local") / "out"
-    assert main(["batch", str(recordings), "--model", model, "--out", str(out), *OPTIONS]) == 0
-    return out
-
-
-def test_an_actor_explains_a_batch_of_anyones_pipeline(recordings, model, local):
+def test_an_actor_explains_a_batch_of_anyones_pipeline(recordings, model, finished):
     manifest = read_manifest(recordings)
     table = manifest.table()
     found = ExplainActor(model, JOB)(table).to_pylist()
@@ -44,25 +38,25 @@ def test_an_actor_explains_a_batch_of_anyones_pipeline(recordings, model, local)
     assert {row["id"]: bool(row["reason"]) for row in found if row["reason"]} == dict.fromkeys(REJECTED, True)
     known = {path: row["path"] for path, row in zip(manifest.paths, table.to_pylist(), strict=True)}
     assert len(known) == 22
-    same_rows(rows_of(local), [{k: v for k, v in row.items() if k != "reason"} for row in rows])
+    same_rows(rows_of(finished), [{k: v for k, v in row.items() if k != "reason"} for row in rows])
     batch = {"path": np.array(manifest.paths[:2])}
     assert [row["id"] for row in ExplainActor(model, JOB)(batch).to_pylist()] == list(manifest.paths[:2])
     with pytest.raises(AudexError, match="no column `path`; it has file"):
         ExplainActor(model, JOB)(pa.table({"file": ["x.wav"]}))
 
 
-def test_an_actor_puts_shards_where_a_job_puts_them(recordings, model, local, tmp_path):
+def test_an_actor_puts_shards_where_a_job_puts_them(recordings, model, finished, tmp_path):
     explainer, manifest = load_explainer(model), read_manifest(recordings)
     store = open_store(tmp_path, run_of(explainer, manifest, JOB), manifest, {})
     actor = ShardActor(model, JOB, store)
     said = [actor(shard_table(manifest, shard, 6)) for shard in reversed(range(store.shards))]
     assert sum(one["clips"][0] for one in said) == 22
-    same_rows(rows_of(local), rows_of(tmp_path))
+    same_rows(rows_of(finished), rows_of(tmp_path))
     for kind in ("parts", "rejects"):
-        names = [sorted(path.name for path in (out / kind).iterdir()) for out in (local, tmp_path)]
+        names = [sorted(path.name for path in (out / kind).iterdir()) for out in (finished, tmp_path)]
         assert names[0] == names[1]
     for name in names[0]:
-        assert pq.read_table(local / "rejects" / name).equals(pq.read_table(tmp_path / "rejects" / name))
+        assert pq.read_table(finished / "rejects" / name).equals(pq.read_table(tmp_path / "rejects" / name))
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="Ray is installed")
@@ -82,21 +76,15 @@ def test_ray_divides_the_work_itself(recordings, model, tmp_path, capsys, option
 
 def actors_of(process: int) -> list[int]:
     """Processes of Ray's actors that a process has started, however indirectly."""
-    parents, actors = {}, []
-    for folder in pathlib.Path("/proc").iterdir():
-        if folder.name.isdecimal():
-            try:
-                stat, command = (folder / "stat").read_text(), (folder / "cmdline").read_bytes()
-            except OSError:
-                continue
-            parents[int(folder.name)] = int(stat.rpartition(")")[2].split()[1])
-            if command.startswith(b"ray::") and b"ShardActor" in command:
-                actors.append(int(folder.name))
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    words = {int(pid): (int(parent), " ".join(args)) for pid, parent, *args in map(str.split, listed.splitlines())}
 
     def descends(number: int) -> bool:
-        return number == process or (number in parents and descends(parents[number]))
+        return number == process or (number in words and descends(words[number][0]))
 
-    return [actor for actor in actors if descends(actor)]
+    return [
+        pid for pid, (_, args) in words.items() if args.startswith("ray::") and "ShardActor" in args and descends(pid)
+    ]
 
 
 @needs_ray
@@ -120,12 +108,12 @@ def test_a_job_on_ray_writes_what_one_process_writes_though_an_actor_is_killed(m
 
 @needs_ray
 @pytest.mark.slow
-def test_what_an_actor_cannot_do_is_one_line(recordings, model, local, tmp_path):
+def test_what_an_actor_cannot_do_is_one_line(recordings, model, finished, tmp_path):
     out = tmp_path / "out"
-    shutil.copytree(local, out)
+    shutil.copytree(finished, out)
     shutil.rmtree(out / "parts")
     (out / "parts").touch()
-    job = start(recordings, model, out, "--engine", "ray", "--actors", "1", devices=1)
+    job = start(recordings, model, out, "--attribution", "--engine", "ray", "--actors", "1", devices=1)
     _, error = job.communicate(timeout=300)
     assert job.returncode == 1
     assert "Traceback" not in error

@@ -85,59 +85,46 @@ def test_an_equal_run_goes_on_and_another_is_refused_with_the_difference(store):
     assert (store.root / "run.json").read_bytes() == before
 
 
-def test_a_folder_with_other_things_is_refused(tmp_path):
+def test_a_folder_with_other_things_and_what_cannot_be_a_folder_are_refused(tmp_path):
     (tmp_path / "thesis.tex").touch()
-    with pytest.raises(StoreError, match=r"other things \(thesis.tex\)"):
-        open_store(tmp_path, RUN, MANIFEST, {})
+    for out, says in (
+        (tmp_path, r"other things \(thesis.tex\)"),
+        (tmp_path / "thesis.tex" / "x", "cannot write there"),
+    ):
+        with pytest.raises(StoreError, match=says):
+            open_store(out, RUN, MANIFEST, {})
     assert files(tmp_path) == {"thesis.tex"}
 
 
-def test_what_cannot_be_a_folder_is_named(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match="cannot write there"):
-        open_store(tmp_path / "file" / "out", RUN, MANIFEST, {})
-
-
-@pytest.fixture
-def read_only(store):
-    """The folder of results as somebody meets it who may not write to it."""
-    (shown := pathlib.Path(tempfile.mkdtemp())).chmod(0o755)  # others may not look into pytest's folders
-    root = shown / "out"
-    store.root.rename(root)
-    for folder in (root, root / "parts", root / "rejects"):
+def test_results_that_may_only_be_read_are_left_as_they_are(store):
+    root = pathlib.Path(tempfile.mkdtemp()) / "out"  # the user `nobody` may not look into pytest's folders
+    shutil.move(store.root, root)
+    root.parent.chmod(0o755)
+    folders, user = (root, root / "parts", root / "rejects"), os.geteuid()
+    for folder in folders:
         folder.chmod(0o555)
-    user = os.geteuid()
     if user == 0:
         os.seteuid(65534)
-    yield dataclasses.replace(store, root=root)
-    os.seteuid(user)
-    for folder in (root, root / "parts", root / "rejects"):
-        folder.chmod(0o755)
-    shutil.rmtree(shown)
+    try:
+        before, store = files(root), dataclasses.replace(store, root=root)
+        assert status(load_store(root))["shards_done"] == 0
+        with pytest.raises(StoreError, match=r"cannot write there \(Permission denied\)"), store.held(0, 1):
+            pass
+        with pytest.raises(StoreError, match=r"writing shard 0 failed \(Permission denied\)"):
+            store.commit(0, 3, RESULTS, NONE)
+        assert files(root) == before
+    finally:
+        os.seteuid(user)
+        for folder in folders:
+            folder.chmod(0o755)
+        shutil.rmtree(root.parent)
 
 
-def test_results_that_may_only_be_read_are_left_as_they_are(read_only):
-    before = files(read_only.root)
-    assert status(load_store(read_only.root))["shards_done"] == 0
-    with pytest.raises(StoreError, match=r"cannot write there \(Permission denied\)"), read_only.held(0, 1):
-        pass
-    with pytest.raises(StoreError, match=r"writing shard 0 failed \(Permission denied\)"):
-        read_only.commit(0, 3, RESULTS, NONE)
-    with pytest.raises(StoreError, match=r"cannot write there \(Permission denied\)"):
-        open_store(read_only.root / "new", RUN, MANIFEST, {})
-    assert files(read_only.root) == before
-
-
-@pytest.mark.parametrize("content", ["{", "[]", '{"format": "audex-batch", "version": 0}'])
+@pytest.mark.parametrize("content", [None, "{", "[]", '{"format": "audex-batch", "version": 0}'])
 def test_a_run_that_cannot_be_read_is_named(store, content):
-    (store.root / "run.json").write_text(content)
-    with pytest.raises(StoreError, match=r"run.json|another version"):
+    (store.root / "run.json").unlink() if content is None else (store.root / "run.json").write_text(content)
+    with pytest.raises(StoreError, match=r"no run.json" if content is None else r"run.json|another version"):
         load_store(store.root)
-
-
-def test_no_results_are_named(tmp_path):
-    with pytest.raises(StoreError, match=r"no run.json"):
-        load_store(tmp_path)
 
 
 HOLDER = """

@@ -1,27 +1,14 @@
 """Clips in, explanations out: the same as one by one, whatever the loader does."""
 
-import functools
 import subprocess
 import sys
 import time
 
-import jax
 import numpy as np
 import pytest
 
 import audex_jax as audex
-from audex_jax.batch.stream import (
-    Clip,
-    Mark,
-    Meter,
-    _on_host,
-    _step,
-    ahead,
-    buckets,
-    explain_stream,
-    on_devices,
-)
-from audex_jax.devices.mapping import map_over_devices
+from audex_jax.batch.stream import Clip, Mark, Meter, ahead, buckets, explain_stream, on_devices
 from audex_jax.explain.step import Settings
 
 SETTINGS = {"steps": 4, "filler": "noise", "ranking": "weighted"}
@@ -48,29 +35,13 @@ def test_batches_are_explained_as_single_clips_are(tiny_explainer, clips):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("ranking", ["weighted", "refined"])
+@pytest.mark.parametrize("ranking", ["weighted", "optimized-mask"])
 def test_short_clips_in_short_batches_are_explained_alike(tiny_explainer, clips, ranking):
     assert buckets(tiny_explainer, Settings()) == [250, 500, 1000]
     settings = {"steps": 4, "ranking": ranking}
     found = dict(audex.explain_batches(tiny_explainer, enumerate(clips), batch=1, **settings))
     for key, clip in enumerate(clips):
         alike(found[key], tiny_explainer.explain(clip, **settings))
-
-
-@pytest.mark.slow
-def test_what_fills_up_a_batch_changes_nothing(tiny_explainer, clips):
-    settings = Settings(**SETTINGS | {"ranking": "refined"})
-    step = functools.partial(_step, settings=settings, bandwidth=None)
-    mapped = map_over_devices(step, tiny_explainer.weights, "shard_map", jax.local_devices()[:1])
-    found = []
-    for rest in (clips[:1] * 2, clips[1:3], [50 * clips[3], np.zeros(500, np.float32)]):
-        audio, lengths = tiny_explainer.pad([clips[0], *rest])
-        result = mapped.step(mapped.weights, mapped.place((audio, lengths, np.full(3, -1, np.int32))))
-        found.append(tiny_explainer.explanations(_on_host(result), clips[:1], settings)[0])
-    for other in found[1:]:
-        for name in ("attribution", "mask", "audio", "residual"):
-            np.testing.assert_array_equal(getattr(found[0], name), getattr(other, name), err_msg=name)
-        assert found[0].probabilities == other.probabilities
 
 
 def test_padding_that_changes_something_is_not_varied(tiny_explainer):
@@ -93,18 +64,18 @@ def test_no_clips_give_no_explanations(tiny_explainer):
     assert list(audex.explain_batches(tiny_explainer, [])) == []
 
 
-def test_what_the_loader_raises_arrives_here(tiny_explainer):
-    def loader():
-        raise RuntimeError("the disk is gone")
-        yield
-
-    with pytest.raises(RuntimeError, match="the disk is gone"):
-        list(audex.explain_batches(tiny_explainer, loader()))
+def broken_loader():
+    raise RuntimeError("the disk is gone")
+    yield
 
 
-def test_a_clip_that_is_too_long_is_refused(tiny_explainer):
-    with pytest.raises(ValueError, match="1001 samples"):
-        list(audex.explain_batches(tiny_explainer, [("x", np.zeros(1001))]))
+@pytest.mark.parametrize(
+    ("loader", "error", "says"),
+    [(broken_loader(), RuntimeError, "the disk is gone"), ([("x", np.zeros(1001))], ValueError, "1001 samples")],
+)
+def test_what_the_loader_raises_and_what_it_should_not_give_arrive_here(tiny_explainer, loader, error, says):
+    with pytest.raises(error, match=says):
+        list(audex.explain_batches(tiny_explainer, loader))
 
 
 def test_closing_early_closes_the_source():
@@ -159,11 +130,3 @@ def test_waiting_can_be_broken_off():
     with pytest.raises(KeyboardInterrupt):
         next(ahead(slow(), stop))
     assert time.monotonic() - started < 0.5
-
-
-def test_the_share_of_waiting():
-    meter = Meter()
-    for start, end in ((0, 10), (11, 12), (13, 14)):  # the first is compiled
-        meter.step(start, end)
-    assert meter.wait_share == pytest.approx(0.5)
-    assert Meter().wait_share is None

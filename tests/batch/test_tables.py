@@ -9,22 +9,14 @@ import pytest
 import soundfile
 
 from audex_jax.batch.schema import AUDIO, PLACE, TOP, VERDICT, VERSION, WHOLE, judgement_columns
-from audex_jax.cli import main
 
-from .conftest import OPTIONS, rows_of
+from .conftest import rows_of
 
 COLUMNS = (*PLACE, *judgement_columns(), *VERDICT)
 
 
-@pytest.fixture(scope="module")
-def results(recordings, model, tmp_path_factory):
-    out = tmp_path_factory.mktemp("tables") / "out"
-    assert main(["batch", str(recordings), "--model", model, "--out", str(out), *OPTIONS, "--attribution"]) == 0
-    return out
-
-
-def test_the_schema_is_documented_and_versioned(results):
-    (*_, part) = sorted(results.glob("parts/*"))
+def test_the_schema_is_documented_and_versioned(finished):
+    (*_, part) = sorted(finished.glob("parts/*"))
     schema = pq.read_schema(part)
     assert schema.names == [name for name, *_ in (*COLUMNS, TOP, WHOLE, AUDIO)]
     assert all(schema.field(name).metadata[b"description"] for name in schema.names)
@@ -32,21 +24,14 @@ def test_the_schema_is_documented_and_versioned(results):
     assert (about["version"], about["shard"], about["clips"]) == (VERSION, 3, 4)
 
 
-def test_columns_can_be_left_out(recordings, model, tmp_path):
-    options = ("--no-audio", "--elements", "0")
-    assert main(["batch", str(recordings), "--model", model, "--out", str(tmp_path), *OPTIONS, *options]) == 0
-    assert list(rows_of(tmp_path)[0]) == [name for name, *_ in COLUMNS]
-    assert {"sufficient", "verdict", "metric_level"} <= set(rows_of(tmp_path)[0])
-
-
-def test_datasets_read_the_parts_with_their_audio(results, tmp_path):
+def test_datasets_read_the_parts_with_their_audio(finished, tmp_path):
     datasets = pytest.importorskip("datasets", reason="the extra `tables` is not installed")
     found = datasets.load_dataset(
-        "parquet", data_files=str(results / "parts" / "*.parquet"), split="train", cache_dir=str(tmp_path)
+        "parquet", data_files=str(finished / "parts" / "*.parquet"), split="train", cache_dir=str(tmp_path)
     )
     assert found.features["audio"] == datasets.Audio(sampling_rate=1000)
     found = found.cast_column("audio", datasets.Audio(decode=False))  # decoding wants torchcodec
-    rows = rows_of(results)
+    rows = rows_of(finished)
     assert found["id"] == [row["id"] for row in rows]
     for row, stored in zip(found, rows, strict=True):
         assert row["audio"] == stored["audio"]
@@ -57,10 +42,10 @@ def test_datasets_read_the_parts_with_their_audio(results, tmp_path):
         assert row["top_elements"] == stored["top_elements"]
 
 
-def test_duckdb_asks_the_parts(results):
+def test_duckdb_asks_the_parts(finished):
     duckdb = pytest.importorskip("duckdb", reason="the extra `tables` is not installed")
-    rows = rows_of(results)
-    parts = str(results / "parts" / "*.parquet")
+    rows = rows_of(finished)
+    parts = str(finished / "parts" / "*.parquet")
     ask = duckdb.connect().execute
     count, agree, sound = ask(
         "SELECT count(*), sum(sufficient::int), sum(octet_length(audio.bytes)) FROM read_parquet(?)", [parts]
