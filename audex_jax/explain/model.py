@@ -170,10 +170,12 @@ def level_gain(codec: Any, decoded: Audio, audio: Audio, lengths: Int[Array, " b
     if codec.keeps_level:
         return jnp.ones((len(audio), 1, 1))
     own = own_samples(lengths, audio.shape[1])[..., None]
-    loudness = [
-        jnp.sqrt(jnp.square(a.mean(2, keepdims=True) * own).sum((1, 2)) / lengths) + TINY for a in (audio, decoded)
-    ]
-    return (loudness[0] / loudness[1])[:, None, None]
+    count = jnp.maximum(lengths, 1)
+
+    def loudness(sound: Audio) -> Float[Array, " b"]:
+        return jnp.sqrt(jnp.square(sound.mean(2, keepdims=True) * own).sum((1, 2)) / count) + TINY
+
+    return (loudness(audio) / loudness(decoded))[:, None, None]
 
 
 def filler_latent(model: Model, frames: int, settings: Settings) -> ClipLatent:
