@@ -107,33 +107,3 @@ def test_bad_calls_are_explained_and_leave_nothing(
     assert message in error
     assert error.startswith(f"audex {arguments[0]}: ")
     assert sorted(tmp_path.rglob("*")) == before
-
-
-def test_the_published_classifier_becomes_an_explainer(bundle, tmp_path, capsys):
-    rng = np.random.default_rng(2)
-    layer = "transformer_encoder.layers.0."
-    shapes = {
-        "embedding.weight": (8, 6), "embedding.bias": (8,), "pos_encoder": (1, 50, 8),
-        layer + "self_attn.in_proj_weight": (24, 8), layer + "self_attn.in_proj_bias": (24,),
-        layer + "self_attn.out_proj.weight": (8, 8), layer + "self_attn.out_proj.bias": (8,),
-        layer + "linear1.weight": (12, 8), layer + "linear1.bias": (12,),
-        layer + "linear2.weight": (8, 12), layer + "linear2.bias": (8,),
-        layer + "norm1.weight": (8,), layer + "norm1.bias": (8,),
-        layer + "norm2.weight": (8,), layer + "norm2.bias": (8,),
-        "output_layer.weight": (3, 8), "output_layer.bias": (3,),
-    }  # fmt: skip
-    tensors = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
-    safetensors.numpy.save_file(tensors, tmp_path / "SC_transformer.safetensors")
-    (tmp_path / "words.txt").write_text("yes\nno\nup\n")
-    (tmp_path / "two.txt").write_text("yes\nno\n")
-    command = ["convert", str(tmp_path / "SC_transformer.safetensors"), str(tmp_path / "out"), "--heads", "2"]
-    assert main(command) == 2
-    assert "give the codec that it goes with" in capsys.readouterr().err
-    command += ["--codec", str(bundle), "--bandwidth", "0.8", "--labels"]
-    assert main([*command, str(tmp_path / "two.txt")]) == 1
-    assert "the classifier has 3 classes" in capsys.readouterr().err
-    assert main([*command, str(tmp_path / "words.txt")]) == 0
-    explainer = bundles.load_explainer(tmp_path / "out")
-    assert (explainer.labels, explainer.clip_seconds) == (("yes", "no", "up"), 0.5)
-    assert explainer.model.codec.bandwidth == 0.8
-    np.testing.assert_array_equal(explainer.model.classifier.positions[...], tensors["pos_encoder"][0])
