@@ -1,6 +1,8 @@
 """The commands as a user meets them: what they write, what they say, and what they leave behind when they fail."""
 
+import contextlib
 import importlib.util
+import io
 import json
 import os
 
@@ -12,6 +14,7 @@ from audex_jax.bundles import save_explainer
 from audex_jax.cli import COMMANDS, main
 
 KINDS = ("explanation.wav", "residual.wav", "reconstruction.wav", "attribution.npz", "json", "png")
+LEVELS = ("explanation-10.wav", "explanation-50.wav", "residual-10.wav", "residual-50.wav")
 
 
 @pytest.fixture(scope="module")
@@ -37,60 +40,67 @@ def names(out) -> list[str]:
     return sorted(os.listdir(out)) if out.exists() else []
 
 
-def test_one_recording_gives_all_outputs(tmp_path, model, capsys):
-    path = recording(tmp_path / "a word.wav", 0.8, rate=8000)
-    assert explain(model, tmp_path / "out", path) == 0
-    assert names(tmp_path / "out") == sorted(f"a word.{kind}" for kind in KINDS)
-    said = capsys.readouterr().out
-    assert said.startswith(path)
-    record = json.loads((tmp_path / "out" / "a word.json").read_text())
+@pytest.fixture(scope="module")
+def explained(model, tmp_path_factory):
+    """Folder, exit code and words of one call: an odd name, a long one, two of one name, one that is no text, a bad."""
+    root = tmp_path_factory.mktemp("explained")
+    for folder in "ab":
+        (root / folder).mkdir()
+    inputs = [recording(root / name, 0.5) for name in ("a/x.wav", "b/x.wav", os.fsdecode(b"caf\xe9.wav"))]
+    inputs += [recording(root / "a word.wav", 0.8, rate=8000), recording(root / "long.flac", 3.5)]
+    bad = root / os.fsdecode(b"na\xefve.wav")
+    bad.touch()
+    said, errors = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(errors):
+        code = explain(model, root / "out", *inputs, str(bad), options=("--report", "--levels", "10,50"))
+    said.seek(0), errors.seek(0)
+    return root / "out", code, said.read(), errors.read()
+
+
+def record_of(out, name: str) -> dict:
+    return json.loads((out / f"{name}.json").read_text())
+
+
+def test_every_recording_gives_all_outputs(explained):
+    out, code, said, errors = explained
+    stems = ("a word", "a-x", "b-x", os.fsdecode(b"caf\xe9"), "long")
+    assert names(out) == sorted(["report.html", *(f"{stem}.{kind}" for stem in stems for kind in KINDS + LEVELS)])
+    record = record_of(out, "a word")
+    assert f"\n{out.parent / 'a word.wav'}: {record['prediction']!r}" in said
     assert record["prediction"] in ("down", "left", "up")
     assert record["settings"]["steps"] == 8
     assert record["versions"]["jax"]
     assert set(record["level_db"]) == {"recording", "reconstruction", "explanation", "residual"}
-    samples, rate = soundfile.read(tmp_path / "out" / "a word.explanation.wav")
+    samples, rate = soundfile.read(out / "a word.explanation.wav")
     assert (len(samples), rate) == (800, 1000)
-    with np.load(tmp_path / "out" / "a word.attribution.npz") as stored:
+    with np.load(out / "a word.attribution.npz") as stored:
         assert stored["attribution"].shape == stored["mask"].shape == (80, 6)
-    assert (tmp_path / "out" / "a word.png").read_bytes().startswith(b"\x89PNG")
+    assert (out / "a word.png").read_bytes().startswith(b"\x89PNG")
+    assert "caf\\udce9.wav: " in said
+    assert "na\\udcefve.wav: the file is empty" in errors
+    assert record_of(out, os.fsdecode(b"caf\xe9"))["file"] == str(out.parent / os.fsdecode(b"caf\xe9.wav"))
+    assert code == 1
 
 
-def test_a_name_that_is_no_text_is_explained_and_shown(tmp_path, model, capsys):
-    path = recording(tmp_path / os.fsdecode(b"caf\xe9.wav"), 0.8, rate=8000)
-    broken = tmp_path / os.fsdecode(b"na\xefve.wav")
-    broken.touch()
-    assert explain(model, tmp_path / "out", path, str(broken), options=("--report",)) == 1
-    assert {os.fsdecode(b"caf\xe9.") + kind for kind in KINDS} | {"report.html"} <= set(names(tmp_path / "out"))
-    said = capsys.readouterr()
-    assert "caf\\udce9.wav: " in said.out
-    assert "na\\udcefve.wav: the file is empty" in said.err
-    assert json.loads((tmp_path / "out" / os.fsdecode(b"caf\xe9.json")).read_text())["file"] == path
-
-
-def test_a_report_offers_every_level(tmp_path, model, capsys):
-    path = recording(tmp_path / "long.wav", 1.5)
-    assert explain(model, tmp_path / "out", path, options=("--report", "--levels", "10,50")) == 0
-    assert "report.html: 1 recordings" in capsys.readouterr().out
-    record = json.loads((tmp_path / "out" / "long.json").read_text())
-    assert [[level["keep"] for level in s["levels"]] for s in record["segments"]] == [[0.2, 0.1, 0.5]] * 2
+def test_a_report_offers_every_level(explained):
+    out, _, said, _ = explained
+    assert "report.html: 5 recordings" in said
+    record = record_of(out, "long")
+    assert [[level["keep"] for level in s["levels"]] for s in record["segments"]] == [[0.2, 0.1, 0.5]] * 4
     assert set(record["segments"][0]["explanation_probabilities"]) == {"down", "left", "up"}
     own = ("sufficient", "explanation_probability", "latent_necessary", "explanation_probabilities")
     assert [record[key] for key in own] == [record["levels"][0][key] for key in own]
-    for kind in ("explanation-10", "explanation-50", "residual-10", "residual-50"):
-        assert len(soundfile.read(tmp_path / "out" / f"long.{kind}.wav")[0]) == 1500
-    page = (tmp_path / "out" / "report.html").read_text()
-    assert page.count('id="clip-') == 1
-    assert names(tmp_path / "out").count("report.html") == 1
+    assert (out / "report.html").read_text().count('id="clip-') == 5
 
 
-def test_a_long_recording_is_told_in_segments(tmp_path, model):
-    path = recording(tmp_path / "long.flac", 2.5)
-    assert explain(model, tmp_path / "out", path) == 0
-    record = json.loads((tmp_path / "out" / "long.json").read_text())
-    assert [(s["start_seconds"], s["end_seconds"]) for s in record["segments"]] == [(0, 1), (1, 2), (2, 2.5)]
+def test_a_long_recording_is_told_in_segments(explained):
+    out, *_ = explained
+    record = record_of(out, "long")
+    assert [(s["start_seconds"], s["end_seconds"]) for s in record["segments"]] == [(0, 1), (1, 2), (2, 3), (3, 3.5)]
     best = max(record["segments"], key=lambda s: s["prediction_probability"])
     assert record["prediction_probability"] == best["prediction_probability"]
-    assert len(soundfile.read(tmp_path / "out" / "long.explanation.wav")[0]) == 2500
+    for kind in ("explanation", "residual", "explanation-10", "residual-50"):
+        assert len(soundfile.read(out / f"long.{kind}.wav")[0]) == 3500
 
 
 def test_bad_recordings_do_not_stop_the_good_ones(tmp_path, model, capsys):
@@ -139,14 +149,6 @@ def test_wrong_usage_and_failures_have_one_line_and_an_exit_code(
     assert len(said.err.strip().splitlines()) == 1
     assert says in said.err
     assert names(tmp_path / "out") == []
-
-
-def test_recordings_of_one_name_do_not_overwrite_each_other(tmp_path, model):
-    for folder in ("a", "b"):
-        (tmp_path / folder).mkdir()
-    paths = [recording(tmp_path / folder / "x.wav", 0.5) for folder in ("a", "b")]
-    assert explain(model, tmp_path / "out", *paths) == 0
-    assert {name.split(".")[0] for name in names(tmp_path / "out")} == {"a-x", "b-x"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -74,55 +74,37 @@ def test_fish(folder, capsys):
     assert [line.split("\t")[0].rstrip("/") for line in found] == [word for _, offered in CASES for word in offered]
 
 
-class Terminal:
-    """An interactive zsh behind a terminal."""
-
-    def __init__(self):
-        self.file, other_end = pty.openpty()
-        self.shell = subprocess.Popen(
-            ["zsh", "-f", "-i"],
-            env=os.environ | {"TERM": "dumb"},
-            stdin=other_end,
-            stdout=other_end,
-            stderr=other_end,
-            start_new_session=True,
-        )
-        os.close(other_end)
-        self.said = ""
-
-    def type(self, keys: str) -> None:
-        os.write(self.file, keys.encode())
-
-    def wait(self, pattern: str, seconds: float = 20) -> str:
-        """The first group of the pattern, once it has appeared."""
-        end = time.monotonic() + seconds
-        while not (found := re.search(pattern, self.said)):
-            assert time.monotonic() < end, f"{pattern} never appeared in {self.said!r}"
-            if select.select([self.file], [], [], 0.1)[0]:
-                self.said += os.read(self.file, 65536).decode(errors="replace")
-        return found[1]
-
-    def close(self) -> None:
-        self.shell.kill()
-        self.shell.wait()
-        os.close(self.file)
-
-
 @needs("zsh")
 def test_zsh(folder, capsys):
+    """An interactive shell behind a terminal: the key Tab completes; then the line is made the argument of `print`."""
     (folder / "functions").mkdir()
     (folder / "functions" / "_audex").write_text(script("zsh", capsys))
-    terminal = Terminal()
+    file, end = pty.openpty()
+    terminal = {"stdin": end, "stdout": end, "stderr": end, "start_new_session": True}
+    shell = subprocess.Popen(["zsh", "-f", "-i"], env=os.environ | {"TERM": "dumb"}, **terminal)
+    os.close(end)
+    shown = ""
+
+    def wait(pattern: str) -> str:
+        nonlocal shown
+        deadline = time.monotonic() + 20
+        while not (found := re.search(pattern, shown)):
+            assert time.monotonic() < deadline, f"{pattern} never appeared in {shown!r}"
+            if select.select([file], [], [], 0.1)[0]:
+                shown += os.read(file, 65536).decode(errors="replace")
+        return found[1]
+
     try:
-        terminal.type("bindkey -e; unsetopt beep; fpath+=(~/functions); autoload -Uz compinit; compinit -u\n")
-        terminal.type("echo is-$((40 + 2))\n")
-        terminal.wait("(is-42)")
+        os.write(file, b"bindkey -e; unsetopt beep; fpath+=(~/functions); autoload -Uz compinit; compinit -u\n")
+        os.write(file, b"echo is-$((40 + 2))\n")
+        wait("(is-42)")
         for number, (words, offered) in enumerate(CASES):
-            # the key Tab completes; then the line is turned into the argument of a command that shows it
-            terminal.type(" ".join(["audex", *words]) + "\t")
+            os.write(file, (" ".join(["audex", *words]) + "\t").encode())
             time.sleep(0.5)
-            terminal.type(f"\x01print -r -- 'line{number}'=\n")
-            line = terminal.wait(rf"\nline{number}=(?: )?audex ([^\r\n]*)")
+            os.write(file, f"\x01print -r -- 'line{number}'=\n".encode())
+            line = wait(rf"\nline{number}=(?: )?audex ([^\r\n]*)")
             assert line.rstrip("/ ").split()[-1:] == offered
     finally:
-        terminal.close()
+        shell.kill()
+        shell.wait()
+        os.close(file)

