@@ -130,6 +130,18 @@ def tiny_explainer(codec_of, classifier_of):
     return Explainer(Model(codec, classifier, jnp.full(TINY.dim, 0.1)), ("down", "left", "up"), 1.0)
 
 
+@pytest.fixture(scope="session")
+def mdct_explainer(classifier_of):
+    """The same on a codec that compiles faster, for tests in which it does not matter."""
+    from audex_jax.codecs.mdct import MDCT
+    from audex_jax.explain.explainer import Explainer
+    from audex_jax.explain.model import Model
+
+    codec = MDCT.from_name("1000")
+    classifier = classifier_of(1, dim=codec.dim, classes=3, frames=codec.frames(1000))
+    return Explainer(Model(codec, classifier, jnp.full(codec.dim, 0.1)), ("down", "left", "up"), 1.0)
+
+
 @pytest.fixture
 def logged() -> Callable:
     """Reads what was logged for TensorBoard into a folder; the test skips where that cannot be logged."""

@@ -24,9 +24,9 @@ def record(path: os.PathLike | bytes, samples: int, seed: int, rate: int = 1000)
 
 
 @pytest.fixture(scope="session")
-def model(tiny_explainer, tmp_path_factory) -> str:
+def model(mdct_explainer, tmp_path_factory) -> str:
     directory = tmp_path_factory.mktemp("model") / "tiny"
-    save_explainer(directory, tiny_explainer, {"made_by": "test"})
+    save_explainer(directory, mdct_explainer, {"made_by": "test"})
     return str(directory)
 
 

@@ -27,41 +27,41 @@ def alike(one, other):
     assert one.target_probability == pytest.approx(other.target_probability, rel=1e-4)
 
 
-def test_batches_are_explained_as_single_clips_are(tiny_explainer, clips):
-    found = dict(audex.explain_batches(tiny_explainer, enumerate(clips), batch=1, target="up", **SETTINGS))
+def test_batches_are_explained_as_single_clips_are(mdct_explainer, clips):
+    found = dict(audex.explain_batches(mdct_explainer, enumerate(clips), batch=1, target="up", **SETTINGS))
     assert sorted(found) == list(range(5))
     for key, clip in enumerate(clips):
-        alike(found[key], tiny_explainer.explain(clip, "up", **SETTINGS))
+        alike(found[key], mdct_explainer.explain(clip, "up", **SETTINGS))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("ranking", ["weighted", "optimized-mask"])
-def test_short_clips_in_short_batches_are_explained_alike(tiny_explainer, clips, ranking):
-    assert buckets(tiny_explainer, Settings()) == [250, 500, 1000]
+def test_short_clips_in_short_batches_are_explained_alike(mdct_explainer, clips, ranking):
+    assert buckets(mdct_explainer, Settings()) == [260, 500, 1000]
     settings = {"steps": 4, "ranking": ranking}
-    found = dict(audex.explain_batches(tiny_explainer, enumerate(clips), batch=1, **settings))
+    found = dict(audex.explain_batches(mdct_explainer, enumerate(clips), batch=1, **settings))
     for key, clip in enumerate(clips):
-        alike(found[key], tiny_explainer.explain(clip, **settings))
+        alike(found[key], mdct_explainer.explain(clip, **settings))
 
 
-def test_padding_that_changes_something_is_not_varied(tiny_explainer):
-    assert buckets(tiny_explainer, Settings(filler="noise")) == [1000]
+def test_padding_that_changes_something_is_not_varied(mdct_explainer):
+    assert buckets(mdct_explainer, Settings(filler="noise")) == [1000]
 
 
-def test_marks_come_out_behind_the_clips_before_them(tiny_explainer, clips):
+def test_marks_come_out_behind_the_clips_before_them(mdct_explainer, clips):
     items = [Clip(0, clips[0]), Mark("a"), Mark("b"), Clip(1, clips[1]), Clip(2, clips[2]), Mark("c")]
     meter = Meter()
     settings = Settings(**SETTINGS)
-    mapped = on_devices(tiny_explainer, settings)
-    found = list(explain_stream(tiny_explainer, mapped, items, settings, batch=1, meter=meter))
+    mapped = on_devices(mdct_explainer, settings)
+    found = list(explain_stream(mdct_explainer, mapped, items, settings, batch=1, meter=meter))
     order = [f.value if isinstance(f, Mark) else sorted(key for key, _ in f) for f in found]
     assert order == [[0], "a", "b", [1, 2], "c"]
     assert meter.steps == 2
     assert 0 <= meter.wait_share <= 1
 
 
-def test_no_clips_give_no_explanations(tiny_explainer):
-    assert list(audex.explain_batches(tiny_explainer, [])) == []
+def test_no_clips_give_no_explanations(mdct_explainer):
+    assert list(audex.explain_batches(mdct_explainer, [])) == []
 
 
 def broken_loader():
@@ -73,9 +73,9 @@ def broken_loader():
     ("loader", "error", "says"),
     [(broken_loader(), RuntimeError, "the disk is gone"), ([("x", np.zeros(1001))], ValueError, "1001 samples")],
 )
-def test_what_the_loader_raises_and_what_it_should_not_give_arrive_here(tiny_explainer, loader, error, says):
+def test_what_the_loader_raises_and_what_it_should_not_give_arrive_here(mdct_explainer, loader, error, says):
     with pytest.raises(error, match=says):
-        list(audex.explain_batches(tiny_explainer, loader))
+        list(audex.explain_batches(mdct_explainer, loader))
 
 
 def test_closing_early_closes_the_source():

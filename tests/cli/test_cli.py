@@ -18,9 +18,9 @@ LEVELS = ("explanation-10.wav", "explanation-50.wav", "residual-10.wav", "residu
 
 
 @pytest.fixture(scope="module")
-def model(tiny_explainer, tmp_path_factory) -> str:
+def model(mdct_explainer, tmp_path_factory) -> str:
     directory = tmp_path_factory.mktemp("model") / "tiny"
-    save_explainer(directory, tiny_explainer, {"made_by": "test"})
+    save_explainer(directory, mdct_explainer, {"made_by": "test"})
     return str(directory)
 
 
@@ -74,7 +74,7 @@ def test_every_recording_gives_all_outputs(explained):
     samples, rate = soundfile.read(out / "a word.explanation.wav")
     assert (len(samples), rate) == (800, 1000)
     with np.load(out / "a word.attribution.npz") as stored:
-        assert stored["attribution"].shape == stored["mask"].shape == (80, 6)
+        assert stored["attribution"].shape == stored["mask"].shape == (41, 20)
     assert (out / "a word.png").read_bytes().startswith(b"\x89PNG")
     assert "caf\\udce9.wav: " in said
     assert "na\\udcefve.wav: the file is empty" in errors
