@@ -13,9 +13,11 @@ import soundfile
 from audex_jax.cli import main
 from audex_jax.explain.verdict import KINDS, verdict
 from audex_jax.report import page as page_module
-from audex_jax.report.folder import ReportError, read_clip
+from audex_jax.report.folder import read_clip
 from audex_jax.report.notebook import explanation_html
 from audex_jax.report.page import document, embed, write_report
+
+from .conftest import record
 
 
 def data_of(text: str, identifier: str) -> dict:
@@ -127,39 +129,33 @@ def test_broken_records_are_named_and_do_not_stop_the_others(folder, capsys):
     assert "clip-0002.json" in errors[1]
 
 
-@pytest.mark.parametrize("name", ["nowhere", "void"])
-def test_folders_without_explanations_leave_nothing_behind(name, tmp_path, capsys):
-    (tmp_path / "void").mkdir()
-    assert main(["report", str(tmp_path / name), "--out", str(tmp_path / "r.html")]) == 1
-    assert len(capsys.readouterr().err.splitlines()) == 1
-    assert sorted(os.listdir(tmp_path)) == ["void"]
-
-
-def test_nothing_is_left_behind_when_all_are_broken(folder):
-    for path in folder.glob("*.json"):
-        path.write_text("[]")
-    before = sorted(os.listdir(folder))
-    with pytest.raises(ReportError, match="none of its 3 explanations"):
-        write_report(folder, folder / "report.html")
-    assert sorted(os.listdir(folder)) == before
-
-
-def test_wrong_output_names_are_wrong_usage(folder, capsys):
-    assert main(["report", str(folder), "--out", "report.pdf"]) == 2
-    assert "must end in .html" in capsys.readouterr().err
-
-
-BASE = {
-    "prediction": "stop", "target": "stop", "target_probability": 0.9, "silent": False, "reconstruction_agrees": True,
-    "sufficient": True, "necessary": True, "explanation_probability": 0.93, "completeness_gap": 0.01,
-    "converged": True, "convergence": "Fine.", "explanation_probabilities": {"stop": 0.93},
-}  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["nowhere", "--out", "r.html"], 1, "nowhere"),
+        (["void", "--out", "r.html"], 1, "void"),
+        (["broken", "--out", "r.html"], 1, "none of its 1 explanations"),
+        (["broken", "--out", "report.pdf"], 2, "must end in .html"),
+    ],
+)
+def test_what_no_report_can_be_made_of_is_told_in_one_line(tmp_path, monkeypatch, capsys, arguments, code, says):
+    monkeypatch.chdir(tmp_path)
+    for name in ("void", "broken"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "broken" / "x.json").write_text("[]")
+    (tmp_path / "broken" / "x.attribution.npz").touch()
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["report", *arguments]) == code
+    said = capsys.readouterr().err
+    assert says in said
+    assert len(said.splitlines()) == 1
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.parametrize(
     ("change", "kind", "says"),
     [
-        ({}, "holds", "is still classified as 'stop' (0.93); the residual is not."),
+        ({}, "holds", "is still classified as 'stop' (0.60); the residual is not."),
         ({"necessary": False}, "shared", "but so is the residual"),
         (
             {"sufficient": False, "explanation_probabilities": {"go": 0.6, "no": 0.1}},
@@ -169,19 +165,23 @@ BASE = {
         ({"reconstruction_agrees": False}, "codec", "The codec alone changes the decision"),
         ({"silent": True}, "silent", "no sound"),
         ({"converged": False, "convergence": "Off."}, "holds", "Do not trust single elements. Off."),
-        ({"target": "go", "target_probability": 0.02}, "holds", "You asked about 'go': its probability is 0.02 for the recording and 0.93 for the explanation"),
+        (
+            {"target": "go", "target_probability": 0.02},
+            "holds",
+            "You asked about 'go': its probability is 0.02 for the recording and 0.60 for the explanation",
+        ),
     ],
 )
 def test_the_verdict_in_words(change, kind, says):
-    judged = verdict(BASE | change)
+    judged = verdict(record(1, "x.wav", ("no", "stop")) | change)
     assert judged.kind == kind
     assert judged.kind in KINDS
     assert says in " ".join((judged.headline, *judged.reasons))
 
 
-def test_a_notebook_shows_verdict_players_and_picture(tiny_explainer):
+def test_a_notebook_shows_verdict_players_and_picture(mdct_explainer):
     rng = np.random.default_rng(0)
-    explanation = tiny_explainer.explain(0.1 * rng.normal(size=800).astype(np.float32), steps=8, chunk=4)
+    explanation = mdct_explainer.explain(0.1 * rng.normal(size=800).astype(np.float32), steps=8, ranking="weighted")
     shown = explanation_html(explanation)
     assert explanation._repr_html_() == shown
     assert shown.count("<audio controls") == 3

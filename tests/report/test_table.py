@@ -34,7 +34,12 @@ def row(name: str, segment: int, **change) -> dict:
 @pytest.fixture
 def job(tmp_path):
     """A finished job of two parts with a recording of two segments, one of one, and one that was not explained well."""
-    rows = [row("a", 0), row("a", 1, prediction_probability=0.95), row("b", 0), row("c", 0, sufficient=False, converged=False)]
+    rows = [
+        row("a", 0),
+        row("a", 1, prediction_probability=0.95),
+        row("b", 0),
+        row("c", 0, sufficient=False, converged=False),
+    ]
     (tmp_path / "parts").mkdir()
     pq.write_table(pa.Table.from_pylist(rows[:2]), tmp_path / "parts" / "part-000000.parquet")
     pq.write_table(pa.Table.from_pylist(rows[2:]), tmp_path / "parts" / "part-000001.parquet")
