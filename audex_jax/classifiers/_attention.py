@@ -1,4 +1,8 @@
-"""Multi-head attention of one clip, softmax(q k^T / sqrt(e)) v (arXiv 1706.03762), in memory that grows with t."""
+"""Multi-head attention of one clip, softmax(q k^T / sqrt(e)) v (arXiv 1706.03762), in memory that grows with t.
+
+Written out with the heads first. `jax.nn.dot_product_attention` computes the same with the frames first; on a CPU a path
+of Integrated Gradients then takes a tenth longer.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -6,6 +10,7 @@ import jax.numpy as jnp
 from audex_jax.core.types import Array, ClipValid, Float
 
 BLOCK = 128  # queries at a time; their scores are computed again for the gradient
+MASKED = -1e30  # score of a frame that does not count
 
 
 def attend(projected: Float[Array, "t w3"], valid: ClipValid, heads: int) -> Float[Array, "t w"]:
@@ -24,12 +29,18 @@ def attend(projected: Float[Array, "t w3"], valid: ClipValid, heads: int) -> Flo
     [[2.0], [2.0]]
     """
     frames = len(projected)
-    queries, keys, values = (part.reshape(frames, heads, -1) for part in jnp.split(projected, 3, axis=-1))
+    parts = jnp.split(projected, 3, axis=-1)
+    queries, keys, values = (part.reshape(frames, heads, -1).swapaxes(0, 1) for part in parts)
 
-    def mix(some: Float[Array, "s h e"]) -> Float[Array, "s h e"]:
-        return jax.nn.dot_product_attention(some, keys, values, mask=valid[None, None])
+    def mix(some: Float[Array, "h s e"]) -> Float[Array, "h s e"]:
+        scores = some * some.shape[-1] ** -0.5 @ keys.swapaxes(1, 2)
+        return jax.nn.softmax(jnp.where(valid, scores, MASKED)) @ values
 
     if frames <= BLOCK:
-        return mix(queries).reshape(frames, -1)
-    blocks = jnp.pad(queries, ((0, -frames % BLOCK), (0, 0), (0, 0))).reshape(-1, BLOCK, *queries.shape[1:])
-    return jax.lax.map(jax.checkpoint(mix), blocks).reshape(-1, projected.shape[1] // 3)[:frames]
+        mixed = mix(queries)
+    else:
+        blocks = jnp.pad(queries, ((0, 0), (0, -frames % BLOCK), (0, 0))).reshape(heads, -1, BLOCK, queries.shape[-1])
+        mixed = (
+            jax.lax.map(jax.checkpoint(mix), blocks.swapaxes(0, 1)).swapaxes(0, 1).reshape(heads, -1, values.shape[-1])
+        )
+    return mixed[:, :frames].swapaxes(0, 1).reshape(frames, -1)
