@@ -30,8 +30,8 @@ def batch() -> tuple:
 
 
 @pytest.fixture(scope="module")
-def plain(tiny_explainer, batch):
-    return jax.jit(cheap)(tiny_explainer.model, batch)
+def plain(mdct_explainer, batch):
+    return jax.jit(cheap)(mdct_explainer.model, batch)
 
 
 def cheap(model, batch):
@@ -50,8 +50,8 @@ close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
 
 
 @both_ways
-def test_eight_devices_give_what_the_plain_step_gives(tiny_explainer, batch, plain, parallel):
-    mapped = map_over_devices(cheap, tiny_explainer.model, parallel)
+def test_eight_devices_give_what_the_plain_step_gives(mdct_explainer, batch, plain, parallel):
+    mapped = map_over_devices(cheap, mdct_explainer.model, parallel)
     placed = mapped.place(batch)
     mapped.step(mapped.weights, placed)
     with jax.transfer_guard("disallow"):
@@ -63,8 +63,8 @@ def test_eight_devices_give_what_the_plain_step_gives(tiny_explainer, batch, pla
 @pytest.mark.parametrize(
     ("parallel", "step"), [("pmap", EXPLAIN), pytest.param("shard_map", LOOPS, marks=pytest.mark.slow)]
 )
-def test_explaining_devices_do_not_talk(tiny_explainer, batch, parallel, step):
-    mapped = map_over_devices(step, tiny_explainer.model, parallel)
+def test_explaining_devices_do_not_talk(mdct_explainer, batch, parallel, step):
+    mapped = map_over_devices(step, mdct_explainer.model, parallel)
     program = jax.jit(mapped.step).lower(mapped.weights, mapped.place(batch)).compile()
     assert re.search(COLLECTIVE, program.as_text() or "") is None
 
@@ -76,8 +76,8 @@ def test_a_collective_would_be_seen(parallel):
     assert re.search(COLLECTIVE, program.as_text() or "")
 
 
-def test_micro_batches_give_what_the_whole_batch_gives(tiny_explainer, batch, plain):
-    mapped = map_over_devices(cheap, tiny_explainer.model, devices=jax.local_devices()[:1], micro_batch=4)
+def test_micro_batches_give_what_the_whole_batch_gives(mdct_explainer, batch, plain):
+    mapped = map_over_devices(cheap, mdct_explainer.model, devices=jax.local_devices()[:1], micro_batch=4)
     alike(plain, mapped.step(mapped.weights, mapped.place(batch)))
 
 

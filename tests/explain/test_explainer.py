@@ -1,4 +1,7 @@
-"""The compiled step and the explainer around it, on a tiny codec and classifier with random weights."""
+"""The compiled step and the explainer around it, with random weights.
+
+What depends on the codec is tested on the tiny EnCodec, all in one program, the rest on the faster MDCT.
+"""
 
 import dataclasses
 
@@ -11,16 +14,10 @@ from audex_jax.codecs.encodec.config import TINY
 from audex_jax.core.settings import Settings
 from audex_jax.explain.explainer import GAP_TOLERANCE, Explainer
 from audex_jax.explain.model import encode_and_classify, filler_latent
-from audex_jax.explain.step import explain_step
 
 LABELS = ("down", "left", "up")
 SETTINGS = Settings(steps=8, chunk=4, ranking="weighted")
 OPTIMIZED = Settings(steps=8, chunk=4, mask_steps=2)
-
-
-@pytest.fixture(scope="module")
-def explainer(tiny_explainer) -> Explainer:
-    return tiny_explainer
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +27,18 @@ def clips() -> list[np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def explanations(explainer, clips):
-    return explainer.explain_clips(clips, None, SETTINGS)
+def explanations(tiny_explainer, clips):
+    return tiny_explainer.explain_clips(clips, None, SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def plain(mdct_explainer, clips):
+    return mdct_explainer.explain_clips(clips, None, SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def exact(mdct_explainer, clips):
+    return mdct_explainer.explain_clips(clips, None, dataclasses.replace(SETTINGS, steps=512))
 
 
 def test_every_array_has_the_clips_own_length(explanations, clips):
@@ -45,36 +52,36 @@ def test_every_array_has_the_clips_own_length(explanations, clips):
 
 
 @pytest.fixture(scope="module")
-def optimized(explainer, clips):
-    return explainer.explain_clips(clips, None, OPTIMIZED)
+def optimized(mdct_explainer, clips):
+    return mdct_explainer.explain_clips(clips, None, OPTIMIZED)
 
 
-def test_a_batch_equals_its_clips_one_by_one(explainer, clips, optimized):
+def test_a_batch_equals_its_clips_one_by_one(mdct_explainer, clips, optimized):
     for e, clip in zip(optimized, clips, strict=True):
-        one = explainer.explain_clips([clip], None, OPTIMIZED)[0]
+        one = mdct_explainer.explain_clips([clip], None, OPTIMIZED)[0]
         np.testing.assert_allclose(one.attribution, e.attribution, atol=2e-6)
         assert (one.mask != e.mask).mean() <= 0.01  # sums of another order; scores are near ties
         np.testing.assert_allclose(one.audio, e.audio, atol=2e-5)
         assert (one.target, one.latent_sufficient, one.sufficient) == (e.target, e.latent_sufficient, e.sufficient)
 
 
-def test_the_judgement_is_that_of_the_audio_that_is_handed_out(explainer, clips, explanations):
+def test_the_judgement_is_that_of_the_audio_that_is_handed_out(tiny_explainer, clips, explanations):
     for e in explanations:
         for sound, probability in ((e.audio, e.explanation_probability), (e.residual, e.residual_probability)):
-            logits = jax.jit(encode_and_classify)(explainer.model, *explainer.pad([sound])).logits[0]
+            logits = jax.jit(encode_and_classify)(tiny_explainer.model, *tiny_explainer.pad([sound])).logits[0]
             assert float(jax.nn.softmax(logits)[LABELS.index(e.target)]) == pytest.approx(probability, abs=1e-4)
         assert e.sufficient == (next(iter(e.explanation_probabilities)) == e.prediction)
 
 
-def test_an_optimized_mask_raises_the_probability_of_the_explanation(explanations, optimized):
-    for e, r in zip(explanations, optimized, strict=True):
+def test_an_optimized_mask_raises_the_probability_of_the_explanation(plain, optimized):
+    for e, r in zip(plain, optimized, strict=True):
         np.testing.assert_array_equal(r.attribution, e.attribution)
         assert r.explanation_probability > e.explanation_probability
 
 
-def test_resynthesis_at_another_share_is_explaining_with_it(explainer, clips, optimized):
-    less = explainer.resynthesize(0.05, clips, optimized)
-    others = explainer.explain_clips(clips, None, dataclasses.replace(OPTIMIZED, keep=0.05))
+def test_resynthesis_at_another_share_is_explaining_with_it(mdct_explainer, clips, optimized):
+    less = mdct_explainer.resynthesize(0.05, clips, optimized)
+    others = mdct_explainer.explain_clips(clips, None, dataclasses.replace(OPTIMIZED, keep=0.05))
     for e, wanted, original in zip(less, others, optimized, strict=True):
         assert e.settings == wanted.settings
         assert e.attribution is original.attribution
@@ -85,70 +92,69 @@ def test_resynthesis_at_another_share_is_explaining_with_it(explainer, clips, op
         assert e.explanation_probability == pytest.approx(wanted.explanation_probability, abs=1e-4)
         assert (e.sufficient, e.necessary) == (wanted.sufficient, wanted.necessary)
     with pytest.raises(ValueError, match="keep is 2"):
-        explainer.resynthesize(2, clips, optimized)
+        mdct_explainer.resynthesize(2, clips, optimized)
     with pytest.raises(ValueError, match="3 clips, but 1 explanations"):
-        explainer.resynthesize(0.1, clips, optimized[:1])
+        mdct_explainer.resynthesize(0.1, clips, optimized[:1])
 
 
-def test_another_target_is_explained_when_asked_for(explainer, clips):
-    by_label = {t: explainer.explain_clips(clips, t, SETTINGS)[0] for t in LABELS}
+def test_another_target_is_explained_when_asked_for(tiny_explainer, clips):
+    by_label = {t: tiny_explainer.explain_clips(clips, t, SETTINGS)[0] for t in LABELS}
     for label, e in by_label.items():
         assert e.target == label
         assert e.target_probability == pytest.approx(e.probabilities[label])
     assert np.abs(by_label["up"].attribution - by_label["down"].attribution).max() > 1e-4
 
 
-def test_attributions_add_up_as_points_grow(explainer, clips, explanations):
-    finer = explainer.explain_clips(clips, None, dataclasses.replace(SETTINGS, steps=128))
-    for e, f in zip(explanations, finer, strict=True):
+def test_attributions_add_up_as_points_grow(plain, exact):
+    for e, f in zip(plain, exact, strict=True):
         assert f.completeness_gap < e.completeness_gap
         assert f.completeness_gap < 0.01
 
 
-def test_automatic_steps_take_as_many_as_the_ranking_needs(explainer, clips):
-    exact, found = (explainer.explain_clips(clips, None, dataclasses.replace(SETTINGS, steps=n)) for n in (512, "auto"))
+def test_automatic_steps_take_as_many_as_the_ranking_needs(mdct_explainer, clips, exact):
+    found = mdct_explainer.explain_clips(clips, None, dataclasses.replace(SETTINGS, steps="auto"))
     for e, f in zip(exact, found, strict=True):
         assert f.converged
         assert (e.mask & f.mask).sum() >= 0.95 * e.mask.sum()  # the wish, 0.99, is for the attribution
 
 
-def test_gradients_in_bfloat16_rank_almost_the_same_and_are_judged_in_float32(explainer, clips, explanations):
-    rounded = explainer.explain_clips(clips, None, dataclasses.replace(SETTINGS, precision="bfloat16"))
-    for e, r in zip(explanations, rounded, strict=True):
+def test_gradients_in_bfloat16_rank_almost_the_same_and_are_judged_in_float32(mdct_explainer, clips, plain):
+    rounded = mdct_explainer.explain_clips(clips, None, dataclasses.replace(SETTINGS, precision="bfloat16"))
+    for e, r in zip(plain, rounded, strict=True):
         assert r.probabilities == e.probabilities
         assert 0 < np.abs(r.attribution - e.attribution).max() < 0.1 * np.abs(e.attribution).max()
         assert (e.mask & r.mask).sum() >= 0.9 * e.mask.sum()
 
 
-def test_an_attribution_that_does_not_add_up_is_reported(explainer, clips):
-    e = explainer.explain_clips(clips[:1], None, Settings(steps=1, rule="riemann-left", ranking="weighted"))[0]
+def test_an_attribution_that_does_not_add_up_is_reported(mdct_explainer, clips):
+    e = mdct_explainer.explain_clips(clips[:1], None, Settings(steps=1, rule="riemann-left", ranking="weighted"))[0]
     assert e.completeness_gap > GAP_TOLERANCE
     assert not e.converged
     assert f"{e.completeness_gap:.1%}" in e.convergence
     assert "Do not trust single elements." in e.verdict.reasons[0]
 
 
-def test_no_clips_give_no_explanations(explainer):
-    assert explainer.explain_clips([]) == []
-    assert explainer.resynthesize(0.1, [], []) == []
+def test_no_clips_give_no_explanations(mdct_explainer):
+    assert mdct_explainer.explain_clips([]) == []
+    assert mdct_explainer.resynthesize(0.1, [], []) == []
 
 
-def test_everything_kept_is_the_reconstruction_of_a_codec_that_looks_ahead(explainer, codec_of, clips):
+def test_everything_kept_is_the_reconstruction_of_a_codec_that_looks_ahead(tiny_explainer, codec_of, clips):
     codec = codec_of(dataclasses.replace(TINY, causal=False))
-    centred = Explainer(explainer.model._replace(codec=codec), LABELS, 1.0)
+    centred = Explainer(tiny_explainer.model._replace(codec=codec), LABELS, 1.0)
     for e in centred.explain_clips(clips, None, dataclasses.replace(SETTINGS, keep=1.0)):
         np.testing.assert_allclose(e.audio, e.reconstruction, atol=1e-6)
 
 
-def test_a_clip_at_another_level_is_explained_the_same(explainer, clips, explanations):
-    quieter = explainer.explain_clips([0.1 * clip for clip in clips], None, SETTINGS)
+def test_a_clip_at_another_level_is_explained_the_same(tiny_explainer, clips, explanations):
+    quieter = tiny_explainer.explain_clips([0.1 * clip for clip in clips], None, SETTINGS)
     for e, q in zip(explanations, quieter, strict=True):
         np.testing.assert_allclose(q.attribution, e.attribution, atol=1e-4)
         np.testing.assert_allclose(q.audio, 0.1 * e.audio, atol=1e-4)
 
 
-def test_fillers_are_what_they_are_called(explainer):
-    weights = explainer.model
+def test_fillers_are_what_they_are_called(mdct_explainer):
+    weights = mdct_explainer.model
     assert not filler_latent(weights, 9, Settings(filler="zero")).any()
     np.testing.assert_allclose(filler_latent(weights, 9, Settings(filler="mean")), 0.1, rtol=1e-6)
     draw = jax.jit(filler_latent, static_argnums=(1, 2))
@@ -157,8 +163,8 @@ def test_fillers_are_what_they_are_called(explainer):
     assert np.abs(noise[0] - noise[2]).max() > 1e-3
 
 
-def test_silence_is_called_silence(explainer):
-    for e in explainer.explain_clips([np.zeros(n, np.float32) for n in (500, 777, 1000)], None, SETTINGS):
+def test_silence_is_called_silence(tiny_explainer):
+    for e in tiny_explainer.explain_clips([np.zeros(n, np.float32) for n in (500, 777, 1000)], None, SETTINGS):
         assert e.silent
         assert np.isfinite(e.attribution).all()
         assert np.abs(e.audio).max() < 1e-3
@@ -173,9 +179,9 @@ def test_silence_is_called_silence(explainer):
         (np.full(10, np.nan), "not finite"),
     ],
 )
-def test_bad_clips_are_refused_in_words(explainer, clip, says):
+def test_bad_clips_are_refused_in_words(mdct_explainer, clip, says):
     with pytest.raises(ValueError, match=says):
-        explainer.explain(clip)
+        mdct_explainer.explain(clip)
 
 
 @pytest.mark.parametrize(
@@ -189,44 +195,32 @@ def test_bad_clips_are_refused_in_words(explainer, clip, says):
         ({"target": "sideways"}, "no label 'sideways'; it knows down, left, up"),
     ],
 )
-def test_bad_settings_are_refused_in_words(explainer, clips, setting, says):
+def test_bad_settings_are_refused_in_words(mdct_explainer, clips, setting, says):
     with pytest.raises(ValueError, match=says):
-        explainer.explain(clips[0], **setting)
+        mdct_explainer.explain(clips[0], **setting)
 
 
-def test_segments_cover_the_recording(explainer):
+def test_segments_cover_the_recording(mdct_explainer):
     audio = np.arange(2500, dtype=np.float32)
-    pieces = explainer.segments(audio)
+    pieces = mdct_explainer.segments(audio)
     assert [len(p) for p in pieces] == [1000, 1000, 500]
     np.testing.assert_array_equal(np.concatenate(pieces), audio)
-    assert [len(p) for p in explainer.segments(audio[:2050])] == [1000, 1000]
+    assert [len(p) for p in mdct_explainer.segments(audio[:2050])] == [1000, 1000]
 
 
-def test_a_bundle_gives_the_same_explainer_back(explainer, clips, explanations, tmp_path):
-    bundles.save_explainer(tmp_path / "b", explainer, {"made_by": "test"})
+def test_a_bundle_gives_the_same_explainer_back(tiny_explainer, clips, explanations, tmp_path):
+    bundles.save_explainer(tmp_path / "b", tiny_explainer, {"made_by": "test"})
     loaded = bundles.load_explainer(tmp_path / "b")
     assert (loaded.labels, loaded.clip_seconds) == (LABELS, 1.0)
-    assert bundles.digest(loaded) == bundles.digest(explainer)
+    assert bundles.digest(loaded) == bundles.digest(tiny_explainer)
     again = loaded.explain_clips(clips, None, SETTINGS)
     for e, a in zip(explanations, again, strict=True):
         np.testing.assert_array_equal(a.attribution, e.attribution)
         np.testing.assert_array_equal(a.audio, e.audio)
 
 
-def test_a_codec_bundle_is_no_explainer(explainer, tmp_path):
-    bundles.save_codec(tmp_path / "c", explainer.model.codec, {})
-    with pytest.raises(bundles.BundleError, match="train a classifier on it"):
-        bundles.load_explainer(tmp_path / "c")
-
-
-def test_a_missing_bundle_is_named():
-    with pytest.raises(bundles.BundleError, match="nowhere: not a bundle"):
-        bundles.load_explainer("nowhere")
-
-
-def test_nothing_in_the_step_crosses_clips(explainer, clips):
-    audio, lengths = explainer.pad(clips)
-    compiled = explain_step.lower(explainer.model, audio, lengths, np.full(3, -1), SETTINGS).compile()
-    text = compiled.as_text()
-    for collective in ("all-reduce", "all-gather", "all-to-all", "collective-permute", "reduce-scatter"):
-        assert collective not in text
+def test_what_is_no_explainer_is_named(tiny_explainer, tmp_path):
+    bundles.save_codec(tmp_path / "c", tiny_explainer.model.codec, {})
+    for place, says in ((tmp_path / "c", "train a classifier on it"), ("nowhere", "nowhere: not a bundle")):
+        with pytest.raises(bundles.BundleError, match=says):
+            bundles.load_explainer(place)

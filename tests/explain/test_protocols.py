@@ -90,14 +90,11 @@ def test_they_are_explained(clips, reads, ranking):
 
 
 @pytest.mark.parametrize("method", METHODS.names())
-def test_every_method_explains_whatever_the_padding(clips, method):
-    settings = Settings(method=method, ranking="signed", steps=4)
-    alone, padded = (explainer_that("latent", s).explain_clips(clips[2:], None, settings)[0] for s in (0.4, 0.5))
-    assert alone.attribution.shape == padded.attribution.shape == (40, 10)
-    assert np.abs(alone.attribution).max() > 0
-    if method not in ("random", "smooth-grad", "gradient-shap", "shapley-sampling"):  # whose draws have another shape
-        np.testing.assert_allclose(padded.attribution, alone.attribution, rtol=1e-4, atol=1e-5)
-    assert alone.mask.sum() == padded.mask.sum() == 80
+def test_every_method_explains(clips, method):
+    (e,) = explainer_that("latent").explain_clips(clips[2:], None, Settings(method=method, ranking="signed", steps=4))
+    assert e.attribution.shape == (40, 10)
+    assert np.abs(e.attribution).max() > 0
+    assert e.mask.sum() == 80
 
 
 def test_batches_jobs_files_and_report_take_them(clips, tmp_path):
