@@ -18,10 +18,6 @@ def auto(f, z, baseline=0.0, **options):
     return jax.jit(lambda z: integrated_gradients(f, z, baseline, steps="auto", **options))(z)
 
 
-def test_a_smooth_function_needs_the_fewest_points():
-    assert auto(lambda z: (WEIGHT[:8, :5] * z).sum(), CLIPS[0]).points == 9
-
-
 @pytest.mark.parametrize("chunk", [1, 3, 100])
 def test_equals_the_trapezoid_rule_of_as_many_points(chunk):
     result = auto(kinked, CLIPS[0], rule="riemann-middle", chunk=chunk, tolerance=0.0, most=40)
@@ -44,15 +40,13 @@ def test_graded_points_add_up_and_rank_as_the_exact_integral():
     np.testing.assert_allclose(linear.attribution, WEIGHT[:8, :5] * CLIPS[0], rtol=1e-5)
 
 
-def test_reaches_the_overlap_it_was_asked_for():
+def test_reaches_the_overlap_it_was_asked_for_and_takes_more_points_for_a_stricter_wish():
+    exact = jax.jit(lambda z: integrated_gradients(kinked, z, 0.0, steps=4000, chunk=500))
+    run = jax.jit(lambda z: integrated_gradients(kinked, z, 0.0, steps="auto", overlap=0.95, most=2000))
     for z in CLIPS:
-        exact = integrated_gradients(kinked, z, 0.0, steps=4000, chunk=500)
-        result = auto(kinked, z, overlap=0.95, most=2000)
-        assert top_overlap(result.attribution, exact.attribution, 0.2) >= 0.85  # one element of the top 8 is 0.875
+        result = run(z)
+        assert top_overlap(result.attribution, exact(z).attribution, 0.2) >= 0.85  # one of the top 8 makes it 0.875
         assert abs(result.gap) <= 0.05 * abs(result.value - result.baseline_value)
-
-
-def test_more_points_for_a_stricter_wish():
     loose, strict = (auto(kinked, CLIPS[0], tolerance=t, most=5000, overlap=0.5).points for t in (0.5, 1e-5))
     assert loose < strict
 

@@ -6,16 +6,6 @@ import pytest
 from audex_jax.attribution.chunks import chunk_index, weighted_sum
 
 
-@pytest.mark.parametrize(
-    ("count", "chunk", "shape"), [(13, 5, (3, 5)), (12, 8, (2, 6)), (3, 100, (1, 3)), (4, 1, (4, 1))]
-)
-def test_chunks_are_even_and_take_every_point_once(count, chunk, shape):
-    index, used = chunk_index(count, chunk)
-    assert index.shape == used.shape == shape
-    assert sorted(index[used]) == list(range(count))
-    assert set(index[~used]) <= {count - 1}
-
-
 @pytest.mark.parametrize("chunk", [1, 3, 7, 50])
 def test_sum_over_a_tree_of_points(chunk):
     points = {"a": np.arange(7.0), "key": jax.random.split(jax.random.key(0), 7)}

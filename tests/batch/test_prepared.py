@@ -95,11 +95,13 @@ def test_records_are_the_samples_that_were_stored(words, sounds):
     assert short.error.startswith("only 50 ms long")
 
 
-def test_compressed_samples_are_read(home, sounds):
-    examples = [{"audio": zlib.compress(sound.tobytes())} for sound in sounds[:2]]
-    write(home / "small" / "1.0.0", {"test": examples}, {"audio": ("audio", AUDIO | {"encoding": "ZLIB"})})
-    for address, sound in zip(list_records("tfds:small")[1], sounds, strict=False):
-        np.testing.assert_array_equal(read_record(address, 1000).samples, sound / np.float32(32768))
+def test_samples_are_read_compressed_and_of_another_type(home, sounds):
+    kinds = {"encoding": "ZLIB"}, {"dtype": "int64"}
+    for kind, pack in zip(kinds, (lambda sound: zlib.compress(sound.tobytes()), np.int64), strict=True):
+        examples = [{"audio": pack(sound)} for sound in sounds[:2]]
+        write(home / min(kind) / "1.0.0", {"test": examples}, {"audio": ("audio", AUDIO | kind)})
+        for address, sound in zip(list_records(f"tfds:{min(kind)}")[1], sounds, strict=False):
+            np.testing.assert_array_equal(read_record(address, 1000).samples, sound / np.float32(32768))
 
 
 def test_splits_are_named_as_tfds_names_them(words):

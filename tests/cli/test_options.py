@@ -5,10 +5,9 @@ import dataclasses
 
 import pytest
 
-from audex_jax.cli import UsageError, main
+from audex_jax.cli import UsageError
 from audex_jax.cli.options import add_options, read_options
 from audex_jax.core.errors import AudexError
-from audex_jax.core.registry import METHODS, RANKINGS
 from audex_jax.core.settings import option
 
 
@@ -75,11 +74,3 @@ def test_help_tells_defaults_and_choices():
     assert "--bean NAME kind of bean; one of arabica, robusta (default: arabica)" in text
     assert "--extras A,B,... what goes with it; from sugar, cream (default: sugar)" in text
     assert "--name TEXT written on the cup --milk with milk --hot, --no-hot" in text
-
-
-@pytest.mark.parametrize("command", ["explain", "batch", "evaluate", "study"])
-def test_every_method_and_ranking_is_offered(command, capsys):
-    with pytest.raises(SystemExit):
-        main([command, "--help"])
-    text = capsys.readouterr().out
-    assert [name for name in (*METHODS.names(), *RANKINGS.names()) if name not in text] == []

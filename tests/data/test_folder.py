@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audex_jax.data.folder import DataError, audio_files, read_folder
+from audex_jax.data.folder import DataError, read_folder
 
 
 def make(root, names):
@@ -70,9 +70,3 @@ def test_no_folder_no_audio_and_unknown_labels(tmp_path):
     make(tmp_path, ["a/1.wav", "b/1.wav"])
     with pytest.raises(DataError, match="no clips with label z; there are a, b"):
         read_folder(tmp_path, ("a", "z"))
-
-
-def test_hidden_and_other_files_are_left_out(tmp_path):
-    make(tmp_path, ["a/1.wav", "a/.hidden.wav", ".cache/2.wav"])
-    (tmp_path / "a" / "notes.txt").write_text("x")
-    assert [p.name for p in audio_files(tmp_path)] == ["1.wav"]
