@@ -61,19 +61,18 @@ def test_all_faults_are_listed_at_once(bundle):
     arrays["encoder.layers.0.kernel"] = np.zeros((1, 2), np.float32)
     arrays["decoder.layers.0.bias"] = np.full_like(arrays["decoder.layers.0.bias"], np.nan)
     safetensors.numpy.save_file(arrays, path)
-    with pytest.raises(BundleError) as caught:
-        load_codec(bundle)
-    text = str(caught.value)
-    for fault in (
+    faults = (
         "encoder.layers.0.bias is missing",
         "stranger is not part of the model",
         "encoder.layers.0.kernel has shape (1, 2)",
         "decoder.layers.0.bias holds values that are not finite",
-    ):
-        assert fault in text
+    )
+    with pytest.raises(BundleError) as caught:
+        load_codec(bundle)
+    assert [fault for fault in faults if fault not in str(caught.value)] == []
 
 
-def test_a_truncated_file_is_named(bundle):
+def test_a_truncated_or_missing_file_is_named(bundle):
     path = bundle / "codec.safetensors"
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(BundleError, match="not a readable safetensors file"):
@@ -86,36 +85,28 @@ def test_a_truncated_file_is_named(bundle):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda d: d | {"version": 99}, "not a version 1"),
-        (lambda d: d | {"codec": d["codec"] | {"colour": "red"}}, "does not understand: colour"),
-        (lambda d: d | {"codec": d["codec"] | {"family": "wax"}}, "no codec family 'wax'; choose one of encodec"),
-        (lambda d: {k: v for k, v in d.items() if k != "codec"}, "codec"),
+        (lambda d: json.dumps(d | {"version": 99}), "not a version 1"),
+        (lambda d: json.dumps(d | {"codec": d["codec"] | {"colour": "red"}}), "does not understand: colour"),
+        (lambda d: json.dumps(d | {"codec": d["codec"] | {"family": "wax"}}), "no codec family 'wax'; choose one of"),
+        (lambda d: json.dumps({k: v for k, v in d.items() if k != "codec"}), "codec"),
+        (lambda d: "{", "not valid JSON"),
     ],
 )
 def test_a_description_that_is_not_understood_is_refused(bundle, change, says):
     path = bundle / "bundle.json"
-    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+    path.write_text(change(json.loads(path.read_text())))
     with pytest.raises(BundleError, match=says):
-        load_codec(bundle)
-    path.write_text("{")
-    with pytest.raises(BundleError, match="not valid JSON"):
         load_codec(bundle)
 
 
 def test_a_bundle_is_replaced_but_other_things_are_not(codec_of, bundle, tmp_path):
     save_codec(bundle, codec_of(TINY, 1), {})
-    np.testing.assert_array_equal(
-        arrays_of(load_codec(bundle))["encoder.layers.0.kernel"],
-        arrays_of(codec_of(TINY, 1))["encoder.layers.0.kernel"],
-    )
+    kernels = [arrays_of(codec)["encoder.layers.0.kernel"] for codec in (load_codec(bundle), codec_of(TINY, 1))]
+    np.testing.assert_array_equal(*kernels)
     (tmp_path / "thesis").mkdir()
-    (tmp_path / "thesis" / "chapter.txt").write_text("years of work")
-    with pytest.raises(BundleError, match="holds other things"):
-        save_codec(tmp_path / "thesis", codec_of(TINY), {})
-    assert (tmp_path / "thesis" / "chapter.txt").read_text() == "years of work"
-
-
-def test_a_place_that_cannot_be_written_is_named(codec_of, tmp_path):
-    (tmp_path / "file").write_text("x")
-    with pytest.raises(BundleError, match="cannot write there"):
-        save_codec(tmp_path / "file" / "codec", codec_of(TINY), {})
+    chapter = tmp_path / "thesis" / "chapter.txt"
+    chapter.write_text("years of work")
+    for place, says in ((tmp_path / "thesis", "holds other things"), (chapter / "codec", "cannot write there")):
+        with pytest.raises(BundleError, match=says):
+            save_codec(place, codec_of(TINY), {})
+    assert chapter.read_text() == "years of work"

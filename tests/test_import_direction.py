@@ -5,6 +5,8 @@ core <- io <- data;  core <- codecs, classifiers, attribution <- masking <- expl
 """
 
 import ast
+import functools
+import graphlib
 import pathlib
 import subprocess
 import sys
@@ -39,7 +41,8 @@ ALLOWED = {  # room -> rooms that it may import beside itself
 NO_JAX = (  # what the command line reads for its help, and what only handles files
     "core.errors", "core.registry", "core.settings", "io", "data", "batch.plan", "batch.manifest", "batch.read",
     "batch.schema", "batch.store", "batch.merge", "explain.result", "explain.verdict", "evaluation.arms",
-    "evaluation.plan", "evaluation.statistics", "study.design", "study.key", "study.plan", "study.score", "training.recipes",
+    "evaluation.plan", "evaluation.statistics", "study.design", "study.key", "study.plan", "study.score",
+    "training.recipes",
 )  # fmt: skip
 FOREIGN = {"torch", "transformers", "captum", "tensorflow", "weights_conversion"}
 CONVERTER = {"cli.convert", "cli.export"}  # commands of weights_conversion
@@ -56,6 +59,7 @@ def imports_of(source: str) -> set[str]:
     return found
 
 
+@functools.cache
 def modules(package: pathlib.Path = PACKAGE) -> dict[str, str]:
     """Source of every module of a package, by its name below the package; the package itself is the empty name."""
     found = {}
@@ -90,17 +94,16 @@ def circle(sources: dict[str, str], package: str) -> list[str]:
         name: {
             target
             for imported in imports_of(source)
-            if (target := imported.removeprefix(f"{package}.")) in sources and target != name and target
+            if (target := imported.removeprefix(f"{package}.")) in sources and target not in ("", name)
         }
         for name, source in sources.items()
         if name
     }
-    while ends := arrows.keys() - {n for n, to in arrows.items() if to & arrows.keys()} | arrows.keys() - set().union(
-        *arrows.values()
-    ):  # what imports nothing that is left, and what nothing that is left imports
-        for name in ends:
-            del arrows[name]
-    return sorted(arrows)
+    try:
+        graphlib.TopologicalSorter(arrows).prepare()
+    except graphlib.CycleError as error:
+        return sorted(set(error.args[1]))
+    return []
 
 
 @pytest.mark.parametrize("module", [name for name in modules() if name])

@@ -60,7 +60,7 @@ def test_perturbation_refuses_a_wrong_map():
 
 def test_shuffled_weights_keep_their_entries_and_lose_their_order(classifier_of):
     classifier = classifier_of(dim=6, classes=4)
-    shuffled = shuffled_weights(classifier, KEY)
+    shuffled = jax.jit(shuffled_weights)(classifier, KEY)
     for one, other in zip(jax.tree.leaves(classifier), jax.tree.leaves(shuffled), strict=True):
         np.testing.assert_array_equal(np.sort(one, axis=None), np.sort(other, axis=None))
     kernel = np.asarray(classifier.project_in.kernel[...])
