@@ -1,7 +1,7 @@
 """Multi-head attention of one clip, softmax(q k^T / sqrt(e)) v (arXiv 1706.03762), in memory that grows with t.
 
-Written out with the heads first. `jax.nn.dot_product_attention` computes the same with the frames first; on a CPU a path
-of Integrated Gradients then takes a tenth longer.
+Written out with the heads first. `jax.nn.dot_product_attention` computes the same with the frames first; a path of
+Integrated Gradients then takes a tenth longer on a CPU.
 """
 
 import jax
