@@ -42,12 +42,14 @@ def run(command: list[str], folder: pathlib.Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", blocks("python"))
 def test_python_snippets_run(code, tmp_path):
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_the_main_command_explains_the_demo_clips(tmp_path):
     first = commands()[0]
     assert first[:3] == ["audex", "explain", "demo"]
