@@ -23,11 +23,7 @@ from .conftest import OPTIONS, rows_of
 
 AUDIO = {"shape": {"dimensions": ["-1"]}, "dtype": "int16", "sampleRate": "1000", "encoding": "none"}
 FILES = {"shape": {"dimensions": ["-1"]}, "dtype": "int64", "encoding": "none", "lazyDecode": True}
-KINDS = {
-    "audio": "audio_feature.Audio",
-    "classLabel": "class_label_feature.ClassLabel",
-    "text": "text_feature.Text",
-}
+KINDS = {"audio": "audio_feature.Audio", "classLabel": "class_label_feature.ClassLabel", "text": "text_feature.Text"}
 LABEL = ("classLabel", {"numClasses": "2"})
 
 

@@ -65,14 +65,6 @@ def test_a_full_disk_leaves_the_shard_as_it_was(store, monkeypatch, call):
     assert files(store.root) == {"run.json", "manifest.parquet", "parts/part-000000.parquet"}
 
 
-def test_a_broken_or_foreign_part_counts_as_not_done(store):
-    store.commit(0, 3, RESULTS, NONE)
-    store.part(1).write_bytes(store.part(0).read_bytes()[:-20])
-    assert store.counts(1) is None
-    pq.write_table(RESULTS, store.part(1))
-    assert store.counts(1) is None
-
-
 def test_an_equal_run_goes_on_and_another_is_refused_with_the_difference(store):
     assert open_store(store.root, RUN, MANIFEST, {"model": "elsewhere"}) == store
     other = Manifest(NAMES[1:], NAMES[1:], (None,) * 4)

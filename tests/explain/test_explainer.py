@@ -95,6 +95,7 @@ def test_resynthesis_at_another_share_is_explaining_with_it(mdct_explainer, clip
         mdct_explainer.resynthesize(2, clips, optimized)
     with pytest.raises(ValueError, match="3 clips, but 1 explanations"):
         mdct_explainer.resynthesize(0.1, clips, optimized[:1])
+    assert mdct_explainer.explain_clips([]) == mdct_explainer.resynthesize(0.1, [], []) == []
 
 
 def test_another_target_is_explained_when_asked_for(tiny_explainer, clips):
@@ -134,11 +135,6 @@ def test_an_attribution_that_does_not_add_up_is_reported(mdct_explainer, clips):
     assert "Do not trust single elements." in e.verdict.reasons[0]
 
 
-def test_no_clips_give_no_explanations(mdct_explainer):
-    assert mdct_explainer.explain_clips([]) == []
-    assert mdct_explainer.resynthesize(0.1, [], []) == []
-
-
 def test_everything_kept_is_the_reconstruction_of_a_codec_that_looks_ahead(tiny_explainer, codec_of, clips):
     codec = codec_of(dataclasses.replace(TINY, causal=False))
     centred = Explainer(tiny_explainer.model._replace(codec=codec), LABELS, 1.0)
@@ -146,7 +142,11 @@ def test_everything_kept_is_the_reconstruction_of_a_codec_that_looks_ahead(tiny_
         np.testing.assert_allclose(e.audio, e.reconstruction, atol=1e-6)
 
 
-def test_a_clip_at_another_level_is_explained_the_same(tiny_explainer, clips, explanations):
+def test_a_quieter_clip_is_explained_the_same_and_silence_is_called_silence(tiny_explainer, clips, explanations):
+    for e in tiny_explainer.explain_clips([0 * clip for clip in clips], None, SETTINGS):
+        assert e.silent
+        assert np.isfinite(e.attribution).all()
+        assert np.abs(e.audio).max() < 1e-3
     quieter = tiny_explainer.explain_clips([0.1 * clip for clip in clips], None, SETTINGS)
     for e, q in zip(explanations, quieter, strict=True):
         np.testing.assert_allclose(q.attribution, e.attribution, atol=1e-4)
@@ -163,41 +163,24 @@ def test_fillers_are_what_they_are_called(mdct_explainer):
     assert np.abs(noise[0] - noise[2]).max() > 1e-3
 
 
-def test_silence_is_called_silence(tiny_explainer):
-    for e in tiny_explainer.explain_clips([np.zeros(n, np.float32) for n in (500, 777, 1000)], None, SETTINGS):
-        assert e.silent
-        assert np.isfinite(e.attribution).all()
-        assert np.abs(e.audio).max() < 1e-3
-
-
 @pytest.mark.parametrize(
-    ("clip", "says"),
+    ("clip", "setting", "says"),
     [
-        (np.zeros(0), "0 samples"),
-        (np.zeros(1001), "1001 samples; this explainer takes 1 to 1000"),
-        (np.zeros((10, 3)), r"shape \(10, 3\)"),
-        (np.full(10, np.nan), "not finite"),
+        (np.zeros(0), {}, "0 samples"),
+        (np.zeros(1001), {}, "1001 samples; this explainer takes 1 to 1000"),
+        (np.zeros((10, 3)), {}, r"shape \(10, 3\)"),
+        (np.full(10, np.nan), {}, "not finite"),
+        (np.ones(10), {"keep": 1.5}, "keep is 1.5"),
+        (np.ones(10), {"ranking": "best"}, "no ranking 'best'; choose one of absolute"),
+        (np.ones(10), {"method": "guess"}, "no attribution method 'guess'; choose one of deeplift"),
+        (np.ones(10), {"filler": "pink"}, "no filler 'pink'"),
+        (np.ones(10), {"steps": 0}, "steps is 0"),
+        (np.ones(10), {"target": "sideways"}, "no label 'sideways'; it knows down, left, up"),
     ],
 )
-def test_bad_clips_are_refused_in_words(mdct_explainer, clip, says):
+def test_bad_clips_and_settings_are_refused_in_words(mdct_explainer, clip, setting, says):
     with pytest.raises(ValueError, match=says):
-        mdct_explainer.explain(clip)
-
-
-@pytest.mark.parametrize(
-    ("setting", "says"),
-    [
-        ({"keep": 1.5}, "keep is 1.5"),
-        ({"ranking": "best"}, "no ranking 'best'; choose one of absolute"),
-        ({"method": "guess"}, "no attribution method 'guess'; choose one of deeplift"),
-        ({"filler": "pink"}, "no filler 'pink'"),
-        ({"steps": 0}, "steps is 0"),
-        ({"target": "sideways"}, "no label 'sideways'; it knows down, left, up"),
-    ],
-)
-def test_bad_settings_are_refused_in_words(mdct_explainer, clips, setting, says):
-    with pytest.raises(ValueError, match=says):
-        mdct_explainer.explain(clips[0], **setting)
+        mdct_explainer.explain(clip, **setting)
 
 
 def test_segments_cover_the_recording(mdct_explainer):

@@ -36,10 +36,7 @@ SEGMENTS = {"chunk_length_s": 1.0, "overlap": 0.01}
             "encodec-32khz",
             LARGE | {"sampling_rate": 32_000, "upsampling_ratios": [8, 5, 4, 4], "target_bandwidths": [2.2]},
         ),
-        (
-            "encodec-48khz",
-            STEREO | SEGMENTS | {"sampling_rate": 48_000, "target_bandwidths": [3.0, 6.0, 12.0, 24.0]},
-        ),
+        ("encodec-48khz", STEREO | SEGMENTS | {"sampling_rate": 48_000, "target_bandwidths": [3.0, 6.0, 12.0, 24.0]}),
     ],
 )
 def test_published_configs_are_the_presets(name, fields):
