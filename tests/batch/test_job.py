@@ -202,6 +202,8 @@ def test_a_batch_that_does_not_fit_is_told_so(recordings, model, tmp_path, monke
         (("x", "--out", "y", "--num-processes", "2"), "go together"),
         (("x", "--out", "y", "--num-processes", "2", "--process-id", "2"), "one of 0 to 1"),
         (("x", "--out", "y", "--max-reject-share", "7"), "it is a share"),
+        (("x", "--out", "y", "--engine", "ray", "--num-processes", "2", "--process-id", "0"), "ray"),
+        (("x", "--out", "y", "--actors", "2"), "--engine ray"),
     ],
 )
 def test_wrong_usage_is_one_line_and_writes_nothing(model, tmp_path, monkeypatch, capsys, options, says):

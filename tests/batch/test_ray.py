@@ -66,14 +66,6 @@ def test_without_ray_it_says_what_to_install(recordings, model, tmp_path, capsys
     assert "pip install 'audex-jax[ray]'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "options", [("--engine", "ray", "--num-processes", "2", "--process-id", "0"), ("--actors", "2")]
-)
-def test_ray_divides_the_work_itself(recordings, model, tmp_path, capsys, options):
-    assert main(["batch", str(recordings), "--model", model, "--out", str(tmp_path / "out"), *options]) == 2
-    assert not (tmp_path / "out").exists()
-
-
 def actors_of(process: int) -> list[int]:
     """Processes of Ray's actors that a process has started, however indirectly."""
     listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout

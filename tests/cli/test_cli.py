@@ -1,7 +1,6 @@
 """The commands as a user meets them: what they write, what they say, and what they leave behind when they fail."""
 
 import contextlib
-import importlib.util
 import io
 import json
 import os
@@ -182,33 +181,29 @@ def test_a_wrong_call_is_told_in_one_line(arguments, says, capsys):
 
 
 @pytest.mark.slow
-def test_train_codec_train_and_explain_a_folder(tmp_path, capsys, request):
-    rng = np.random.default_rng(0)
+def test_train_codec_train_and_explain_a_folder(tmp_path, capsys, logged):
+    rng, t = np.random.default_rng(0), np.arange(1000) / 1000
     for label, pitch in (("high", 230), ("low", 60)):
         (tmp_path / "data" / label).mkdir(parents=True)
         for i in range(12):
-            t = np.arange(1000) / 1000
             tone = 0.3 * np.sin(2 * np.pi * pitch * t + i) + 0.01 * rng.normal(size=1000)
             soundfile.write(tmp_path / "data" / label / f"{i}.wav", tone, 1000)
-    data, codec, out, free = (str(tmp_path / name) for name in ("data", "codec", "explainer", "free"))
-    can_log = importlib.util.find_spec("tensorboardX") is not None
-    log_codec, log = (["--tensorboard", str(tmp_path / name)] if can_log else [] for name in ("log-codec", "log"))
-    tiny = ["--preset", "tiny", "--steps", "20", "--batch", "4", "--quiet", *log_codec]
+    places = ("data", "codec", "explainer", "free", "log-codec", "log")
+    data, codec, out, free, log_codec, log = (str(tmp_path / name) for name in places)
+    tiny = ["--preset", "tiny", "--steps", "20", "--batch", "4", "--quiet", "--tensorboard", log_codec]
     assert main(["train-codec", data, "--out", codec, *tiny]) == 0
     short = ["--epochs", "12", "--batch", "8", "--width", "32", "--quiet"]
-    assert main(["train", data, "--codec", codec, "--out", out, *short, *log]) == 0
+    assert main(["train", data, "--codec", codec, "--out", out, *short, "--tensorboard", log]) == 0
     said = capsys.readouterr().out
     assert "accuracy on the original audio" in said
     assert "file (the names tell no speaker)" in said
     origin = json.loads((tmp_path / "explainer" / "bundle.json").read_text())["origin"]
     assert np.sum(origin["test"]["confusion"]) == origin["test"]["clips"]
-    if can_log:
-        logged = request.getfixturevalue("logged")
-        of_codec, of_classifier = logged(tmp_path / "log-codec"), logged(tmp_path / "log")
-        assert {("train/mel", 20), ("train/waveform", 10)} <= set(of_codec)
-        assert of_codec["reconstruction/0", 20].audio.sample_rate == 1000
-        expected = {("train/loss", 1), ("validation/accuracy", 1), ("test/accuracy", 0), ("test/confusion", 0)}
-        assert expected <= set(of_classifier)
+    of_codec, of_classifier = logged(tmp_path / "log-codec"), logged(tmp_path / "log")
+    assert {("train/mel", 20), ("train/waveform", 10)} <= set(of_codec)
+    assert of_codec["reconstruction/0", 20].audio.sample_rate == 1000
+    expected = {("train/loss", 1), ("validation/accuracy", 1), ("test/accuracy", 0), ("test/confusion", 0)}
+    assert expected <= set(of_classifier)
     assert main(["train", data, "--codec", "mdct:1000", "--out", free, *short]) == 0  # a codec without a bundle
     assert json.loads((tmp_path / "free" / "bundle.json").read_text())["origin"]["codec"] == "mdct:1000"
     for model in (out, free):

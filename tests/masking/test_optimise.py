@@ -32,20 +32,6 @@ def test_no_steps_keep_the_order(normal):
     np.testing.assert_array_equal(element_ranks(same, VALID), element_ranks(score, VALID))
 
 
-def test_steps_take_the_shares_in_turn(normal):
-    one, other, latent, score, zero = normal(4, 5), normal(4, 5), normal(4, 5), normal(4, 5), jnp.zeros((4, 5))
-
-    def run(start, steps, shares):
-        def both(latents):  # its gradient depends on the mask
-            return linear(one)(latents) * linear(other)(latents)
-
-        return optimise_mask(both, latent, start, VALID, zero, shares=shares, steps=steps)
-
-    np.testing.assert_array_equal(run(score, 2, (0.2, 0.4)), run(score, 2, (0.2, 0.4, 0.1)))
-    assert not np.allclose(run(score, 2, (0.2, 0.4)), run(score, 2, (0.2, 0.2)))
-    np.testing.assert_array_equal(run(score, 3, (0.2, 0.4)), run(score, 3, (0.2, 0.4, 0.2)))
-
-
 def test_padding_changes_nothing(normal):
     weights, latent, score, zero = normal(4, 5), normal(4, 5), normal(4, 5), jnp.zeros((4, 5))
     one = optimise_mask(linear(weights), latent, score, VALID, zero)
