@@ -13,6 +13,7 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 import contextlib
+import dataclasses
 import functools
 import importlib.util
 import json
@@ -117,29 +118,32 @@ def classifier_of() -> Callable:
 
 
 @pytest.fixture(scope="session")
-def tiny_explainer(codec_of, classifier_of):
-    """An explainer for three labels with random weights; its codec normalises loudness as the bundled one does."""
-    import dataclasses
-
-    from audex_jax.codecs.encodec.config import TINY
+def explainer_on(classifier_of) -> Callable:
+    """An explainer for three labels and clips of 1 s, with random weights, on a codec of 1000 Hz."""
     from audex_jax.explain.explainer import Explainer
     from audex_jax.explain.model import Model
 
-    classifier = classifier_of(1, dim=TINY.dim, classes=3, frames=100)
-    codec = codec_of(dataclasses.replace(TINY, normalize=True))
-    return Explainer(Model(codec, classifier, jnp.full(TINY.dim, 0.1)), ("down", "left", "up"), 1.0)
+    def build(codec) -> Explainer:
+        classifier = classifier_of(1, dim=codec.dim, classes=3, frames=codec.frames(1000))
+        return Explainer(Model(codec, classifier, jnp.full(codec.dim, 0.1)), ("down", "left", "up"), 1.0)
+
+    return build
 
 
 @pytest.fixture(scope="session")
-def mdct_explainer(classifier_of):
-    """The same on a codec that compiles faster, for tests in which it does not matter."""
-    from audex_jax.codecs.mdct import MDCT
-    from audex_jax.explain.explainer import Explainer
-    from audex_jax.explain.model import Model
+def tiny_explainer(explainer_on, codec_of):
+    """On a small EnCodec that normalises loudness as the bundled one does."""
+    from audex_jax.codecs.encodec.config import TINY
 
-    codec = MDCT.from_name("1000")
-    classifier = classifier_of(1, dim=codec.dim, classes=3, frames=codec.frames(1000))
-    return Explainer(Model(codec, classifier, jnp.full(codec.dim, 0.1)), ("down", "left", "up"), 1.0)
+    return explainer_on(codec_of(dataclasses.replace(TINY, normalize=True)))
+
+
+@pytest.fixture(scope="session")
+def mdct_explainer(explainer_on):
+    """On a codec that compiles faster, for tests in which it does not matter."""
+    from audex_jax.codecs.mdct import MDCT
+
+    return explainer_on(MDCT.from_name("1000"))
 
 
 @pytest.fixture
