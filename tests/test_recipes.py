@@ -105,11 +105,10 @@ print(json.dumps([record["prediction"], record["metrics"], record["completeness_
 """
 
 
-@pytest.mark.parametrize("command", ["explain", "batch", "evaluate", "study"])
-def test_what_is_added_is_listed_in_the_help(house, command):
-    text = run(house, "-m", "audex_jax.cli", command, "--help")
-    assert "half-gradient" in text
-    assert "late" in text
+def test_what_is_added_is_listed_in_the_help(house):
+    for command in ("explain", "batch", "evaluate", "study"):
+        text = run(house, "-m", "audex_jax.cli", command, "--help")
+        assert [name for name in ("half-gradient", "late") if name not in text] == []
 
 
 def test_what_is_added_explains_and_is_written(house):

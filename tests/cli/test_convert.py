@@ -45,12 +45,10 @@ def test_convert_says_what_it_made_and_where_from(codec_of, tmp_path, capsys):
 
 
 def test_the_module_is_the_same_command(tmp_path):
-    command = [sys.executable, "-m", "weights_conversion", str(tmp_path / "nothing"), str(tmp_path / "out")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (1, "")
+    command = [sys.executable, "-m", "weights_conversion", "nothing", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert "no such file or folder" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not list(tmp_path.iterdir())
 
 
 def test_reconstruct_writes_what_the_codec_keeps(bundle, recording, tmp_path, capsys):

@@ -41,16 +41,11 @@ def test_doctor_names_what_is_broken_and_fails(monkeypatch, tmp_path, capsys):
 
 
 def test_compiled_programs_are_kept_where_audex_cache_says(tmp_path):
-    lines = (
-        "import jax",
-        "from audex_jax.core.compilation import use_compilation_cache",
-        "use_compilation_cache()",
-        "jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0)",
-        "jax.jit(lambda x: x + 1)(1.0)",
-    )
+    code = "import jax; from audex_jax.core.compilation import use_compilation_cache; use_compilation_cache(); "
+    code += "jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0); jax.jit(lambda x: x + 1)(1.0)"
     environment = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
     environment["AUDEX_CACHE"] = str(tmp_path / "kept")
-    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True, capture_output=True, env=environment)
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env=environment)
     assert any((tmp_path / "kept").iterdir())
 
 

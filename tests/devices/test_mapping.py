@@ -94,14 +94,6 @@ def test_it_lowers_for_tpu_and_cuda(tiny_explainer, batch, parallel):
     assert (exported.platforms, exported.nr_devices) == (("tpu", "cuda"), 8)
 
 
-@both_ways
-def test_cpu_devices_share_the_weights(parallel):
-    mapped = map_over_devices(lambda weights, batch: weights["a"] * batch, {"a": jnp.ones((64, 64))}, parallel)
-    shards = mapped.weights["a"].addressable_shards
-    assert len(shards) == 8
-    assert len({shard.data.unsafe_buffer_pointer() for shard in shards}) == 1
-
-
 def test_an_unknown_way_is_refused():
     with pytest.raises(AudexError, match="no parallel 'magic'; choose one of auto, pmap, shard_map"):
         map_over_devices(lambda w, x: x, 1.0, "magic")
