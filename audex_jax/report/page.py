@@ -21,8 +21,8 @@ import numpy as np
 from audex_jax.explain.verdict import KINDS, verdict
 from audex_jax.io.atomic import replacing
 from audex_jax.report import table
-from audex_jax.report.folder import ReportClip, ReportError, explained, read_clip
 from audex_jax.report.document import data_element, embed, fill
+from audex_jax.report.folder import ReportClip, ReportError, explained, read_clip
 
 INSIDE_BYTES = 64 * 2**20  # sounds beyond this, as base64, go beside the page: a browser would not open it in 2 s
 TOGETHER = 64  # records read at a time

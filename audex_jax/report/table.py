@@ -1,7 +1,7 @@
 """What `audex batch` left in Parquet tables, as the report needs it; a row is a segment of a recording.
 
-The tables hold less than the folders of `audex explain`: the explanation's sound but not the residual's, and one share of
-kept elements. The report shows what there is.
+The tables hold less than the folders of `audex explain`: the explanation's sound but not the residual's, and one share
+of kept elements. The report shows what there is.
 """
 
 import io
