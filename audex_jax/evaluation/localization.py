@@ -12,7 +12,6 @@ so frames are ranked by their own score, and by a moving mean over about a sylla
 word is silent, before it, after it or in its closures, hold no evidence and do not count.
 """
 
-import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -22,14 +21,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from audex_jax.attribution.controls import shuffled_weights
-from audex_jax.core.registry import METHODS
-from audex_jax.core.settings import FILLERS, Settings
+from audex_jax.core.settings import Settings
 from audex_jax.core.types import Array, Audio, Float, Int
 from audex_jax.data.folder import LabelledClip
 from audex_jax.evaluation.run import other_clip
 from audex_jax.explain.explainer import Explainer
-from audex_jax.explain.model import EncodedClip, Model, encode_and_classify, explained_logits, filler_latent
-from audex_jax.explain.step import clip_key
+from audex_jax.explain.model import EncodedClip, Model, encode_and_classify, filler_latent
+from audex_jax.explain.step import attribute
 
 SETTINGS = Settings(method="expected-gradients", steps=72)  # 24 points for each of the baselines
 WORD = 0.45  # length of a word as a share of the clip
@@ -107,27 +105,15 @@ def _evidence(
 ) -> tuple[Int[Array, " b"], Float[Array, "b t"]]:
     """Predicted classes, and each frame's evidence for the target rather than the class that it is against, if any."""
     clips = encode_and_classify(model, audio, jnp.full(len(audio), audio.shape[1]), target)
-    fillers = (dataclasses.replace(settings, filler=filler) for filler in (settings.filler, *FILLERS))
-    baseline, *baselines = (filler_latent(model, clips.latent.shape[1], filled) for filled in fillers)
+    baseline = filler_latent(model, clips.latent.shape[1], settings)
 
     def one(args: tuple[EncodedClip, Array]) -> Array:
         clip, other = args
-        logits = explained_logits(model, clip)
 
-        def difference(latent: Array) -> Array:
-            found = logits(latent)
-            return found[clip.target] - jnp.where(other < 0, 0, found[other])
+        def difference(logits: Array) -> Array:
+            return logits[clip.target] - jnp.where(other < 0, 0, logits[other])
 
-        path = METHODS[settings.method](
-            difference,
-            clip.latent,
-            baseline,
-            baselines=lambda: jnp.stack(baselines),
-            valid=clip.valid,
-            key=clip_key(clip, settings.seed),
-            settings=settings,
-        )
-        return path.attribution.sum(1)
+        return attribute(model, clip, settings, baseline, difference).attribution.sum(1)
 
     return clips.logits.argmax(-1), jax.lax.map(one, (clips, against))
 

@@ -121,15 +121,11 @@ class Explainer:
             score[row, : len(explanation.score)] = explanation.score
         any_keep = dataclasses.replace(settings, keep=0.0)
         sounds: Any = jax.tree.map(np.asarray, resynthesize_step(self.model, audio, lengths, score, keep, any_keep))
-        return [
-            self._measured(
-                dataclasses.replace(
-                    e, settings=settings, **self._share(sounds, row, clip, (e.prediction, e.target), keep)
-                ),
-                clip,
-            )
-            for row, (clip, e) in enumerate(zip(clips, explanations, strict=True))
-        ]
+        found = []
+        for row, (clip, e) in enumerate(zip(clips, explanations, strict=True)):
+            share = self._share(_row(sounds, row), clip, e.prediction, e.target, keep)
+            found.append(_measured(dataclasses.replace(e, settings=settings, **share), clip))
+        return found
 
     def pad(self, clips: Sequence[np.ndarray], samples: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Clips as one batch `[b, n, c]`, zero-padded to `samples` (`clip_samples`), and their lengths `[b]`."""
@@ -155,7 +151,7 @@ class Explainer:
     def explanations(self, batch: Any, clips: Sequence[np.ndarray], settings: Settings) -> list[Explanation]:
         """What `explain_step` returned for `clips`, clip by clip, as NumPy arrays; rows of padding are left out."""
         host = jax.tree.map(np.asarray, batch)
-        return [self._explanation(host, row, clip, settings) for row, clip in enumerate(clips)]
+        return [self._explanation(_row(host, row), clip, settings) for row, clip in enumerate(clips)]
 
     def segments(self, audio: np.ndarray) -> list[np.ndarray]:
         """Cut a recording into clips of `clip_samples`; the last one is shorter, unless that leaves under 0.1 s."""
@@ -164,11 +160,11 @@ class Explainer:
             pieces.pop()
         return pieces
 
-    def _explanation(self, batch: BatchExplanation, row: int, clip: np.ndarray, settings: Settings) -> Explanation:
-        own: Any = jax.tree.map(lambda a: a[row], batch)
-        frames = int(own.clips.valid.sum())
-        probabilities = self._probabilities(own.clips.logits)
-        prediction, target = next(iter(probabilities)), self.labels[int(own.clips.target)]
+    def _explanation(self, own: BatchExplanation, clip: np.ndarray, settings: Settings) -> Explanation:
+        """The record of one clip, of what the step returned for it."""
+        frames = int(own.valid.sum())
+        probabilities = self._probabilities(own.logits)
+        prediction, target = next(iter(probabilities)), self.labels[int(own.target)]
         difference = abs(float(own.path.value - own.path.baseline_value))
         state = convergence(own.path, tolerance=GAP_TOLERANCE)
         fixed = {
@@ -187,19 +183,18 @@ class Explainer:
             "score": own.score[:frames],
             "settings": settings,
         }
-        share = self._share(batch.sounds, row, clip, (prediction, target), settings.keep)
-        return self._measured(Explanation(**fixed, **share), clip)
+        share = self._share(own.sounds, clip, prediction, target, settings.keep)
+        return _measured(Explanation(**fixed, **share), clip)
 
-    def _share(self, sounds: Sounds, row: int, clip: np.ndarray, labels: tuple[str, str], keep: float) -> dict:
+    def _share(self, sounds: Sounds, clip: np.ndarray, prediction: str, target: str, keep: float) -> dict:
         """The fields of an `Explanation` that depend on the share of kept elements, and those of the reconstruction."""
-        prediction, target = labels
-        whole, kept, residual = (self._probabilities(logits) for logits in sounds.audio_logits[row])
-        _, latent_kept, latent_residual = (self.labels[int(x.argmax())] for x in sounds.latent_logits[row])
-        audio = sounds.audio[row, :, : len(clip)]
+        whole, kept, residual = (self._probabilities(logits) for logits in sounds.audio_logits)
+        _, latent_kept, latent_residual = (self.labels[int(x.argmax())] for x in sounds.latent_logits)
+        audio = sounds.audio[:, : len(clip)]
         audio = audio[..., 0] if audio.shape[-1] == 1 else audio
         return {
             "keep": keep,
-            "mask": sounds.mask[row, : self.model.codec.frames(len(clip))],
+            "mask": sounds.mask[: self.model.codec.frames(len(clip))],
             "reconstruction": audio[0],
             "audio": audio[1],
             "residual": audio[2],
@@ -215,14 +210,20 @@ class Explainer:
             "metrics": {},
         }
 
-    def _measured(self, explanation: Explanation, clip: np.ndarray) -> Explanation:
-        """The explanation with all metrics; those that are not finite are None."""
-        values = {name: float(METRICS[name](explanation, clip)) for name in METRICS.names()}
-        metrics = {name: value if np.isfinite(value) else None for name, value in values.items()}
-        return dataclasses.replace(explanation, metrics=metrics)
-
     def _probabilities(self, logits: np.ndarray) -> dict[str, float]:
         """Probability of each label, highest first."""
         shifted = np.exp(logits - logits.max())
         probabilities = shifted / shifted.sum()
         return {self.labels[i]: float(probabilities[i]) for i in np.argsort(-probabilities, stable=True)}
+
+
+def _row(batch: Any, row: int) -> Any:
+    """What a batch of arrays holds of one clip."""
+    return jax.tree.map(lambda a: a[row], batch)
+
+
+def _measured(explanation: Explanation, clip: np.ndarray) -> Explanation:
+    """The explanation with all metrics; those that are not finite are None."""
+    values = {name: float(METRICS[name](explanation, clip)) for name in METRICS.names()}
+    metrics = {name: value if np.isfinite(value) else None for name, value in values.items()}
+    return dataclasses.replace(explanation, metrics=metrics)

@@ -6,6 +6,7 @@ again. Nothing in it crosses clips, so it can be mapped over devices.
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -13,9 +14,10 @@ import jax.numpy as jnp
 
 from audex_jax.attribution.path import PathAttribution, ends, with_gap
 from audex_jax.classifiers.transformer import in_bfloat16
+from audex_jax.core.protocols import Scalar, ScalarFunction
 from audex_jax.core.registry import METHODS, RANKINGS
 from audex_jax.core.settings import FILLERS, Settings
-from audex_jax.core.types import Array, Audio, Float, Int, Latent
+from audex_jax.core.types import Array, Audio, Float, Int, Latent, Logits, Valid
 from audex_jax.explain.model import (
     EncodedClip,
     Model,
@@ -53,13 +55,17 @@ class BatchExplanation(NamedTuple):
     """What the compiled step returns for a batch.
 
     Attributes:
-        clips: as the model sees them.
+        logits: of the clips, `[b, k]`.
+        target: class that is explained, `[b]`.
+        valid: frames that belong to the clip, `[b, t]`.
         path: the attribution of each clip.
         score: of every element, `[b, t, d]`; the mask is the top share by score.
         sounds: what was kept and what was not, in sound.
     """
 
-    clips: EncodedClip
+    logits: Logits
+    target: Int[Array, " b"]
+    valid: Valid
     path: PathAttribution
     score: Float[Array, "b t d"]
     sounds: Sounds
@@ -81,7 +87,8 @@ def explain_step(
     clips = encode_and_classify(model, audio, lengths, target)
     filler = filler_latent(model, clips.latent.shape[1], settings)
     path, score = jax.vmap(functools.partial(attribute_and_rank, model, settings=settings, filler=filler))(clips)
-    return BatchExplanation(clips, path, score, synthesize(model, clips, score, settings.keep, filler))
+    sounds = synthesize(model, clips, score, settings.keep, filler)
+    return BatchExplanation(clips.logits, clips.target, clips.valid, path, score, sounds)
 
 
 @functools.partial(jax.jit, static_argnames="settings")
@@ -112,12 +119,26 @@ def attribute_and_rank(
     return path, rank(model, clip, settings, path.attribution, filler)
 
 
-def attribute(model: Model, clip: EncodedClip, settings: Settings, baseline: Float[Array, "t d"]) -> PathAttribution:
-    """Attribution of one clip's target by `settings.method`."""
+def attribute(
+    model: Model,
+    clip: EncodedClip,
+    settings: Settings,
+    baseline: Float[Array, "t d"],
+    explained: Callable[[Float[Array, " k"]], Scalar] | None = None,
+) -> PathAttribution:
+    """Attribution of one clip by `settings.method`.
 
-    def number(model: Model):
+    Args:
+        model, clip: what is explained.
+        settings: how to attribute.
+        baseline: what stands for nothing, `[t, d]`.
+        explained: the number that is explained, of the logits; None for the target's logit.
+    """
+    explained = explained or (lambda logits: logits[clip.target])
+
+    def number(model: Model) -> ScalarFunction:
         logits = explained_logits(model, clip)
-        return lambda latent: logits(latent)[clip.target]
+        return lambda latent: explained(logits(latent))
 
     def baselines() -> Latent:
         others = (dataclasses.replace(settings, filler=filler) for filler in FILLERS)
