@@ -4,6 +4,7 @@ Names are read off the folder, so that `--help` lists them without importing any
 everywhere; what is defined elsewhere is added by `Registry.register`.
 """
 
+import functools
 import importlib
 import pathlib
 from typing import Any
@@ -33,10 +34,14 @@ class Registry:
 
     def names(self) -> tuple[str, ...]:
         """All names, sorted; files whose name begins with an underscore are not offered."""
+        return tuple(sorted(self._files | self.added.keys()))
+
+    @functools.cached_property
+    def _files(self) -> frozenset[str]:
+        """The names of the folder's files. It is read once: names are asked for with every clip."""
         here = ROOT.joinpath(*self.folder.split("."))
         found = {path.stem for path in here.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
-        public = {name.replace("_", "-") for name in found if not name.startswith("_")}
-        return tuple(sorted(public | set(self.added)))
+        return frozenset(name.replace("_", "-") for name in found if not name.startswith("_"))
 
     def __getitem__(self, name: str) -> Any:
         """What is registered under a name.

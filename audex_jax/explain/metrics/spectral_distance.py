@@ -1,10 +1,12 @@
 """How far the spectrum of the explanation is from that of the reconstruction."""
 
 import numpy as np
+import scipy.fft
 
 from audex_jax.explain.result import Explanation
 
 WINDOW, HOP = 1024, 256  # samples
+HANN = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
 FLOOR_DB = -80.0  # below the reconstruction's largest power bin nothing is compared
 
 
@@ -22,8 +24,12 @@ def measure(explanation: Explanation, recording: np.ndarray) -> float:
 
 
 def _powers(sound: np.ndarray) -> np.ndarray:
-    """Power of every frame and bin, `[frames, bins]`; a clip shorter than a window is one frame."""
-    mono = sound if sound.ndim == 1 else sound.mean(1)
+    """Power of every frame and bin, `[frames, bins]`; a clip shorter than a window is one frame.
+
+    In float32, which `numpy.fft` does not compute in: this is done for every clip.
+    """
+    mono = np.asarray(sound if sound.ndim == 1 else sound.mean(1), np.float32)
     mono = np.pad(mono, (0, max(0, WINDOW - len(mono))))
     frames = np.lib.stride_tricks.sliding_window_view(mono, WINDOW)[::HOP]
-    return np.abs(np.fft.rfft(frames * np.hanning(WINDOW + 1)[:-1])) ** 2
+    spectra = scipy.fft.rfft(frames * HANN)
+    return np.square(spectra.real) + np.square(spectra.imag)
