@@ -3,19 +3,20 @@
 import json
 import math
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow
 import pyarrow.parquet
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from audex_jax.evaluation.plan import MODES, SILENCE
 from audex_jax.evaluation.scores import Scores
 from audex_jax.explain.model import DOMAINS
 from audex_jax.io.atomic import replacing
-from audex_jax.report.figure import save_figure
+from audex_jax.report.figure import new_figure, save_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 COLOURS = ("#c1272d", "#1f5fa8", "#2f7d4f", "#b8860b", "#7b4397", "#4a5560", "#d2691e", "#008b8b", "#9aa4af")
 
@@ -77,14 +78,13 @@ def table_of(scores: Scores) -> pyarrow.Table:
     return pyarrow.table(columns)
 
 
-def curves_figure(summary: dict[str, Any]) -> Figure:
+def curves_figure(summary: dict[str, Any]) -> "Figure":
     """Agreement against the share kept and deleted, as latents and through the audio; one row a filler."""
     curves = summary["curves"]
     fillers = [f for f in dict.fromkeys(c["filler"] for c in curves) if f != SILENCE] or [SILENCE]
     methods = list(dict.fromkeys(c["method"] for c in curves))
     colour = dict(zip(methods, COLOURS * (1 + len(methods) // len(COLOURS)), strict=False))
-    figure = Figure(figsize=(12.0, 0.8 + 2.7 * len(fillers)), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(12.0, 0.8 + 2.7 * len(fillers), layout="constrained")
     axes = figure.subplots(len(fillers), 4, sharex=True, sharey=True, squeeze=False)
     for row, filler in enumerate(fillers):
         for column, (mode, domain) in enumerate((m, w) for m in MODES for w in DOMAINS):

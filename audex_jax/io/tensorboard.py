@@ -2,12 +2,14 @@
 
 import importlib.util
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from audex_jax.core.errors import AudexError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class RunLog:
@@ -57,7 +59,7 @@ class RunLog:
             channels = samples[:, None] if samples.ndim == 1 else samples
             self.writer.add_audio(name, np.clip(channels, -1, 1), step, sample_rate=sample_rate)
 
-    def figure(self, name: str, step: int, figure: Figure) -> None:
+    def figure(self, name: str, step: int, figure: "Figure") -> None:
         """A picture."""
         if self.folder is not None:
             figure.canvas.draw()

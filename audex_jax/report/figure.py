@@ -2,13 +2,15 @@
 
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from audex_jax.explain.result import Explanation
 from audex_jax.io.atomic import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # of the axes, as shares of the figure; to work them out from the texts would double the time that a picture takes
 MARGINS = {"left": 0.09, "right": 0.885, "bottom": 0.06, "top": 0.945, "hspace": 0.12}
@@ -18,7 +20,7 @@ INK, FAINT, FOR, AGAINST = "#1b1f24", "#9aa4af", "#c1272d", "#1f5fa8"
 
 def explanation_figure(
     audio: np.ndarray, explanations: list[Explanation], title: str, what: str = "recording"
-) -> Figure:
+) -> "Figure":
     """Figure of a recording and the explanations of its segments, side by side on one time axis.
 
     Args:
@@ -36,8 +38,7 @@ def explanation_figure(
     mask = np.concatenate([e.mask for e in explanations])
     frames = np.linspace(0, seconds, len(attribution) + 1)
 
-    figure = Figure(figsize=(7.0, 7.4))
-    FigureCanvasAgg(figure)
+    figure = new_figure(7.0, 7.4)
     figure.suptitle(title, fontsize=10, color=INK, parse_math=False, y=0.985)
     axes = figure.subplots(5, 1, sharex=True, height_ratios=(1, 1.2, 1.5, 0.8, 1), gridspec_kw=MARGINS)
 
@@ -83,11 +84,10 @@ def explanation_figure(
     return figure
 
 
-def confusion_figure(confusion: np.ndarray, labels: Sequence[str]) -> Figure:
+def confusion_figure(confusion: np.ndarray, labels: Sequence[str]) -> "Figure":
     """Counts of clips, rows: label, columns: prediction, `[k, k]`, coloured by the share of their label."""
     size = 2.5 + 0.35 * len(labels)
-    figure = Figure(figsize=(size, size), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(size, size, layout="constrained")
     axis = figure.subplots()
     axis.imshow(confusion / np.maximum(confusion.sum(1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(confusion):
@@ -101,7 +101,20 @@ def confusion_figure(confusion: np.ndarray, labels: Sequence[str]) -> Figure:
     return figure
 
 
-def save_figure(path: str | os.PathLike, figure: Figure) -> None:
+def new_figure(width: float, height: float, layout: Literal["constrained"] | None = None) -> "Figure":
+    """An empty figure of `width` by `height` inches that draws into memory.
+
+    Matplotlib is imported here, since it takes its time: what explains imports this module before it draws anything.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout=layout)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save_figure(path: str | os.PathLike, figure: "Figure") -> None:
     """Write a figure as PNG at 150 dots per inch, whole or not at all."""
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=150, pil_kwargs={"compress_level": 3})  # in a fifth less time
