@@ -163,7 +163,7 @@ class Explainer:
     def _explanation(self, own: BatchExplanation, clip: np.ndarray, settings: Settings) -> Explanation:
         """The record of one clip, of what the step returned for it."""
         frames = int(own.valid.sum())
-        probabilities = self._probabilities(own.logits)
+        probabilities = self._probabilities(np.asarray(own.logits))
         prediction, target = next(iter(probabilities)), self.labels[int(own.target)]
         difference = abs(float(own.path.value - own.path.baseline_value))
         state = convergence(own.path, tolerance=GAP_TOLERANCE)
