@@ -31,4 +31,4 @@ def _powers(sound: np.ndarray) -> np.ndarray:
     mono = np.asarray(sound if sound.ndim == 1 else sound.mean(1), np.float32)
     mono = np.pad(mono, (0, max(0, WINDOW - len(mono))))
     frames = np.lib.stride_tricks.sliding_window_view(mono, WINDOW)[::HOP]
-    return np.square(np.abs(scipy.fft.rfft(frames * HANN)))
+    return np.abs(np.asarray(scipy.fft.rfft(frames * HANN))) ** 2
