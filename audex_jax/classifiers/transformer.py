@@ -109,19 +109,29 @@ class LatentTransformer(nnx.Module):
         Args:
             clip: its latent, `[t, d]` with t up to `config.frames`.
             valid: True for the clip's own frames, `[t]`; padded frames influence nothing.
-            dropout: share of activations to drop, in training only.
+            dropout: share of activations to drop.
             key: random key for dropout; None for none.
 
         Returns:
             Logits `[k]`.
         """
+        return self.head(self.hidden(clip, valid, dropout, key), valid)
+
+    def hidden(
+        self, clip: ClipLatent, valid: ClipValid, dropout: float = 0.0, key: Array | None = None
+    ) -> Float[Array, "t w"]:
+        """What the last layer makes of every frame, `[t, w]`; arguments as of `__call__`."""
         keys = [None] * (len(self.layers) + 1) if key is None else jax.random.split(key, len(self.layers) + 1)
         x = self.project_in(self.compand(clip)) + self.positions[...][: len(clip)]
         x = _dropout(x, dropout, keys[-1])
         for layer, layer_key in zip(self.layers, keys[:-1], strict=True):
             x = layer(x, valid, dropout, layer_key)
+        return x
+
+    def head(self, hidden: Float[Array, "t w"], valid: ClipValid) -> Float[Array, " k"]:
+        """Logits `[k]` of what `hidden` returned: linear in its mean over the clip's own frames."""
         weights = valid / jnp.maximum(valid.sum(), 1)
-        return self.project_out(weights @ x)
+        return self.project_out(weights @ hidden)
 
     def compand(self, latent: Float[Array, "*n d"]) -> Float[Array, "*n d"]:
         """What the first layer reads: the latent, or its elements on a logarithmic scale."""
