@@ -1,7 +1,6 @@
 """What an evaluation leaves on disk and in the terminal: JSON, Parquet, a picture and a table."""
 
 import json
-import math
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import pyarrow.parquet
 
 from audex_jax.evaluation.plan import MODES, SILENCE
 from audex_jax.evaluation.scores import Scores
+from audex_jax.evaluation.summary import finite
 from audex_jax.explain.model import DOMAINS
 from audex_jax.io.atomic import replacing
 from audex_jax.report.figure import new_figure, save_figure
@@ -25,15 +25,6 @@ def write_json(path: str | os.PathLike, record: dict[str, Any]) -> None:
     """Write a record, whole or not at all; numbers that are not finite become null."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(finite(record), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def finite(value: Any) -> Any:
-    """The same nested record with None for every number that JSON does not know."""
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write_parquet(path: str | os.PathLike, scores: Scores) -> None:
@@ -79,13 +70,13 @@ def table_of(scores: Scores) -> pyarrow.Table:
 
 
 def curves_figure(summary: dict[str, Any]) -> "Figure":
-    """Agreement against the share kept and deleted, as latents and through the audio; one row a filler."""
+    """Agreement against the share kept and deleted, in every domain; one row a filler."""
     curves = summary["curves"]
     fillers = [f for f in dict.fromkeys(c["filler"] for c in curves) if f != SILENCE] or [SILENCE]
     methods = list(dict.fromkeys(c["method"] for c in curves))
     colour = dict(zip(methods, COLOURS * (1 + len(methods) // len(COLOURS)), strict=False))
-    figure = new_figure(12.0, 0.8 + 2.7 * len(fillers), layout="constrained")
-    axes = figure.subplots(len(fillers), 4, sharex=True, sharey=True, squeeze=False)
+    figure = new_figure(6.0 * len(DOMAINS), 0.8 + 2.7 * len(fillers), layout="constrained")
+    axes = figure.subplots(len(fillers), len(MODES) * len(DOMAINS), sharex=True, sharey=True, squeeze=False)
     for row, filler in enumerate(fillers):
         for column, (mode, domain) in enumerate((m, w) for m in MODES for w in DOMAINS):
             axis = axes[row][column]
@@ -96,8 +87,11 @@ def curves_figure(summary: dict[str, Any]) -> "Figure":
                 axis.plot(
                     c["level"], c["agreement"], style, color=colour[c["method"]], linewidth=1.2, label=c["method"]
                 )
-                axis.fill_between(c["level"], c["low"], c["high"], color=colour[c["method"]], alpha=0.15, linewidth=0)
-            if domain == "audio":
+                if None not in c["low"]:  # too few speakers tell no interval
+                    axis.fill_between(
+                        c["level"], c["low"], c["high"], color=colour[c["method"]], alpha=0.15, linewidth=0
+                    )
+            if domain != DOMAINS[0]:
                 axis.axhline(summary["ceiling"]["agreement_on_reconstruction"]["mean"], color="#9aa4af", linewidth=0.8)
             axis.set_title(f"{mode}, {domain}, filler {filler}", fontsize=8)
             axis.tick_params(labelsize=7)
@@ -117,7 +111,7 @@ def write_outputs(folder: Any, scores: Scores, record: dict[str, Any]) -> None:
 
 
 def rows_of(summary: dict[str, Any], levels: tuple[float, ...]) -> list[list[str]]:
-    """The table: a line for each method and filler; at each level kept and deleted, latent / audio.
+    """The table: a line for each method and filler; at each level kept and deleted, one figure for each of `DOMAINS`.
 
     Kept is the share of clips that keep the model's prediction, deleted the share that lose it.
     """

@@ -190,7 +190,10 @@ def test_the_command_writes_what_it_says(data, model, tmp_path, capsys):
     (curve,) = [c for c in record["curves"] if (c["method"], c["mode"], c["domain"]) == ("weighted", "keep", "audio")]
     assert curve["agreement"][1] == pytest.approx(np.mean(chosen))
     assert record["speakers"] == 4
-    assert record["comparisons"][0]["against"] == "random"
+    assert record["resampled"] == "speakers"
+    assert set(curve["low"]) == {None}  # four speakers tell no interval
+    comparison = record["comparisons"][0]
+    assert [comparison[name] for name in ("against", "low", "p", "p_holm")] == ["random", None, None, None]
     said = capsys.readouterr().out
     assert f"{curve['agreement'][1]:.3f}" in said
 
@@ -240,3 +243,13 @@ def test_summary_compares_the_first_method_with_the_others(scores):
     row = PLAN.rows.index(Row("weighted", "zero", 0))
     residual = scores.edited_probability[:, row, 1, 1, 1].astype(float)
     assert metrics["FF"]["0.2"] == pytest.approx((scores.probability[:, 1] - residual).mean(), abs=1e-6)
+
+
+def test_comparisons_of_one_summary_are_a_family(scores, rng):
+    drawn = np.where(scores.edited_label < 0, -1, rng.integers(3, size=scores.edited_label.shape))
+    record = summarise(dataclasses.replace(scores, speakers=(None,) * 9, edited_label=drawn))
+    assert record["resampled"] == "clips"
+    found = [c for c in record["comparisons"] if c["p"] is not None]
+    assert all(c["low"] <= c["difference"] <= c["high"] and c["p"] <= c["p_holm"] for c in found)
+    least = min(found, key=lambda c: c["p"])
+    assert least["p_holm"] == pytest.approx(min(1, len(found) * least["p"]))
