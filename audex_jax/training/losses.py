@@ -3,11 +3,10 @@
 All losses are relative to the reference, so quiet and loud clips weigh the same.
 """
 
-import functools
-
 import jax.numpy as jnp
 import numpy as np
 
+from audex_jax.core.mel import mel_filters
 from audex_jax.core.types import Array, Complex, Float
 
 MEL_WINDOWS = (128, 256, 512, 1024, 2048)  # samples; EnCodec uses 2^5 to 2^11 (arXiv 2210.13438, section 3.4)
@@ -72,7 +71,7 @@ def mel_magnitudes(audio: Float[Array, "b n"], window: int, sample_rate: int) ->
     """Mel-band magnitudes of a spectrogram."""
     spectrum = spectrogram(audio, window)
     power = jnp.square(spectrum.real) + jnp.square(spectrum.imag)
-    return jnp.sqrt(power + 1e-10) @ _mel_filters(window // 2 + 1, mel_bands(window), sample_rate)
+    return jnp.sqrt(power + 1e-10) @ mel_filters(window // 2 + 1, mel_bands(window), sample_rate)
 
 
 def mel_bands(window: int) -> int:
@@ -88,17 +87,3 @@ def spectrogram(audio: Float[Array, "b n"], window: int) -> Complex[Array, "b f 
     frames = jnp.concatenate([quarters[:, i : quarters.shape[1] - 3 + i] for i in range(4)], axis=-1)
     hann = np.sqrt(2 / 3 / window) * (1 - np.cos(2 * np.pi * np.arange(window) / window))
     return jnp.fft.rfft(frames * hann.astype(np.float32))
-
-
-@functools.cache
-def _mel_filters(bins: int, bands: int, sample_rate: int) -> np.ndarray:
-    """Triangles on the mel scale of O'Shaughnessy (2595 log10(1 + f / 700)), each with unit sum, `[bins, bands]`."""
-    top = 2595 * np.log10(1 + sample_rate / 2 / 700)
-    edges = 700 * (10 ** (np.linspace(0, top, bands + 2) / 2595) - 1)
-    frequencies = np.linspace(0, sample_rate / 2, bins)[:, None]
-    low, centre, high = edges[:-2], edges[1:-1], edges[2:]
-    rise, fall = (frequencies - low) / (centre - low), (high - frequencies) / (high - centre)
-    filters = np.maximum(0, np.minimum(rise, fall))
-    narrow = filters.sum(0) == 0  # a band between two bins: give it the nearest one
-    filters[np.abs(frequencies - centre).argmin(0)[narrow], np.flatnonzero(narrow)] = 1
-    return (filters / filters.sum(0)).astype(np.float32)
