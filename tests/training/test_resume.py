@@ -3,6 +3,7 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
@@ -10,9 +11,14 @@ from flax import nnx
 from audex_jax.classifiers.transformer import LatentTransformer, TransformerConfig
 from audex_jax.codecs.encodec.config import TINY
 from audex_jax.codecs.mdct import MDCT, MDCTConfig
-from audex_jax.training.classifier import encode_clips, predict, standardise, train_classifier
+from audex_jax.core.registry import CLASSIFIERS
+from audex_jax.data.folder import LabelledFolder
+from audex_jax.training.classifier import predict, standardise, train_classifier
 from audex_jax.training.codec import sample_batch, train_codec
+from audex_jax.training.inputs import Inputs
 from audex_jax.training.recipes import ClassifierRecipe, CodecRecipe
+from audex_jax.training.task import Task
+from audex_jax.training.variants import make_variant
 
 FITTING_SECONDS = 20  # of audio that the start is fitted to; ten minutes of tones are no different
 RECIPE = CodecRecipe(steps=6, batch=4, seconds=0.5, warmup=2)
@@ -77,19 +83,26 @@ def test_codec_training_learns_the_waveform(tmp_path):
     assert np.mean(parts[-3:]) > np.mean(parts[:3]) + 3
 
 
-@pytest.mark.parametrize("kind", ["encodec", "mdct"])
-def test_classifier_training_learns_and_resumes(kind, tmp_path, codec_of):
-    clips, labels = tones(48), np.arange(48) % 2
+def inputs_of(codec, count: int, variants: int, kind: str = "latent", samples: int = 500) -> Inputs:
+    parts = [make_variant(codec, tones(count), samples, v, 0, (kind,))[kind] for v in range(variants)]
+    return Inputs(*(np.stack(arrays, 1) for arrays in zip(*parts, strict=True)), np.arange(count) % 2)
+
+
+@pytest.mark.parametrize(
+    ("family", "kind"), [("transformer", "encodec"), ("transformer", "mdct"), ("conv", "mdct"), ("log-mel", "mdct")]
+)
+def test_classifier_training_learns_and_resumes(family, kind, tmp_path, codec_of):
     codec = codec_of(TINY) if kind == "encodec" else MDCT(MDCTConfig("small", 1000, hop=10))
-    variants = [encode_clips(codec, clips, 500, v, 0, batch=16) for v in range(4)]
-    latents, valid = (np.stack(arrays, 1) for arrays in zip(*variants, strict=True))
-    assert latents.shape == (48, 4, codec.frames(500), codec.dim)
-    config = TransformerConfig(codec.dim, classes=2, frames=51, width=16, layers=1, heads=2, feed_forward=32)
+    classifier = CLASSIFIERS[family]
+    train = inputs_of(codec, 48, 4, classifier.reads)
+    shapes = {"latent": (48, 4, codec.frames(500), codec.dim), "audio": (48, 4, 500, 1)}
+    assert train.values.shape == shapes[classifier.reads]
+    task = Task(codec, LabelledFolder((), ("high", "low"), ""), 0.51, tmp_path, (), 4, 0)
+    config = task.config(classifier, width=16, layers=1, heads=2, feed_forward=32)
     recipe = ClassifierRecipe(epochs=20, batch=16, learning_rate=5e-3, dropout=0.0, edited=0.0)
-    val = (latents[:, 0], valid[:, 0], labels)
-    seen = []
-    whole = train_classifier(config, recipe, (latents, valid, labels), val, tmp_path / "a", lambda *r: seen.append(r))
-    assert (predict(whole, latents[:, 0], valid[:, 0]) == labels).mean() > 0.75
+    plain, seen = train.variant(0), []
+    whole = train_classifier(classifier, config, recipe, train, plain, tmp_path / "a", lambda *r: seen.append(r))
+    assert (predict(whole, plain) == plain.labels).mean() > 0.75
     assert [epoch for epoch, *_ in seen] == list(range(1, len(seen) + 1))
 
     class Killed(Exception):
@@ -100,20 +113,33 @@ def test_classifier_training_learns_and_resumes(kind, tmp_path, codec_of):
             raise Killed
 
     with pytest.raises(Killed):
-        train_classifier(config, recipe, (latents, valid, labels), val, tmp_path / "b", kill)
-    resumed = train_classifier(config, recipe, (latents, valid, labels), val, tmp_path / "b")
+        train_classifier(classifier, config, recipe, train, plain, tmp_path / "b", kill)
+    resumed = train_classifier(classifier, config, recipe, train, plain, tmp_path / "b")
     for a, b in zip(leaves(whole), leaves(resumed), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_sounds_of_a_variant_are_those_that_its_latents_are_of(codec_of):
+    codec = codec_of(TINY)
+    clips = tones(5)
+    for variant in range(4):
+        both = make_variant(codec, clips, 500, variant, 0, ("latent", "audio"), batch=3)
+        alone = make_variant(codec, clips, 500, variant, 0, ("latent",), batch=3)["latent"]
+        np.testing.assert_array_equal(both["latent"][0], alone[0])
+        audio, lengths = both["audio"]
+        again = np.asarray(codec.encode(jnp.asarray(audio, jnp.float32), jnp.asarray(lengths)))
+        np.testing.assert_allclose(again, alone[0], atol=0.02 * np.abs(again).max())
+        np.testing.assert_array_equal(codec.frames(jnp.asarray(lengths)), alone[1])
 
 
 def test_a_classifier_starts_from_standardised_dimensions(rng):
     config = TransformerConfig(dim=6, classes=2, frames=50, width=400, layers=1, heads=2, feed_forward=32)
     classifier = LatentTransformer(config, rngs=nnx.Rngs(0))
     latents = (rng.normal(size=(40, 50, 6)) * 10.0 ** np.linspace(-1, 1, 6) + 5).astype(np.float32)
-    valid = rng.random((40, 50)) < 0.9
-    latents[~valid] = 1e6
-    standardise(classifier, latents, valid)
-    projected = np.asarray(classifier.project_in(latents[valid]))
+    inputs = Inputs(latents, rng.integers(40, 51, 40), np.zeros(40, int))
+    latents[~inputs.valid] = 1e6
+    standardise(classifier, inputs)
+    projected = np.asarray(classifier.project_in(latents[inputs.valid]))
     assert abs(projected.mean()) < 0.01
     assert 0.8 < projected.std() < 1.2
 
@@ -121,5 +147,5 @@ def test_a_classifier_starts_from_standardised_dimensions(rng):
 def test_predictions_do_not_depend_on_the_batch_size(codec_of):
     config = TransformerConfig(dim=6, classes=3, frames=50, width=16, layers=1, heads=2, feed_forward=32)
     classifier = LatentTransformer(config, rngs=nnx.Rngs(0))
-    latents, valid = encode_clips(codec_of(TINY), tones(7), 500, 0, 0)
-    np.testing.assert_array_equal(predict(classifier, latents, valid, 3), predict(classifier, latents, valid, 7))
+    inputs = inputs_of(codec_of(TINY), 7, 1).variant(0)
+    np.testing.assert_array_equal(predict(classifier, inputs, 3), predict(classifier, inputs, 7))

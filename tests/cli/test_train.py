@@ -1,0 +1,57 @@
+"""`audex train` for every family, and strangers."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from audex_jax.bundles import load_explainer
+from audex_jax.cli import main
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Tones of two pitches in noise, 0.2 s at 1 kHz."""
+    rng, t, folder = np.random.default_rng(0), np.arange(200) / 1000, tmp_path_factory.mktemp("data")
+    for label, pitch in (("high", 230), ("low", 60)):
+        (folder / label).mkdir()
+        for i in range(12):
+            soundfile.write(
+                folder / label / f"{i}.wav", 0.3 * np.sin(2 * np.pi * pitch * t + i) + 0.01 * rng.normal(size=200), 1000
+            )
+    return folder
+
+
+def test_strangers_are_trained_apart_and_once(data, tmp_path, capsys):
+    out = tmp_path / "out"
+    given = ["train", str(data), "--codec", "mdct:1000", "--out", str(out), "--width", "8", "--epochs", "3"]
+    given += ["--batch", "8", "--variants", "3", "--quiet", "--strangers"]
+    assert main([*given, "1"]) == 0
+    first = (out / "1-transformer" / "bundle.json").stat().st_mtime_ns
+    assert main([*given, "3"]) == 0
+    assert f"{out / '1-transformer'}: was trained before" in capsys.readouterr().out
+    assert (out / "1-transformer" / "bundle.json").stat().st_mtime_ns == first
+    names = ("1-transformer", "2-conv", "3-log-mel")
+    assert sorted(p.name for p in out.iterdir()) == list(names)
+    for number, name in enumerate(names, start=1):
+        explainer = load_explainer(out / name)
+        recipe = json.loads((out / name / "bundle.json").read_text())["origin"]["recipe"]
+        assert recipe["seed"] == number
+        assert explainer.model.classifier.reads == ("audio" if name == "3-log-mel" else "latent")
+        explanation = explainer.explain(soundfile.read(data / "low" / "0.wav", dtype="float32")[0], steps=2)
+        assert explanation.prediction in ("high", "low")
+    kept = sorted(p.name.rsplit("-", 1)[0] for p in (tmp_path / "out.training").glob("*.npz"))
+    assert kept == sorted(f"{kind}-{split}" for kind in ("latent", "audio") for split in ("train", "val", "test"))
+    assert main([*given, "1", "--seed", "7"]) == 1
+    assert "by another recipe; choose another --out" in capsys.readouterr().err
+    assert main([*given, "1", "--start", str(out / names[0])]) == 2
+
+
+def test_a_classifier_of_audio_learns_what_a_folder_says(data, tmp_path, capsys):
+    out = tmp_path / "out"
+    given = ["train", str(data), "--codec", "mdct:1000", "--out", str(out), "--classifier", "log-mel", "--quiet"]
+    given += ["--epochs", "15", "--batch", "4", "--variants", "2", "--learning-rate", "5e-3"]
+    assert main(given) == 0
+    assert json.loads((out / "bundle.json").read_text())["origin"]["test"]["accuracy"] >= 0.75
+    assert np.abs(np.asarray(load_explainer(out).model.mean_latent)).max() > 0
