@@ -1,4 +1,4 @@
-"""What classifiers by convolution share. A convolution is a linear layer that reads neighbours side by side."""
+"""What classifiers share. A convolution is a linear layer that reads neighbours side by side."""
 
 import jax
 import jax.numpy as jnp

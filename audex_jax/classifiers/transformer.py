@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from audex_jax.classifiers._attention import attend
+from audex_jax.classifiers._layers import dropout as drop
 from audex_jax.core.configs import config_from
 from audex_jax.core.errors import AudexError
 from audex_jax.core.initializers import init_param, layer_norm, linear
@@ -73,9 +74,9 @@ class EncoderLayer(nnx.Module):
     ) -> Float[Array, "t w"]:
         keys = (None, None, None) if key is None else jax.random.split(key, 3)
         mixed = attend(self.attention_in(x), valid, self.heads)
-        x = self.attention_norm(x + _dropout(self.attention_out(mixed), dropout, keys[0]))
-        hidden = _dropout(jax.nn.relu(self.feed_forward_in(x)), dropout, keys[1])
-        return self.feed_forward_norm(x + _dropout(self.feed_forward_out(hidden), dropout, keys[2]))
+        x = self.attention_norm(x + drop(self.attention_out(mixed), dropout, keys[0]))
+        hidden = drop(jax.nn.relu(self.feed_forward_in(x)), dropout, keys[1])
+        return self.feed_forward_norm(x + drop(self.feed_forward_out(hidden), dropout, keys[2]))
 
 
 class LatentTransformer(nnx.Module):
@@ -123,7 +124,7 @@ class LatentTransformer(nnx.Module):
         """What the last layer makes of every frame, `[t, w]`; arguments as of `__call__`."""
         keys = [None] * (len(self.layers) + 1) if key is None else jax.random.split(key, len(self.layers) + 1)
         x = self.project_in(self.compand(clip)) + self.positions[...][: len(clip)]
-        x = _dropout(x, dropout, keys[-1])
+        x = drop(x, dropout, keys[-1])
         for layer, layer_key in zip(self.layers, keys[:-1], strict=True):
             x = layer(x, valid, dropout, layer_key)
         return x
@@ -157,9 +158,3 @@ def in_bfloat16(classifier: Any) -> Any:
 def _dot_in_bfloat16(x: Array, kernel: Array, dimensions: Any, **_: Any) -> Array:
     """What `nnx.Linear` calls. Factors and result are rounded; what JAX derives from that is rounded likewise."""
     return jax.lax.dot_general(x.astype(jnp.bfloat16), kernel.astype(jnp.bfloat16), dimensions).astype(x.dtype)
-
-
-def _dropout(x: Array, rate: float, key: Array | None) -> Array:
-    if key is None or rate == 0.0:
-        return x
-    return jnp.where(jax.random.bernoulli(key, 1 - rate, x.shape), x / (1 - rate), 0)
