@@ -46,8 +46,8 @@ def logits_at(model: Model, clips: EncodedClip, levels: tuple[float, ...], throu
 
     def one(clip: EncodedClip) -> jax.Array:
         _, score = attribute_and_rank(model, clip, SETTINGS, filler)
-        ranks = element_ranks(score, clip.valid)
-        masks = [top_share(ranks, clip.valid, level) for level in levels]
+        ranks = element_ranks(score, clip.sounding)
+        masks = [top_share(ranks, clip.sounding, level) for level in levels]
         kept = jnp.stack([fill(clip.latent, mask, clip.valid, filler) for mask in masks])
         if through_audio:
             return score_edits(model, clip, kept)[1]

@@ -34,6 +34,7 @@ def run_of(explainer: Explainer, manifest: Manifest, job: Job) -> dict:
     return {
         "settings": dataclasses.asdict(job.settings),
         "target": job.target,
+        "control": job.control,
         "shard_clips": job.shard_clips,
         "columns": {"elements": job.elements, "attribution": job.attribution, "audio": job.audio},
         "labels": list(explainer.labels),
@@ -184,7 +185,15 @@ def explain_shards(
 
     items = read_shards(explainer, manifest, job, shards)
     stream = explain_stream(
-        explainer, mapped, items, job.settings, job.target, batch=job.batch, meter=meter, check=check
+        explainer,
+        mapped,
+        items,
+        job.settings,
+        job.target,
+        batch=job.batch,
+        control=job.control,
+        meter=meter,
+        check=check,
     )
     rows = []
     try:

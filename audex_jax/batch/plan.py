@@ -6,6 +6,8 @@ import os
 from audex_jax.core.errors import AudexError
 from audex_jax.core.settings import Settings, check_choices, option
 
+CONTROL = 0.05  # share of clips that get a control, unless asked otherwise
+
 
 @dataclasses.dataclass(frozen=True)
 class Job:
@@ -17,6 +19,7 @@ class Job:
         elements, attribution, audio: which optional columns to write; see `result_schema`.
         batch: clips a device takes at once.
         parallel: see `map_over_devices`.
+        control: share of the clips that get a wrong-target control, see `explain.control`; drawn by their content.
         workers: threads; 0 for one a core.
         retry_rejects: do shards with rejects again.
     """
@@ -29,6 +32,9 @@ class Job:
     audio: bool = option(True, "write the explanation's audio (default: yes)")
     batch: int = option(8, "clips that a device takes at once", metavar="N")
     parallel: str = option("auto", "how devices share a batch", ("auto", "pmap", "shard_map"))
+    control: float = option(
+        CONTROL, "share of recordings for which the same method is asked for a label that is not there", metavar="SHARE"
+    )
     workers: int = option(0, "threads that read, 0 for one a core", metavar="N")
     retry_rejects: bool = option(False, "do parts with rejects again")
 
@@ -37,6 +43,9 @@ class Job:
         for name, least in (("shard_clips", 1), ("batch", 1), ("elements", 0), ("workers", 0)):
             if getattr(self, name) < least:
                 raise AudexError(f"{name} is {getattr(self, name)}; it needs to be at least {least}")
+
+        if not 0 <= self.control <= 1:
+            raise AudexError(f"control is {self.control}; it is a share of the recordings, from 0 to 1")
 
     @property
     def threads(self) -> int:

@@ -11,12 +11,14 @@ import pyarrow as pa
 
 from audex_jax.core.registry import METRICS
 from audex_jax.explain.result import columns
+from audex_jax.explain.verdict import KINDS
 
-VERSION = 2
+VERSION = 3
 METRIC = "metric_"  # prefix of the columns of `explain/metrics`
 
 PROBABILITIES = pa.list_(pa.struct([("label", pa.string()), ("probability", pa.float32())]))
-TYPES = {str: pa.string(), bool: pa.bool_(), float: pa.float32(), float | None: pa.float32()}
+TYPES = {str: pa.string(), bool: pa.bool_(), float: pa.float32()}
+TYPES |= {one | None: kind for one, kind in TYPES.items()}
 TYPES |= {dict[str, float]: PROBABILITIES}
 
 Column = tuple[str, pa.DataType, str]  # name, type, meaning
@@ -29,7 +31,7 @@ PLACE: tuple[Column, ...] = (
     ("end_seconds", pa.float64(), "end of the segment"),
 )
 VERDICT: tuple[Column, ...] = (
-    ("verdict", pa.string(), "what to make of the explanation: holds, shared, lost, codec or silent"),
+    ("verdict", pa.string(), f"what to make of the explanation: {', '.join(KINDS)}; see `explain.verdict`"),
     ("headline", pa.string(), "the verdict in one sentence"),
 )
 ELEMENT = pa.struct([("frame", pa.int32()), ("dim", pa.int32()), ("attribution", pa.float32())])

@@ -11,14 +11,18 @@ import functools
 import queue
 import threading
 import time
+import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+from audex_jax.batch.plan import CONTROL
 from audex_jax.core.settings import Settings
 from audex_jax.devices.mapping import Mapped, map_over_devices
+from audex_jax.explain.control import wrong_targets
 from audex_jax.explain.explainer import Explainer
 from audex_jax.explain.model import Model
 from audex_jax.explain.result import Explanation
@@ -71,6 +75,7 @@ def explain_batches(
     *,
     target: str | None = None,
     batch: int = 8,
+    control: float = CONTROL,
     parallel: str = "auto",
     **settings,
 ) -> Iterator[tuple[Any, Explanation]]:
@@ -82,6 +87,7 @@ def explain_batches(
             `explainer.clip_samples` of them. Read on a thread, a few batches ahead.
         target: label to explain; None for the predicted one.
         batch: clips a device takes at once.
+        control: share of the clips for which the same method is asked for a label that is not there, too.
         parallel: see `map_over_devices`.
         **settings: fields of `Settings`, for example `keep=0.1`.
 
@@ -93,7 +99,9 @@ def explain_batches(
     """
     chosen = Settings(**settings)
     mapped = on_devices(explainer, chosen, parallel)
-    found = explain_stream(explainer, mapped, (Clip(*clip) for clip in clips), chosen, target, batch=batch)
+    found = explain_stream(
+        explainer, mapped, (Clip(*clip) for clip in clips), chosen, target, batch=batch, control=control
+    )
     with contextlib.closing(found):
         for explained in found:
             assert not isinstance(explained, Mark)
@@ -113,6 +121,7 @@ def explain_stream(
     target: str | None = None,
     *,
     batch: int = 8,
+    control: float = 0.0,
     meter: Meter | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Generator[list[tuple[Any, Explanation]] | Mark, None, None]:
@@ -123,6 +132,7 @@ def explain_stream(
         mapped: what `on_devices` made of them.
         items: clips and marks. Read on a thread, a few batches ahead.
         batch: clips a device takes at once.
+        control: share of the clips that get a wrong-target control; a clip's content alone decides if it does.
         meter: told about every step.
         check: called several times a second while waiting; may raise.
 
@@ -138,11 +148,16 @@ def explain_stream(
                     yield work
                     continue
                 started = time.monotonic()
-                result = jax.block_until_ready(mapped.step(mapped.weights, work[1]))
+                clips, arrays = work
+                result = jax.block_until_ready(mapped.step(mapped.weights, arrays))
+                if is_controlled(clips[0], control):  # and so are all of its batch
+                    wrong = np.asarray(wrong_targets(jnp.asarray(np.asarray(result.logits))), np.int32)
+                    again = mapped.step(mapped.weights, (*arrays[:2], mapped.place(wrong.reshape(-1))))
+                    result = jax.block_until_ready(result.controlled(wrong, again))
                 meter.step(started, time.monotonic())
-                yield work[0], result
+                yield clips, result
 
-    placed = ahead(_batches(explainer, items, settings, index, batch, mapped))
+    placed = ahead(_batches(explainer, items, settings, index, batch, control, mapped))
     results = ahead(explained(placed), check)
     with contextlib.closing(results):
         for work in results:
@@ -172,33 +187,50 @@ def buckets(explainer: Explainer, settings: Settings) -> list[int]:
     return sorted({whole} | {-(-whole // (part * codec.hop)) * codec.hop for part in (2, 4)} - {0})
 
 
+def is_controlled(clip: Clip, share: float) -> bool:
+    """Whether a clip is among the share that gets a control; its content decides."""
+    return zlib.crc32(np.asarray(clip.samples, np.float32).tobytes()) < share * 2**32
+
+
 def _batches(
-    explainer: Explainer, items: Iterable[Clip | Mark], settings: Settings, target: int, batch: int, mapped: Mapped
+    explainer: Explainer,
+    items: Iterable[Clip | Mark],
+    settings: Settings,
+    target: int,
+    batch: int,
+    control: float,
+    mapped: Mapped,
 ) -> Generator[Batch | Mark, None, None]:
-    """Clips of one bucket, and their padded batch on the devices; incomplete ones at marks and at the end."""
-    waiting: dict[int, list[Clip]] = {samples: [] for samples in buckets(explainer, settings)}
+    """Clips of one bucket, and their padded batch on the devices; incomplete ones at marks and at the end.
+
+    Clips that get a control are batched apart, whatever their length.
+    """
+    lengths_of = buckets(explainer, settings)
+    waiting: dict[tuple[int, bool], list[Clip]] = {(samples, False): [] for samples in lengths_of}
+    waiting |= {(lengths_of[-1], True): []}
     size = batch * mapped.devices
 
-    def place(samples: int) -> Batch:
-        clips, waiting[samples] = waiting[samples], []
-        audio, lengths = explainer.pad([clip.samples for clip in clips], samples)
+    def place(bucket: tuple[int, bool]) -> Batch:
+        clips, waiting[bucket] = waiting[bucket], []
+        audio, lengths = explainer.pad([clip.samples for clip in clips], bucket[0])
         missing = size - len(clips)  # filled up with the first clip again, which takes no longer; its rows are left out
         audio, lengths = (np.concatenate([a, np.repeat(a[:1], missing, 0)]) for a in (audio, lengths))
         return clips, mapped.place((audio, lengths, np.full(size, target, np.int32)))
 
     def rest() -> Iterator[Batch]:
-        yield from (place(samples) for samples in waiting if waiting[samples])
+        yield from (place(bucket) for bucket in waiting if waiting[bucket])
 
     for item in items:
         if isinstance(item, Mark):
             yield from rest()
             yield item
             continue
-        longest = max(waiting)
-        samples = next((s for s in waiting if len(item.samples) <= s), longest)
-        waiting[samples].append(item)
-        if len(waiting[samples]) == size:
-            yield place(samples)
+        chosen = is_controlled(item, control)
+        fitting = (samples for samples in lengths_of[:-1] if len(item.samples) <= samples and not chosen)
+        bucket = next(fitting, lengths_of[-1]), chosen
+        waiting[bucket].append(item)
+        if len(waiting[bucket]) == size:
+            yield place(bucket)
     yield from rest()
 
 

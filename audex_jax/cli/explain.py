@@ -39,6 +39,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     parser.add_argument("--target", metavar="LABEL", help="label to explain (default: the predicted one)")
     add_options(parser, Settings, group="how to explain")
+    text = "do not ask the same method for a label that is not there; takes half the time"
+    parser.add_argument("--no-control", action="store_false", dest="control", help=text)
     parser.add_argument("--report", action="store_true", help="also write DIR/report.html, to hear and see it all")
     parser.add_argument("--assets", action="store_true", help="put the report's sounds in a folder beside it")
     text = "percentages to keep that the report's slider offers (default: 5,10,20,40)"
@@ -64,7 +66,9 @@ def run(arguments: argparse.Namespace) -> int:
     out.mkdir(parents=True, exist_ok=True)
     failed = 0
     inputs = list_inputs(arguments.input)
-    results = explain_files(explainer, inputs, out, arguments.target, settings, arguments.model, levels)
+    results = explain_files(
+        explainer, inputs, out, arguments.target, settings, arguments.model, levels, arguments.control
+    )
     for result in track(results, "explaining", len(inputs), arguments.quiet or len(inputs) == 1):
         failed += result.error is not None
         if result.error is not None:

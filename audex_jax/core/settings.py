@@ -7,6 +7,7 @@ from audex_jax.core.errors import AudexError
 from audex_jax.core.registry import METHODS, RANKINGS, Registry
 
 FILLERS = ("zero", "mean", "noise")
+ADVERSARIAL = "adversarial-mask"  # the ranking that attacks the classifier; offered for comparison only
 PRECISIONS = ("float32", "bfloat16")
 RULES = (
     "graded-middle", "riemann-middle", "riemann-trapezoid", "riemann-left", "riemann-right", "gauss-legendre",
@@ -31,7 +32,7 @@ class Settings:
     """How to explain. Static: each distinct value compiles its own program.
 
     Attributes:
-        keep: share of the latent elements that the explanation keeps, 0 to 1.
+        keep: share that the explanation keeps of the latent elements of frames that sound, 0 to 1.
         method: attribution method, a file of `attribution/methods`.
         ranking: what orders the elements, a file of `masking/rankings`.
         filler: what stands where an element was taken out: `zero`, `mean` (of the training set) or `noise` (the
@@ -44,9 +45,9 @@ class Settings:
             units for it, and ranked almost the same. Re-encoded sounds are classified in float32 in any case.
     """
 
-    keep: float = option(0.2, "share of latent elements to keep", metavar="SHARE")
+    keep: float = option(0.2, "share of the latent elements of frames that sound to keep", metavar="SHARE")
     method: str = option("integrated-gradients", "attribution method", METHODS)
-    ranking: str = option("optimized-mask", "what orders the elements", RANKINGS)
+    ranking: str = option("matched-mask", "what orders the elements", RANKINGS)
     filler: str = option("zero", "what stands where elements are taken out", FILLERS)
     rule: str = option("graded-middle", "quadrature rule of the path", RULES)
     steps: int | str = option(24, "points on the path or samples; 'auto' for as many as the ranking needs", metavar="N")

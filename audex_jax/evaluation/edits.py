@@ -77,7 +77,7 @@ def score_latent_edits(
     """
 
     def score(order: Array, filler: Array, level: Array, delete: Array) -> EditScores:
-        masks = jax.vmap(top_share, (0, None, 0))(ranks[order], clip.valid, level) != delete[:, None, None]
+        masks = jax.vmap(top_share, (0, None, 0))(ranks[order], clip.sounding, level) != delete[:, None, None]
         latents = jax.vmap(fill, (None, 0, None, 0))(clip.latent, masks, clip.valid, fillers[filler])
         return edit_scores(jnp.moveaxis(score_edits(model, clip, latents), 0, 1), clip.target)
 

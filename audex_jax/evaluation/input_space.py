@@ -6,19 +6,20 @@ silenced. Gradients pass encoder and classifier, and the quantiser straight thro
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from audex_jax.attribution.input_space import spectrum
+from audex_jax.core.errors import AudexError
 from audex_jax.core.registry import METHODS, RANKINGS
 from audex_jax.core.settings import Settings
 from audex_jax.core.types import Array, Bool, Float
 from audex_jax.evaluation.arms import Arm
 from audex_jax.evaluation.edits import EditScores, decode_at_level, edit_scores, in_chunks
-from audex_jax.explain.model import EncodedClip, Model, classify_audio
+from audex_jax.explain.model import EncodedClip, Model, classify_audio, shifted
 from audex_jax.explain.step import clip_key
 from audex_jax.masking.optimise import margin
 from audex_jax.masking.rank import Context, element_ranks, top_share
@@ -84,18 +85,25 @@ def sound_editor(
         sounds = jax.vmap(synthesise)(values) * inside
         return classify_audio(model, sounds, jnp.full(len(values), clip.length))
 
+    key = clip_key(clip, seed)
     path = METHODS[arm.method](
         lambda values: logits(values[None])[0, clip.target],
         values,
         silence,
         baselines=lambda: silence[None],
         valid=own,
-        key=clip_key(clip, seed),
+        key=key,
         settings=settings,
     )
-    context = Context(own, lambda edited: margin(logits(edited), clip.target)[None], settings)
+    context = Context(
+        own, own, lambda edited: margin(logits(edited), clip.target)[None], None, None, 1.0, key, settings
+    )
     ranks = element_ranks(RANKINGS[arm.ranking](path.attribution, values, silence, context), own)
     return lambda level, delete: synthesise(values * (top_share(ranks, own, level) != delete)) * inside
+
+
+def _no_latent(*_: Any) -> Any:
+    raise AudexError("a ranking that optimises a mask through the codec edits latents, not sounds; choose another one")
 
 
 @functools.partial(jax.jit, static_argnames=("arm", "settings", "chunk"))
@@ -119,9 +127,12 @@ def score_sound_edits(
     edit = sound_editor(model, clip, arm, settings, seed)
 
     def score(level: Array, removed: Array) -> EditScores:
-        logits = classify_audio(model, jax.vmap(edit)(level, removed), jnp.full(len(level), clip.length))
-        audio = edit_scores(logits, clip.target)
-        latent = edit_scores(jnp.full_like(logits, jnp.nan), clip.target)._replace(label=jnp.full_like(audio.label, -1))
-        return jax.tree.map(lambda *domains: jnp.stack(domains, 1), latent, audio)
+        sounds, lengths = jax.vmap(edit)(level, removed), jnp.full(len(level), clip.length)
+        moved = shifted(sounds, lengths, model.codec.hop // 2)
+        logits = [classify_audio(model, sounds, lengths), classify_audio(model, *moved)]
+        audio = edit_scores(jnp.stack(logits, 1), clip.target)
+        none = edit_scores(jnp.full_like(logits[0], jnp.nan)[:, None], clip.target)
+        latent = none._replace(label=jnp.full_like(none.label, -1))
+        return jax.tree.map(lambda *domains: jnp.concatenate(domains, 1), latent, audio)
 
     return in_chunks(score, (levels, delete), chunk)

@@ -51,5 +51,5 @@ def _order(
         if arm.method not in paths:
             paths[arm.method] = attribute(model, clip, own, baseline)
         score = rank(model, clip, own, paths[arm.method].attribution, baseline)
-        ranks.append(element_ranks(score, clip.valid))
+        ranks.append(element_ranks(score, clip.sounding))
     return ranks, paths

@@ -40,7 +40,7 @@ class Plan:
     """
 
     methods: tuple[str, ...] = option(
-        ("optimized-mask", "signed", "magnitude", "random"),
+        (Settings.ranking, "signed", "magnitude", "random"),
         "rankings, attribution methods, or METHOD:RANKING; the first is compared with the others",
         arm_names(),
     )
@@ -136,10 +136,11 @@ class Layout(NamedTuple):
 def lay_out(plan: Plan) -> Layout:
     """List the edits of all rows of latent methods.
 
-    Keeping nothing is the filler and keeping everything is the clip, whatever the order: each is listed once.
+    Deleting nothing is the clip, and keeping nothing is the filler, whatever the order; so are, up to frames that do not
+    sound, keeping and deleting everything. Each is listed once.
     """
     known: dict[tuple, int] = {("clip",): WHOLE}
-    edits, orders, arms = [(0, 0, 1.0, False)], {}, plan.arms
+    edits, orders, arms = [(0, 0, 0.0, True)], {}, plan.arms
 
     def number(order: int, filler: int, level: float, delete: bool) -> int:
         kept = 1 - level if delete else level

@@ -5,14 +5,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from audex_jax.attribution.convergence import convergence
 from audex_jax.attribution.path import FLOOR
 from audex_jax.core.errors import AudexError
 from audex_jax.core.registry import METRICS
-from audex_jax.core.settings import Settings
-from audex_jax.explain.model import Model
+from audex_jax.core.settings import ADVERSARIAL, Settings
+from audex_jax.explain.control import Control, wrong_targets
+from audex_jax.explain.model import DOMAINS, Model
 from audex_jax.explain.result import Explanation
 from audex_jax.explain.step import BatchExplanation, Sounds, explain_step, resynthesize_step
 from audex_jax.io.audio import SILENCE_PEAK
@@ -63,12 +65,13 @@ class Explainer:
             raise AudexError(f"the classifier has no label {label!r}; it knows {', '.join(self.labels)}")
         return self.labels.index(label)
 
-    def explain(self, audio: np.ndarray, target: str | None = None, **settings) -> Explanation:
+    def explain(self, audio: np.ndarray, target: str | None = None, *, control: bool = True, **settings) -> Explanation:
         """Explain one clip.
 
         Args:
             audio: samples `[n]` (or `[n, c]`) at `sample_rate`, up to `clip_samples` of them.
             target: label to explain; None for the predicted one.
+            control: also ask the same method for a label that is not in the clip; takes as long again.
             **settings: fields of `Settings`, for example `keep=0.1`.
 
         Returns:
@@ -77,22 +80,36 @@ class Explainer:
         Raises:
             AudexError: the clip is empty, too long or holds values that are not finite; an unknown label or setting.
         """
-        return self.explain_clips([audio], target, Settings(**settings))[0]
+        return self.explain_clips([audio], target, Settings(**settings), control=control)[0]
 
     def explain_clips(
-        self, clips: Sequence[np.ndarray], target: str | None = None, settings: Settings | None = None
+        self,
+        clips: Sequence[np.ndarray],
+        target: str | None = None,
+        settings: Settings | None = None,
+        *,
+        control: bool = False,
     ) -> list[Explanation]:
         """Explain several clips in one batch; see `explain`. Each batch size compiles once.
 
         What a clip's batch holds beside it changes its numbers by rounding at most.
         """
         settings = settings or Settings()
-        return self.explanations(self.start(clips, target, settings), clips, settings) if clips else []
+        if not clips:
+            return []
+        return self.explanations(self.start(clips, target, settings, control), clips, settings)
 
-    def start(self, clips: Sequence[np.ndarray], target: str | None, settings: Settings) -> BatchExplanation:
+    def start(
+        self, clips: Sequence[np.ndarray], target: str | None, settings: Settings, control: bool = False
+    ) -> BatchExplanation:
         """Let the device begin to explain several clips in one batch; `explanations` waits for it."""
         audio, lengths = self.pad(clips)
-        return explain_step(self.model, audio, lengths, np.full(len(clips), self.target_index(target)), settings)
+        targets = jnp.full(len(clips), self.target_index(target), jnp.int32)
+        found = explain_step(self.model, audio, lengths, targets, settings)
+        if not control:
+            return found
+        wrong = wrong_targets(found.logits).astype(jnp.int32)
+        return found.controlled(wrong, explain_step(self.model, audio, lengths, wrong, settings))
 
     def resynthesize(
         self, keep: float, clips: Sequence[np.ndarray], explanations: Sequence[Explanation]
@@ -176,6 +193,8 @@ class Explainer:
             "completeness_gap": abs(float(own.path.gap)) / difference if difference > FLOOR else None,
             "converged": state.reliable,
             "convergence": state.message,
+            "adversarial": settings.ranking == ADVERSARIAL,
+            **self._control(own.control),
             "silent": bool(np.abs(clip).max() < SILENCE_PEAK),
             "sample_rate": self.sample_rate,
             "frame_rate": self.sample_rate / self.model.codec.hop,
@@ -186,10 +205,20 @@ class Explainer:
         share = self._share(own.sounds, clip, prediction, target, settings.keep)
         return _measured(Explanation(**fixed, **share), clip)
 
+    def _control(self, own: Control | None) -> dict:
+        """The fields of an `Explanation` that tell of the wrong-target control."""
+        if own is None or own.target < 0:
+            return dict.fromkeys(("control_target", "control_probability", "control_heard"))
+        label, heard = self.labels[int(own.target)], self._probabilities(np.asarray(own.logits))
+        first = next(iter(heard)) == label
+        return {"control_target": label, "control_probability": heard[label], "control_heard": first}
+
     def _share(self, sounds: Sounds, clip: np.ndarray, prediction: str, target: str, keep: float) -> dict:
         """The fields of an `Explanation` that depend on the share of kept elements, and those of the reconstruction."""
-        whole, kept, residual = (self._probabilities(logits) for logits in sounds.audio_logits)
-        _, latent_kept, latent_residual = (self.labels[int(x.argmax())] for x in sounds.latent_logits)
+        logits = np.asarray(sounds.logits)
+        whole, kept, residual = (self._probabilities(row) for row in logits[DOMAINS.index("audio")])
+        heard = np.array(self.labels)[logits.argmax(-1)] == prediction
+        latent, _, moved = heard
         audio = sounds.audio[:, : len(clip)]
         audio = audio[..., 0] if audio.shape[-1] == 1 else audio
         return {
@@ -200,13 +229,16 @@ class Explainer:
             "residual": audio[2],
             "reconstruction_agrees": next(iter(whole)) == prediction,
             "reconstruction_probability": whole[target],
+            "reconstruction_agrees_shifted": bool(moved[0]),
             "sufficient": next(iter(kept)) == prediction,
             "necessary": next(iter(residual)) != prediction,
             "explanation_probability": kept[target],
             "explanation_probabilities": kept,
             "residual_probability": residual[target],
-            "latent_sufficient": latent_kept == prediction,
-            "latent_necessary": latent_residual != prediction,
+            "sufficient_shifted": bool(moved[1]),
+            "necessary_shifted": not moved[2],
+            "latent_sufficient": bool(latent[1]),
+            "latent_necessary": not latent[2],
             "metrics": {},
         }
 

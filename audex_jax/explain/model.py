@@ -1,9 +1,11 @@
 """The model that is explained, and the one way from edited latents to its logits.
 
-A classifier reads latents or audio; nothing outside this file asks which. A latent `z` is classified in two domains:
+A classifier reads latents or audio; nothing outside this file asks which. A latent `z` is classified in three domains:
 
     latent    C(z)                  or f(gain * decode(z)) for a classifier f of audio
     audio     C(encode(decode(z)))  or f(gain * decode(z)): what the sound that is handed out is classified as
+    shifted   the same, of the sound moved by half a hop: what was written into the codec's grid, not into the sound, is
+              gone
 """
 
 from collections.abc import Callable
@@ -12,11 +14,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from audex_jax.core.clips import valid_frames
+from audex_jax.core.clips import sounding_frames, valid_frames
 from audex_jax.core.settings import Settings
 from audex_jax.core.types import Array, Audio, ClipLatent, ClipValid, Float, Int, Latent, Logits, Valid
 
-DOMAINS = ("latent", "audio")
+DOMAINS = ("latent", "audio", "shifted")
 TINY = 1e-8  # added to a loudness, as EnCodec does
 
 
@@ -42,6 +44,7 @@ class EncodedClip(NamedTuple):
         length: its own samples.
         latent: `[t, d]`.
         valid: the clip's own frames, `[t]`.
+        sounding: those of them whose elements are ranked and counted, `[t]`; see `core.clips.sounding_frames`.
         gain: what decoded audio is multiplied by before a classifier of audio reads it, `[1, 1]`.
         logits: of the clip, `[k]`.
         target: class that is explained.
@@ -51,23 +54,24 @@ class EncodedClip(NamedTuple):
     length: Int[Array, ""]
     latent: ClipLatent
     valid: ClipValid
+    sounding: ClipValid
     gain: Float[Array, "1 1"]
     logits: Float[Array, " k"]
     target: Int[Array, ""]
 
 
 class Resynthesis(NamedTuple):
-    """What m latents sound like and what their sounds are classified as.
-
-    Attributes:
-        audio: `[m, n, c]`.
-        latent_logits: of the latents as they are, `[m, k]`.
-        audio_logits: of the audio, `[m, k]`.
-    """
+    """What m latents sound like and what they are classified as in each of `DOMAINS`, `[m, n, c]` and `[w, m, k]`."""
 
     audio: Audio
-    latent_logits: Logits
-    audio_logits: Logits
+    logits: Float[Array, "w m k"]
+
+
+class Reencoded(NamedTuple):
+    """What m sounds are encoded and classified as, `[m, t, d]` and `[m, k]`."""
+
+    latent: Latent
+    logits: Logits
 
 
 def encode_and_classify(
@@ -94,7 +98,7 @@ def encode_and_classify(
     else:
         logits = jax.vmap(model.classifier)(latent, valid)
     target = jnp.where(jnp.asarray(target) < 0, logits.argmax(-1), target)
-    return EncodedClip(audio, lengths, latent, valid, gain, logits, target)
+    return EncodedClip(audio, lengths, latent, valid, sounding_frames(model.codec, audio, valid), gain, logits, target)
 
 
 def classify_audio(model: Model, audio: Audio, lengths: Int[Array, " b"]) -> Logits:
@@ -120,20 +124,41 @@ def resynthesize(
         level: brings decoded audio `[m, n, c]` to the level of the recording.
     """
     audio = level(decode_clips(model.codec, latents, lengths, samples))
+    sounds = [(audio, lengths), shifted(audio, lengths, model.codec.hop // 2)]
+    both, both_lengths = (jnp.concatenate(parts) for parts in zip(*sounds, strict=True))
     if model.classifier.reads == "audio":
-        logits = jax.vmap(model.classifier)(audio, own_samples(lengths, samples))
-        return Resynthesis(audio, logits, logits)
-    both = jnp.concatenate([latents, model.codec.encode(audio, lengths)])  # one call: one classifier to compile
-    logits = jax.vmap(model.classifier)(both, jnp.tile(valid, (2, 1)))
-    return Resynthesis(audio, *jnp.split(logits, 2))
+        logits = jnp.stack(jnp.split(jax.vmap(model.classifier)(both, own_samples(both_lengths, samples)), 2))
+        return Resynthesis(audio, logits[jnp.array([0, 0, 1])])
+    again = model.codec.encode(both, both_lengths)
+    read = jnp.concatenate([latents, again])  # one call: one classifier to compile
+    own = jnp.concatenate([valid, valid_frames(model.codec, both_lengths, latents.shape[1])])
+    return Resynthesis(audio, jnp.stack(jnp.split(jax.vmap(model.classifier)(read, own), 3)))
+
+
+def shifted(audio: Audio, lengths: Int[Array, " b"], by: int | Array) -> tuple[Audio, Int[Array, " b"]]:
+    """Clips that begin `by` samples later, at most all, and their new lengths; what passes the end is lost."""
+    begun = (jnp.arange(audio.shape[1]) >= by)[:, None]
+    return jnp.where(begun, jnp.roll(audio, by, 1), 0), jnp.minimum(lengths + by, audio.shape[1])
 
 
 def score_edits(model: Model, clip: EncodedClip, latents: Latent) -> Float[Array, "w m k"]:
     """Logits of m edits of one clip's latent, `[m, t, d]`, in each of `DOMAINS`."""
     count = len(latents)
     valid, lengths = jnp.tile(clip.valid, (count, 1)), jnp.full(count, clip.length)
-    found = resynthesize(model, latents, valid, lengths, len(clip.audio), lambda audio: audio * clip.gain)
-    return jnp.stack([found.latent_logits, found.audio_logits])
+    return resynthesize(model, latents, valid, lengths, len(clip.audio), lambda audio: audio * clip.gain).logits
+
+
+def reencode(model: Model, clip: EncodedClip, latents: Latent, shift: int | Array) -> Reencoded:
+    """What the sounds of m edits of one clip's latent, `[m, t, d]`, moved by `shift` samples, are encoded as."""
+    count, samples = len(latents), len(clip.audio)
+    audio = decode_clips(model.codec, latents, jnp.full(count, clip.length), samples)
+    moved, lengths = shifted(audio, jnp.full(count, clip.length), shift)
+    latent = model.codec.encode(moved, lengths)
+    if model.classifier.reads == "audio":
+        logits = jax.vmap(model.classifier)(moved * clip.gain, own_samples(lengths, samples))
+    else:
+        logits = jax.vmap(model.classifier)(latent, valid_frames(model.codec, lengths, latent.shape[1]))
+    return Reencoded(latent, logits)
 
 
 def explained_logits(model: Model, clip: EncodedClip) -> Callable[[ClipLatent], Float[Array, " k"]]:

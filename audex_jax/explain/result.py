@@ -44,10 +44,20 @@ class Explanation:
     convergence: str = field("why it converged or not, and what to do")
     reconstruction_agrees: bool = field("the codec's plain reconstruction gets the same label as the clip")
     reconstruction_probability: float = field("probability of the target, of the plain reconstruction", "0 to 1")
+    reconstruction_agrees_shifted: bool = field(
+        "so does the reconstruction moved by half a codec frame; what explanations can reach when they are moved"
+    )
     silent: bool = field("the clip holds no sound above -80 dBFS; its explanation means nothing")
-    keep: float = field("share of the latent elements that the explanation keeps", "0 to 1", share=True)
+    adversarial: bool = field("made by a ranking that attacks the classifier; such a sound explains nothing")
+    keep: float = field(
+        "share that the explanation keeps of the latent elements of frames that sound", "0 to 1", share=True
+    )
     sufficient: bool = field("the explanation's audio, encoded and classified again, gets the same label", share=True)
     necessary: bool = field("the residual's audio gets another label", share=True)
+    sufficient_shifted: bool = field(
+        "the explanation's audio gets the same label when it is moved by half a codec frame, too", share=True
+    )
+    necessary_shifted: bool = field("the residual's audio, moved likewise, gets another label", share=True)
     explanation_probability: float = field(
         "probability of the target, of the explanation's audio", "0 to 1", share=True
     )
@@ -57,6 +67,13 @@ class Explanation:
     residual_probability: float = field("probability of the target, of the residual's audio", "0 to 1", share=True)
     latent_sufficient: bool = field("the kept part of the latent, not decoded, gets the same label", share=True)
     latent_necessary: bool = field("the residual latent, not decoded, gets another label", share=True)
+    control_target: str | None = field(
+        "strongest label of probability below 0.05 in the clip, which the same method was asked for; none: no control"
+    )
+    control_probability: float | None = field(
+        "probability of that label, of the sound that the method made for it", "0 to 1"
+    )
+    control_heard: bool | None = field("that sound is classified as that label: the method can produce anything here")
     metrics: dict[str, float | None] = field("further figures, one a file of `explain/metrics`", share=True)
     sample_rate: int = field("of all audio", "Hz", array=True)
     frame_rate: float = field("latent frames a second", "1/s", array=True)

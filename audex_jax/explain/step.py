@@ -7,7 +7,7 @@ again. Nothing in it crosses clips, so it can be mapped over devices.
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,13 +18,16 @@ from audex_jax.core.protocols import Scalar, ScalarFunction
 from audex_jax.core.registry import METHODS, RANKINGS
 from audex_jax.core.settings import FILLERS, Settings
 from audex_jax.core.types import Array, Audio, Float, Int, Latent, Logits, Valid
+from audex_jax.explain.control import Control
 from audex_jax.explain.model import (
+    DOMAINS,
     EncodedClip,
     Model,
     encode_and_classify,
     explained_logits,
     filler_latent,
     level_gain,
+    reencode,
     resynthesize,
     score_edits,
 )
@@ -41,14 +44,12 @@ class Sounds(NamedTuple):
     Attributes:
         mask: elements that are kept, `[b, t, d]`.
         audio: `[b, s, n, c]`.
-        latent_logits: of the latents as they are, `[b, s, k]`.
-        audio_logits: of the audio, encoded and classified again, `[b, s, k]`.
+        logits: in each of `explain.model.DOMAINS`, `[b, w, s, k]`.
     """
 
     mask: Array
     audio: Float[Array, "b s n c"]
-    latent_logits: Float[Array, "b s k"]
-    audio_logits: Float[Array, "b s k"]
+    logits: Float[Array, "b w s k"]
 
 
 class BatchExplanation(NamedTuple):
@@ -61,6 +62,7 @@ class BatchExplanation(NamedTuple):
         path: the attribution of each clip.
         score: of every element, `[b, t, d]`; the mask is the top share by score.
         sounds: what was kept and what was not, in sound.
+        control: what became of a label that is not in the clip; None where no control was made.
     """
 
     logits: Logits
@@ -69,6 +71,12 @@ class BatchExplanation(NamedTuple):
     path: PathAttribution
     score: Float[Array, "b t d"]
     sounds: Sounds
+    control: Control | None = None
+
+    def controlled(self, target: Int[Array, " b"], wrong: "BatchExplanation") -> "BatchExplanation":
+        """With the control that came of explaining `target`, the `wrong_targets` of these clips, likewise."""
+        logits = wrong.sounds.logits[..., DOMAINS.index("audio"), SOUNDS.index("explanation"), :]
+        return self._replace(control=Control(target, logits))
 
 
 @functools.partial(jax.jit, static_argnames="settings")
@@ -163,16 +171,29 @@ def rank(
     """Score of every element of one clip by `settings.ranking`."""
 
     def margins(latents: Latent) -> Float[Array, "w m"]:
-        return margin(score_edits(model, clip, latents), clip.target)
+        return margin(score_edits(model, clip, latents)[:2], clip.target)
 
-    return RANKINGS[settings.ranking](attribution, clip.latent, filler, Context(clip.valid, margins, settings))
+    def features(latents: Latent, rate: float, key: Array) -> tuple[Array, Array]:
+        hidden = jax.vmap(lambda latent: model.classifier.hidden(latent, clip.valid, rate, key))(latents)
+        logits = jax.vmap(lambda own: model.classifier.head(own, clip.valid))(hidden)
+        return hidden, margin(logits, clip.target)
+
+    def resound(latents: Latent, moved: Any) -> tuple[Latent, Array]:
+        found = reencode(model, clip, latents, moved * (model.codec.hop // 2))
+        return found.latent, margin(found.logits, clip.target)
+
+    tells = hasattr(model.classifier, "hidden")
+    key = clip_key(clip, settings.seed)
+    rate = model.codec.sample_rate / model.codec.hop
+    facts = Context(clip.valid, clip.sounding, margins, resound, features if tells else None, rate, key, settings)
+    return RANKINGS[settings.ranking](attribution, clip.latent, filler, facts)
 
 
 def synthesize(
     model: Model, clips: EncodedClip, score: Float[Array, "b t d"], keep: float | Array, filler: Float[Array, "t d"]
 ) -> Sounds:
     """Keep the share `keep` of the elements, decode that, the residual and the whole, and classify all three."""
-    edited = jax.vmap(edit, (0, 0, 0, None, None))(clips.latent, score, clips.valid, keep, filler)
+    edited = jax.vmap(edit, (0, 0, 0, 0, None, None))(clips.latent, score, clips.valid, clips.sounding, keep, filler)
     latents = jnp.stack([clips.latent, edited.kept, edited.residual], 1)
     count, kinds = latents.shape[:2]
 
@@ -185,8 +206,8 @@ def synthesize(
 
     valid, lengths = jnp.repeat(clips.valid, kinds, 0), jnp.repeat(clips.length, kinds)
     found = resynthesize(model, flat(latents), valid, lengths, clips.audio.shape[1], level)
-    by_clip = (a.reshape(count, kinds, *a.shape[1:]) for a in (found.audio, found.latent_logits, found.audio_logits))
-    return Sounds(edited.mask, *by_clip)
+    logits = found.logits.reshape(len(DOMAINS), count, kinds, -1).swapaxes(0, 1)
+    return Sounds(edited.mask, found.audio.reshape(count, kinds, *found.audio.shape[1:]), logits)
 
 
 def clip_key(clip: EncodedClip, seed: int) -> Array:

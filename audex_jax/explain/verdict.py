@@ -9,18 +9,26 @@ from typing import Any, NamedTuple
 KINDS = {
     "holds": "holds",
     "shared": "not needed",
+    "artefact": "artefact",
+    "anything": "could be anything",
+    "made-up": "made up",
     "lost": "lost",
     "codec": "codec differs",
+    "attack": "attack",
     "silent": "silence",
 }  # and how lists name them
+JUMP = 0.5  # probability that an explanation may give a target beyond what the clip gives it
 
 
 class Verdict(NamedTuple):
     """What a reader should take away.
 
     Attributes:
-        kind: `holds` (sufficient and necessary), `shared` (sufficient only), `lost` (not sufficient), `codec` (the
-            reconstruction alone changes the decision) or `silent`.
+        kind: `holds` (sufficient and necessary, also when the sounds are moved by half a codec frame), `shared`
+            (sufficient only), `artefact` (holds unmoved only), `anything` (the method made a label heard that is not
+            in the clip), `made-up` (the explanation says more for its target than the clip does), `lost` (not
+            sufficient), `codec` (the reconstruction alone changes the decision), `attack` (by a ranking that is none)
+            or `silent`.
         headline: one sentence.
         reasons: further sentences, the most important first.
     """
@@ -41,39 +49,79 @@ def verdict(record: Mapping[str, Any], level: Mapping[str, Any] | None = None) -
         record: the fields of `explain.result.judgement`, of a clip.
         level: those of them that depend on the share of kept elements, at another share; None for the record's own.
 
-    >>> record = {"prediction": "stop", "target": "stop", "silent": False, "reconstruction_agrees": True,
-    ...     "sufficient": True, "explanation_probability": 0.93, "necessary": True, "converged": True}
+    >>> record = {"prediction": "stop", "target": "stop", "silent": False, "adversarial": False, "converged": True,
+    ...     "reconstruction_agrees": True, "reconstruction_agrees_shifted": True, "control_heard": False,
+    ...     "control_target": "go", "control_probability": 0.01, "explanation_probability": 0.93,
+    ...     "sufficient": True, "necessary": True, "sufficient_shifted": True, "necessary_shifted": True}
     >>> verdict(record).headline
-    "The explanation alone is still classified as 'stop' (0.93); the residual is not."
+    "The explanation alone is still classified as 'stop' (0.93), the residual is not; both hold when moved by half a \
+codec frame."
     """
     level = record if level is None else level
     label, target = record["prediction"], record["target"]
     if record["silent"]:
         return Verdict("silent", "There is no sound in this recording, so there is nothing to explain.", ())
-    reasons = []
-    if not record["converged"]:
-        reasons.append(f"Do not trust single elements. {record['convergence']}")
-    if target != label:
+    kind, headline, reason = _finding(record, level)
+    reasons = [] if record["converged"] else [f"Do not trust single elements. {record['convergence']}"]
+    if reason:
+        reasons.append(reason)
+    if target != label and kind != "made-up":
         reasons.append(
             f"You asked about {target!r}: its probability is {record['target_probability']:.2f} for the recording and "
             f"{level['explanation_probability']:.2f} for the explanation."
         )
+    if record["control_target"] is not None and not record["control_heard"]:
+        reasons.append(
+            f"Control: asked for {record['control_target']!r}, which is not there, the same method makes a sound that "
+            f"is not classified as that ({record['control_probability']:.2f})."
+        )
+    return Verdict(kind, headline, tuple(reasons))
+
+
+def _finding(record: Mapping[str, Any], level: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Kind, headline and the reason that goes with it; the first that applies."""
+    label, target = record["prediction"], record["target"]
     known = level.get("explanation_probabilities") or {}
     own = known.get(label, level["explanation_probability"] if target == label else None)
     probability = "" if own is None else f" ({own:.2f})"
+    if record["adversarial"]:
+        headline = "This sound was fitted to the classifier until it said so: it is an attack, not an explanation."
+        return "attack", headline, "The same way makes labels heard that are not in the recording."
     if not record["reconstruction_agrees"]:
         headline = f"The codec alone changes the decision: its plain reconstruction is not classified as {label!r}."
-        reasons.append("No explanation in sound can be fair here; the codec loses what the classifier needs.")
-        return Verdict("codec", headline, tuple(reasons))
+        return "codec", headline, "No explanation in sound can be fair here; the codec loses what the classifier needs."
+    if target != label and level["explanation_probability"] - record["target_probability"] > JUMP:
+        headline = (
+            f"The evidence for {target!r} is made up: the recording gives it {record['target_probability']:.2f}, the "
+            f"explanation {level['explanation_probability']:.2f}."
+        )
+        return "made-up", headline, "What was left out spoke against it; the recording as a whole does not say this."
     if not level["sufficient"]:
         other = next(iter(known.items()), None)
         instead = f" but as {other[0]!r} ({other[1]:.2f})" if other and other[0] != label else ""
         headline = f"The explanation alone is not classified as {label!r}{instead}."
-        reasons.append("What was kept does not carry the decision; keep more, or do not rely on it.")
-        return Verdict("lost", headline, tuple(reasons))
+        return "lost", headline, "What was kept does not carry the decision; keep more, or do not rely on it."
+    if record["control_heard"]:
+        headline = (
+            f"This method could have produced anything here: asked for {record['control_target']!r}, which is not in "
+            f"the recording, it makes a sound that is classified as that ({record['control_probability']:.2f})."
+        )
+        return "anything", headline, "So that the explanation is classified as asked for shows nothing."
+    if not record["reconstruction_agrees_shifted"]:
+        headline = (
+            "The decision depends on where the codec's frames begin: the plain reconstruction, moved by half a frame, "
+            f"is not classified as {label!r}."
+        )
+        return "codec", headline, "No explanation in sound can be tested here."
+    if not level["sufficient_shifted"] or (level["necessary"] and not level["necessary_shifted"]):
+        which = "explanation is not" if not level["sufficient_shifted"] else "residual is"
+        headline = f"An artefact of the codec's frames: moved by half a frame, the {which} classified as {label!r}."
+        return "artefact", headline, "It is not in what can be heard; do not rely on it, or keep more."
     if not level["necessary"]:
         headline = f"The explanation alone is still classified as {label!r}{probability}, but so is the residual."
-        reasons.append("What was kept is enough for the decision, but not the only thing that leads to it.")
-        return Verdict("shared", headline, tuple(reasons))
-    headline = f"The explanation alone is still classified as {label!r}{probability}; the residual is not."
-    return Verdict("holds", headline, tuple(reasons))
+        return "shared", headline, "What was kept is enough for the decision, but not the only thing that leads to it."
+    headline = (
+        f"The explanation alone is still classified as {label!r}{probability}, the residual is not; both hold when "
+        "moved by half a codec frame."
+    )
+    return "holds", headline, ""

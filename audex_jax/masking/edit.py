@@ -22,7 +22,12 @@ def fill(latent: ClipLatent, mask: Mask, valid: ClipValid, filler: ClipLatent) -
 
 
 def edit(
-    latent: ClipLatent, score: Float[Array, "t d"], valid: ClipValid, share: float | Array, filler: ClipLatent
+    latent: ClipLatent,
+    score: Float[Array, "t d"],
+    valid: ClipValid,
+    sounding: ClipValid,
+    share: float | Array,
+    filler: ClipLatent,
 ) -> Edited:
     """Keep the top `share` and fill the rest; and the complement, the top share filled and the rest kept.
 
@@ -32,11 +37,12 @@ def edit(
         latent: `[t, d]`.
         score: orders the elements, highest first, `[t, d]`.
         valid: the clip's own frames, `[t]`.
+        sounding: those of them that share the elements, `[t]`; others are never kept.
         share: 0 to 1.
         filler: what stands where nothing is kept, `[t, d]`.
 
     Returns:
         `Edited` with mask, kept and residual latents, each `[t, d]`.
     """
-    mask = keep_mask(score, valid, share)
+    mask = keep_mask(score, sounding, share)
     return Edited(mask, fill(latent, mask, valid, filler), fill(latent, ~mask, valid, filler))

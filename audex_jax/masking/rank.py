@@ -1,11 +1,11 @@
 """Order the elements of a latent and take the top share of them. An element is one (frame, dimension) pair.
 
-Pure functions of one clip's arrays. Frames of padding are never ranked and never counted. What orders the elements is a
-ranking, one a file of `masking/rankings`.
+Pure functions of one clip's arrays. Frames of padding, and those that do not sound, are never ranked and never counted:
+a share of kept elements is one of what sounds. What orders the elements is a ranking, one a file of `masking/rankings`.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jax.numpy as jnp
 
@@ -14,17 +14,29 @@ from audex_jax.core.types import Array, Attribution, ClipLatent, ClipValid, Floa
 
 
 class Context(NamedTuple):
-    """What a ranking may ask about the clip beside its attribution.
+    """What a ranking may ask about the clip beside its attribution. All functions are differentiable.
 
     Attributes:
         valid: the clip's own frames, `[t]`.
+        sounding: those of them whose elements are ranked, `[t]`; see `core.clips.sounding_frames`.
         margins: log odds of the target for m edits of the latent, in the latent domain and through the audio,
-            `[m, t, d] -> [2, m]`; differentiable.
+            `[m, t, d] -> [2, m]`.
+        resound: `(latents [m, t, d], moved)`, what their sounds, moved by half a hop or not, are encoded as,
+            `[m, t, d]`, and the log odds of the target, `[m]`.
+        features: `(latents [m, t, d], rate, key)`, the classifier's last hidden state `[m, t, w]` and the log odds of
+            the target, `[m]`, under dropout, drawn alike for all m; None for classifiers that do not tell.
+        frame_rate: frames a second.
+        key: random key of this clip.
         settings: how to explain.
     """
 
     valid: ClipValid
+    sounding: ClipValid
     margins: Callable[[Latent], Float[Array, "w m"]]
+    resound: Callable[[Latent, Any], tuple[Latent, Float[Array, " m"]]]
+    features: Callable[[Latent, float, Array], tuple[Float[Array, "m t w"], Float[Array, " m"]]] | None
+    frame_rate: float
+    key: Array
     settings: Settings
 
 
@@ -45,35 +57,35 @@ class Ranking(Protocol):
         ...
 
 
-def element_ranks(score: Float[Array, "t d"], valid: ClipValid) -> Int[Array, "t d"]:
-    """Place of each element when the clip's elements are sorted by falling score: 0 for the highest, `[t, d]`.
+def element_ranks(score: Float[Array, "t d"], counted: ClipValid) -> Int[Array, "t d"]:
+    """Place of each element when those of the counted frames are sorted by falling score: 0 for the highest, `[t, d]`.
 
-    Of equal scores the one that comes first (by frame, then by dimension) is first. Padding comes last.
+    Of equal scores the one that comes first (by frame, then by dimension) is first. Frames that do not count come last.
     """
-    ranked = jnp.where(valid[:, None], score, -jnp.inf).ravel()
+    ranked = jnp.where(counted[:, None], score, -jnp.inf).ravel()
     order = jnp.argsort(-ranked, stable=True)
     return jnp.zeros_like(order).at[order].set(jnp.arange(order.size, dtype=order.dtype)).reshape(score.shape)
 
 
-def top_share(ranks: Int[Array, "t d"], valid: ClipValid, share: float | Array) -> Mask:
-    """True for the first `round(share * elements)` elements by rank; elements of padding neither count nor are kept."""
-    count = jnp.round(share * valid.sum() * ranks.shape[1]).astype(ranks.dtype)
-    return (ranks < count) & valid[:, None]
+def top_share(ranks: Int[Array, "t d"], counted: ClipValid, share: float | Array) -> Mask:
+    """True for the first `round(share * elements)` elements by rank; other frames' neither count nor are kept."""
+    count = jnp.round(share * counted.sum() * ranks.shape[1]).astype(ranks.dtype)
+    return (ranks < count) & counted[:, None]
 
 
-def keep_mask(score: Float[Array, "t d"], valid: ClipValid, share: float | Array) -> Mask:
-    """True for the `share` of a clip's elements with the highest score; see `element_ranks` and `top_share`.
+def keep_mask(score: Float[Array, "t d"], counted: ClipValid, share: float | Array) -> Mask:
+    """True for the `share` of the counted frames' elements with the highest score; see `element_ranks` and `top_share`.
 
     Args:
         score: `[t, d]`.
-        valid: the clip's own frames, `[t]`.
+        counted: frames whose elements are counted, `[t]`: the clip's own, or those that sound.
         share: 0 to 1.
 
     Returns:
-        Mask `[t, d]`, False in padding.
+        Mask `[t, d]`, False in other frames.
 
     >>> import jax.numpy as jnp
     >>> keep_mask(jnp.array([[3.0, 1.0], [2.0, 0.0], [9.0, 9.0]]), jnp.array([True, True, False]), 0.5).tolist()
     [[True, False], [True, False], [False, False]]
     """
-    return top_share(element_ranks(score, valid), valid, share)
+    return top_share(element_ranks(score, counted), counted, share)

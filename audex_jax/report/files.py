@@ -53,6 +53,7 @@ def explain_files(
     settings: Settings,
     model: str,
     levels: Sequence[float] = (),
+    control: bool = True,
 ) -> Iterator[FileResult]:
     """Explain recordings and write what came out; a recording that cannot be read does not stop the others.
 
@@ -64,6 +65,7 @@ def explain_files(
         settings: how to explain.
         model: name of the explainer, for the record.
         levels: further shares of kept elements to make sounds of.
+        control: also ask the same method for a label that is not in the recording; takes as long again.
 
     Yields:
         One result a recording, in order.
@@ -72,7 +74,7 @@ def explain_files(
     explained: Iterator[Any] = iter(())
     for recordings in _batches_of_recordings(explainer, paths):
         next(explained, None)
-        following = _explain(explainer, recordings, names, out, target, settings, model, levels)
+        following = _explain(explainer, recordings, names, out, target, settings, model, levels, control)
         try:
             next(following)
         finally:  # what is explained is written while the device explains what follows, or if that fails
@@ -101,7 +103,9 @@ def _batches_of_recordings(explainer: Explainer, paths: Sequence[pathlib.Path]) 
         yield recordings
 
 
-def _explain(explainer, recordings, names, out, target, settings, model, levels) -> Iterator[FileResult | None]:
+def _explain(
+    explainer, recordings, names, out, target, settings, model, levels, control
+) -> Iterator[FileResult | None]:
     """Explain recordings: None once the device has begun with the first, None once all are done, then the results."""
     read = [audio for _, audio in recordings if not isinstance(audio, AudioError)]
     segments = [segment for audio in read for segment in explainer.segments(audio)]
@@ -112,7 +116,7 @@ def _explain(explainer, recordings, names, out, target, settings, model, levels)
     while segments:
         size = next(size for size in BATCHES if size <= len(segments))
         batch, segments = segments[:size], segments[size:]
-        begun = explainer.start(batch, target, settings)
+        begun = explainer.start(batch, target, settings, control)
         if not explanations:
             yield None
         found = explainer.explanations(begun, batch, settings)

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from audex_jax.core.settings import Settings
@@ -51,12 +50,11 @@ def explain_by(
     arms = {name: arm_of(name) for name in methods if name != RECONSTRUCTION}
     latent = tuple(arm for arm in arms.values() if arm.space == "latent")
     ranks = order_elements(model, clip, filler, latent, settings, drawn).ranks if latent else {}
-    any_order = jnp.zeros(clip.latent.shape, jnp.int32)
     sounds: dict[str, np.ndarray] = {}
     for name in methods:
         arm = arms.get(name)
         if arm is None:
-            sound = keep_elements(model, clip, any_order, filler, 1.0)
+            sound = jax.jit(decode_at_level)(model, clip, clip.latent[None])[0]
         elif arm.space == "latent":
             sound = keep_elements(model, clip, ranks[arm], filler, keep)
         else:
@@ -72,7 +70,7 @@ def keep_elements(
     model: Model, clip: EncodedClip, ranks: Int[Array, "t d"], filler: ClipLatent, keep: float
 ) -> Float[Array, "n c"]:
     """The sound of the top share of a clip's latent elements."""
-    kept = fill(clip.latent, top_share(ranks, clip.valid, keep), clip.valid, filler)
+    kept = fill(clip.latent, top_share(ranks, clip.sounding, keep), clip.valid, filler)
     return decode_at_level(model, clip, kept[None])[0]
 
 

@@ -35,7 +35,7 @@ def test_batches_are_explained_as_single_clips_are(mdct_explainer, clips):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("ranking", ["weighted", "optimized-mask"])
+@pytest.mark.parametrize("ranking", ["weighted", "matched-mask"])
 def test_short_clips_in_short_batches_are_explained_alike(mdct_explainer, clips, ranking):
     settings = {"steps": 4, "ranking": ranking}
     found = dict(audex.explain_batches(mdct_explainer, enumerate(clips), batch=1, **settings))

@@ -16,7 +16,7 @@ from audex_jax.explain.model import encode_and_classify
 
 COLLECTIVE = r" (all-reduce|all-gather|all-to-all|collective-permute|collective-broadcast|reduce-scatter)(-start)?\("
 EXPLAIN = functools.partial(_step, settings=Settings(steps=4, ranking="weighted"))
-LOOPS = functools.partial(_step, settings=Settings(steps="auto", ranking="optimized-mask"))  # without fixed end
+LOOPS = functools.partial(_step, settings=Settings(steps="auto", ranking="matched-mask"))  # without fixed end
 both_ways = pytest.mark.parametrize("parallel", ["pmap", "shard_map"])
 
 

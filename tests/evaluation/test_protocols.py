@@ -77,7 +77,7 @@ def explainer(reads: str) -> Explainer:
 
 @pytest.mark.parametrize(
     ("reads", "methods"),
-    [("latent", arm_names()), ("audio", ("optimized-mask", "saliency", "random", "waveform-ig"))],
+    [("latent", arm_names()), ("audio", ("matched-mask", "saliency", "random", "waveform-ig"))],
 )
 def test_a_toy_model_is_evaluated_by_every_arm(files, reads, methods):
     plan = Plan((*methods, "gradient-x-input:frames"), ("noise", "other"), (0.2, 0.5), seeds=2, steps=4)

@@ -15,7 +15,7 @@ from audex_jax.cli.evaluate import log_evaluation
 from audex_jax.core.settings import Settings
 from audex_jax.data.clips import read_clips
 from audex_jax.data.folder import read_folder
-from audex_jax.evaluation import Plan, evaluate, run, summarise
+from audex_jax.evaluation import Plan, blocks, evaluate, run, summarise
 from audex_jax.evaluation.plan import Row
 from audex_jax.evaluation.run import choose, other_clip
 from audex_jax.explain.step import explain_step
@@ -114,7 +114,7 @@ def test_the_order_of_levels_and_of_methods_changes_nothing(tiny_explainer, file
 
 
 @pytest.mark.parametrize(
-    ("name", "method"), [("optimized-mask", "integrated-gradients"), ("saliency:weighted", "saliency")]
+    ("name", "method"), [("matched-mask", "integrated-gradients"), ("saliency:weighted", "saliency")]
 )
 def test_it_measures_what_explain_hands_out(tiny_explainer, files, name, method):
     """The published path, `explain_step`, gives the same classes for the same settings."""
@@ -151,7 +151,7 @@ def test_input_methods_have_no_latent(scores):
 
 
 def test_a_killed_evaluation_goes_on(tiny_explainer, files, scores, tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "BLOCK", 2)
+    monkeypatch.setattr(blocks, "BLOCK", 2)
     real, scored = run.Evaluator.score, []
 
     def score(self, audio, length, others, number):

@@ -8,10 +8,12 @@ import dataclasses
 import jax
 import numpy as np
 import pytest
+from flax import nnx
 
 from audex_jax import bundles
 from audex_jax.codecs.encodec.config import TINY
 from audex_jax.core.settings import Settings
+from audex_jax.explain.control import ABSENT
 from audex_jax.explain.explainer import GAP_TOLERANCE, Explainer
 from audex_jax.explain.model import encode_and_classify, filler_latent
 
@@ -46,7 +48,7 @@ def test_every_array_has_the_clips_own_length(explanations, clips):
         frames = -(-len(clip) // TINY.hop)
         assert e.attribution.shape == e.mask.shape == (frames, TINY.dim)
         assert e.audio.shape == e.residual.shape == e.reconstruction.shape == clip.shape
-        assert e.mask.sum() == round(0.2 * frames * TINY.dim)
+        assert e.mask.sum() == round(0.2 * frames * TINY.dim)  # noise: every frame sounds
         assert sum(e.probabilities.values()) == pytest.approx(1)
         assert next(iter(e.probabilities)) == e.prediction == e.target
 
@@ -73,10 +75,39 @@ def test_the_judgement_is_that_of_the_audio_that_is_handed_out(tiny_explainer, c
         assert e.sufficient == (next(iter(e.explanation_probabilities)) == e.prediction)
 
 
-def test_an_optimized_mask_raises_the_probability_of_the_explanation(plain, optimized):
-    for e, r in zip(plain, optimized, strict=True):
-        np.testing.assert_array_equal(r.attribution, e.attribution)
-        assert r.explanation_probability > e.explanation_probability
+def test_an_attack_raises_the_probability_of_any_label_and_is_called_one(mdct_explainer, clips):
+    """Whatever the label, and on weights drawn at random: which is why it explains nothing."""
+    attack = dataclasses.replace(OPTIMIZED, ranking="adversarial-mask")
+    for target in LABELS:
+        plain, found = (mdct_explainer.explain_clips(clips, target, s) for s in (SETTINGS, attack))
+        for e, r in zip(plain, found, strict=True):
+            assert r.explanation_probability > e.explanation_probability
+            assert r.verdict.kind == "attack"
+
+
+def test_a_control_asks_the_same_method_for_a_label_that_is_not_there(mdct_explainer, clips):
+    sharp = jax.tree.map(lambda a: 30 * a, mdct_explainer.model.classifier.project_out)
+    classifier = nnx.clone(mdct_explainer.model.classifier)
+    classifier.project_out = sharp
+    explainer = Explainer(mdct_explainer.model._replace(classifier=classifier), LABELS, 1.0)
+    for e, clip in zip(explainer.explain_clips(clips, None, SETTINGS, control=True), clips, strict=True):
+        absent = [label for label, p in e.probabilities.items() if p < ABSENT]
+        assert e.control_target == (absent[0] if absent else None)
+        if absent:
+            other = explainer.explain_clips([clip], absent[0], SETTINGS)[0]
+            assert other.control_target is None
+            assert e.control_probability == pytest.approx(other.explanation_probability, abs=1e-4)
+            assert e.control_heard == (next(iter(other.explanation_probabilities)) == absent[0])
+    assert absent
+
+
+def test_silence_around_a_sound_is_not_counted(mdct_explainer, clips):
+    sound = np.zeros(1000, np.float32)
+    sound[400:600] = clips[0][:200]
+    e = mdct_explainer.explain_clips([sound], None, dataclasses.replace(SETTINGS, keep=0.5))[0]
+    frames = np.flatnonzero(e.mask.any(1)) / e.frame_rate
+    assert 0.3 < frames.min() < frames.max() < 0.7
+    assert e.mask.sum() == pytest.approx(0.5 * e.mask.shape[1] * (0.2 * e.frame_rate + 5), rel=0.15)
 
 
 def test_resynthesis_at_another_share_is_explaining_with_it(mdct_explainer, clips, optimized):

@@ -75,7 +75,7 @@ def clips(rng) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("reads", ["latent", "audio"])
-@pytest.mark.parametrize("ranking", ["weighted", "optimized-mask"])
+@pytest.mark.parametrize("ranking", ["weighted", "matched-mask", "adversarial-mask"])
 def test_they_are_explained(clips, reads, ranking):
     explainer = explainer_that(reads)
     explanations = explainer.explain_clips(clips, None, Settings(ranking=ranking))
@@ -83,7 +83,8 @@ def test_they_are_explained(clips, reads, ranking):
     for e, clip, start in zip(explanations, clips, (10, 35, 12), strict=True):
         assert e.audio.shape == clip.shape
         np.testing.assert_allclose(e.reconstruction, clip, atol=1e-6)
-        assert (e.sufficient, e.necessary, e.verdict.kind) == (True, True, "holds")
+        assert (e.sufficient, e.necessary, e.sufficient_shifted, e.necessary_shifted) == (True,) * 4
+        assert e.verdict.kind == ("attack" if ranking == "adversarial-mask" else "holds")
         assert np.abs(e.attribution).sum(1)[start : start + 8].sum() > 0.9 * np.abs(e.attribution).sum()
         assert e.completeness_gap < 0.01
 
@@ -109,7 +110,8 @@ def test_batches_jobs_files_and_report_take_them(clips, tmp_path):
     found = list(explain_files(explainer, paths, tmp_path / "out", None, settings, "toy", levels=(0.1,)))
     assert [result.error for result in found] == [None] * 3
     record = json.loads((tmp_path / "out" / "1.json").read_text())
-    assert (record["prediction"], record["verdict"]["kind"], len(record["levels"])) == ("late", "holds", 2)
+    assert (record["prediction"], record["sufficient"], len(record["levels"])) == ("late", True, 2)
+    assert (record["control_target"], record["verdict"]["kind"]) == ("early", "anything")  # its early noise alone is
     assert f"{found[1].path}: 'late'" in found[1].sentence
     assert write_report(tmp_path / "out", tmp_path / "report.html").clips == 3
     assert write_report(tmp_path / "job", tmp_path / "job.html").clips == 3

@@ -1,5 +1,6 @@
 """Masks are pure functions of (attribution, share); nothing that was cut in one place shows in another."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -9,12 +10,20 @@ from audex_jax.core.settings import Settings
 from audex_jax.masking.edit import edit
 from audex_jax.masking.rank import Context, element_ranks, keep_mask
 
-PLAIN = sorted(set(RANKINGS.names()) - {"optimized-mask"})
+PLAIN = sorted(set(RANKINGS.names()) - {"matched-mask", "adversarial-mask"})
 
 
 def score(name, attribution, latent, filler):
-    """Score by a ranking that asks nothing of the model."""
-    context = Context(jnp.ones(len(latent), bool), lambda latents: jnp.zeros((2, len(latents))), Settings())
+    """Score by a ranking, of a model that says nothing."""
+    own = jnp.ones(len(latent), bool)
+
+    def nothing(latents):
+        return jnp.zeros((2, len(latents)))
+
+    def resound(latents, moved):
+        return latents, jnp.zeros(len(latents))
+
+    context = Context(own, own, nothing, resound, None, 50.0, jax.random.key(0), Settings())
     return RANKINGS[name](attribution, latent, filler, context)
 
 
@@ -45,12 +54,20 @@ def test_ties_go_to_the_first_element():
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_kept_and_residual_are_complements_and_padding_stays(normal, share):
     latent, score, filler, valid = normal(10, 6), normal(10, 6), normal(10, 6), jnp.arange(10) < 8
-    mask, kept, residual = edit(latent, score, valid, share, filler)
+    mask, kept, residual = edit(latent, score, valid, valid, share, filler)
     assert mask[:8].sum() == round(48 * share)
     np.testing.assert_array_equal(jnp.where(mask, kept, residual), latent)
     np.testing.assert_array_equal(jnp.where(mask, residual, kept)[:8], filler[:8])
     for edited in (kept, residual):
         np.testing.assert_array_equal(edited[8:], latent[8:])
+
+
+def test_frames_that_do_not_sound_are_never_kept_and_stay_in_the_residual(normal):
+    latent, score, filler, own = normal(10, 6), normal(10, 6), normal(10, 6), jnp.ones(10, bool)
+    mask, kept, residual = edit(latent, score, own, jnp.arange(10) < 4, 1.0, filler)
+    assert mask.sum(1).tolist() == [6] * 4 + [0] * 6
+    np.testing.assert_array_equal(kept[4:], filler[4:])
+    np.testing.assert_array_equal(residual[4:], latent[4:])
 
 
 def test_rankings_put_planted_evidence_first(normal):

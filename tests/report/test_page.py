@@ -155,7 +155,7 @@ def test_what_no_report_can_be_made_of_is_told_in_one_line(tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("change", "kind", "says"),
     [
-        ({}, "holds", "is still classified as 'stop' (0.60); the residual is not."),
+        ({}, "holds", "is still classified as 'stop' (0.60), the residual is not; both hold when moved"),
         ({"necessary": False}, "shared", "but so is the residual"),
         (
             {"sufficient": False, "explanation_probabilities": {"go": 0.6, "no": 0.1}},
@@ -164,11 +164,36 @@ def test_what_no_report_can_be_made_of_is_told_in_one_line(tmp_path, monkeypatch
         ),
         ({"reconstruction_agrees": False}, "codec", "The codec alone changes the decision"),
         ({"silent": True}, "silent", "no sound"),
+        ({}, "holds", "Control: asked for 'no', which is not there, the same method makes a sound that is not"),
+        (
+            {"sufficient_shifted": False},
+            "artefact",
+            "moved by half a frame, the explanation is not classified as 'stop'",
+        ),
+        ({"necessary_shifted": False}, "artefact", "moved by half a frame, the residual is classified as 'stop'"),
+        ({"necessary": False, "necessary_shifted": False}, "shared", "but so is the residual"),
+        (
+            {"reconstruction_agrees_shifted": False, "sufficient_shifted": False},
+            "codec",
+            "where the codec's frames begin",
+        ),
+        (
+            {"control_heard": True, "control_probability": 0.97},
+            "anything",
+            "asked for 'no', which is not in the recording",
+        ),
+        ({"control_target": None, "control_heard": None}, "holds", "both hold"),
+        (
+            {"target": "go", "target_probability": 0.01, "explanation_probability": 0.95},
+            "made-up",
+            "The evidence for 'go' is made up: the recording gives it 0.01, the explanation 0.95.",
+        ),
+        ({"adversarial": True}, "attack", "it is an attack, not an explanation"),
         ({"converged": False, "convergence": "Off."}, "holds", "Do not trust single elements. Off."),
         (
-            {"target": "go", "target_probability": 0.02},
+            {"target": "go", "target_probability": 0.2},
             "holds",
-            "You asked about 'go': its probability is 0.02 for the recording and 0.60 for the explanation",
+            "You asked about 'go': its probability is 0.20 for the recording and 0.60 for the explanation",
         ),
     ],
 )

@@ -7,7 +7,9 @@ const TRACK_WORDS = {
   explanation: "Only what mattered most for the decision.",
   residual: "Everything but the explanation.",
 };
-const SYMBOLS = { holds: "✓", shared: "≈", lost: "✗", codec: "!", silent: "–" };
+const SYMBOLS = {
+  holds: "✓", shared: "≈", artefact: "✗", anything: "✗", "made-up": "✗", lost: "✗", codec: "!", attack: "✗", silent: "–",
+};
 
 const data = JSON.parse($("index").textContent);
 const percent = (thousandths) =>
