@@ -96,7 +96,7 @@ def sound_editor(
         settings=settings,
     )
     context = Context(
-        own, own, lambda edited: margin(logits(edited), clip.target)[None], None, None, 1.0, key, settings
+        own, own, lambda edited: margin(logits(edited), clip.target)[None], _no_latent, None, 1.0, key, settings
     )
     ranks = element_ranks(RANKINGS[arm.ranking](path.attribution, values, silence, context), own)
     return lambda level, delete: synthesise(values * (top_share(ranks, own, level) != delete)) * inside
