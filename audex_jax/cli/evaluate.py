@@ -19,6 +19,10 @@ What is compared (--methods):
   waveform-ig spectrum-ig audio-frames waveform-random spectrum-random
                        these silence parts of the decoded sound: samples, bins of its spectrum, frames
 
+--strangers takes explainers, or folders of them, that were trained apart (`audex train --strangers`). Each classifies
+the sounds of what latent methods keep and leave, over the first filler, and is compared with what it says of the plain
+reconstruction. An explanation that only fits the explained model's own weaknesses means nothing to them.
+
 in DIR:
   fidelity.json      all figures: curves with 95 % intervals over clips and over speakers, areas, paired comparisons
                      of the first method with the others, the field's metrics, settings and versions
@@ -26,8 +30,8 @@ in DIR:
   curves.png         the picture
 The same command after a kill goes on where it was.
 
-example:
-  audex evaluate recordings --model my-explainer --out fidelity --limit 200 --methods optimized-mask,random
+examples:
+  audex evaluate recordings --model my-explainer --out fidelity --limit 200 --methods matched-mask,magnitude
 """
 
 
@@ -47,6 +51,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_options(parser, Plan)
     parser.add_argument("--chunk", type=positive, default=8, metavar="N", help="edits classified at once (default: 8)")
     parser.add_argument("--devices", type=positive, metavar="N", help="devices that take a clip each (default: all)")
+    parser.add_argument(
+        "--strangers", metavar="DIR,...", help="explainers, or folders of them, that classify the sounds as well"
+    )
     parser.add_argument("--tensorboard", metavar="DIR", help="log figures and curves for TensorBoard there")
     parser.add_argument("--quiet", action="store_true", help="no progress")
 
@@ -76,6 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
             chunk=arguments.chunk,
             quiet=arguments.quiet,
             devices=arguments.devices,
+            strangers=tuple(filter(None, (arguments.strangers or "").split(","))),
         )
         log_evaluation(log, record)
     ceiling = record["ceiling"]
@@ -87,8 +95,19 @@ def run(arguments: argparse.Namespace) -> int:
     )
     print(text_table(header_of(shown), rows_of(record, shown)))
     print("each cell: latent / audio; keep: prediction stays, delete: prediction changes (shares of clips)")
+    if "strangers" in record:
+        print_strangers(record["strangers"], shown[len(shown) // 2])
     print(f"{out}: fidelity.json, fidelity.parquet, curves.png ({record['seconds']:.0f} s)")
     return 0
+
+
+def print_strangers(figures: dict[str, Any], share: float) -> None:
+    """What strangers say, at one share."""
+    from audex_jax.evaluation.outputs import text_table
+    from audex_jax.evaluation.strangers import strangers_header, strangers_rows
+
+    print(f"strangers, {share:.3g} of the elements, filler {figures['filler']}; 95 % over {figures['resampled']}:")
+    print(text_table(strangers_header(figures), strangers_rows(figures, share)))
 
 
 def log_evaluation(log: "RunLog", record: dict[str, Any]) -> None:

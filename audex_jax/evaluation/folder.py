@@ -6,6 +6,7 @@ import os
 import pathlib
 import shutil
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -16,7 +17,9 @@ from audex_jax.data.folder import DataError, LabelledClip, read_folder
 from audex_jax.evaluation.outputs import write_outputs
 from audex_jax.evaluation.plan import Plan
 from audex_jax.evaluation.run import choose, evaluate
+from audex_jax.evaluation.strangers import open_strangers, summarise_strangers
 from audex_jax.evaluation.summary import summarise
+from audex_jax.evaluation.transfer import ask_strangers
 from audex_jax.explain.explainer import Explainer
 
 
@@ -31,6 +34,7 @@ def evaluate_folder(
     chunk: int = 8,
     quiet: bool = False,
     devices: int | None = None,
+    strangers: Sequence[str | os.PathLike] = (),
 ) -> dict[str, Any]:
     """Evaluate a model on a labelled folder and write `fidelity.json`, `fidelity.parquet` and `curves.png`.
 
@@ -43,6 +47,7 @@ def evaluate_folder(
         chunk: edits classified at once.
         quiet: show no progress.
         devices: how many of this process take a clip each; None for all.
+        strangers: explainers, or folders of them, that classify the sounds of the edits as well.
 
     Returns:
         The content of `fidelity.json`.
@@ -53,9 +58,12 @@ def evaluate_folder(
     explainer = load_explainer(model)
     files = clips_of(explainer, data, split, limit)
     out.mkdir(parents=True, exist_ok=True)
-    scratch = out / "fidelity.partial"
+    others = open_strangers(strangers)
+    scratch, asked = out / "fidelity.partial", out / "strangers.partial"
+    how = (chunk, quiet, jax.local_devices()[:devices])
     started = time.monotonic()
-    scores = evaluate(explainer, files, plan, scratch, chunk, quiet, jax.local_devices()[:devices])
+    heard = ask_strangers(explainer, others, files, plan, asked, *how) if others else None
+    scores = evaluate(explainer, files, plan, scratch, *how)
     record = {
         "model": str(model),
         "weights": digest(explainer)[:12],
@@ -65,10 +73,12 @@ def evaluate_folder(
         "versions": {"audex-jax": __version__} | {p: importlib.metadata.version(p) for p in ("jax", "flax", "numpy")},
         "device": jax.devices()[0].device_kind,
         **summarise(scores),
+        **({} if heard is None else {"strangers": summarise_strangers(heard)}),
         "seconds": time.monotonic() - started,
     }
     write_outputs(out, scores, record)
-    shutil.rmtree(scratch)
+    for folder in (scratch, asked):
+        shutil.rmtree(folder, ignore_errors=True)
     return record
 
 

@@ -3,9 +3,7 @@
 import dataclasses
 import hashlib
 import pathlib
-import queue
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -14,18 +12,14 @@ import numpy as np
 from audex_jax import __version__
 from audex_jax.bundles import digest
 from audex_jax.core.errors import AudexError
-from audex_jax.data.clips import read_clips
 from audex_jax.data.folder import LabelledClip
 from audex_jax.devices.cpu import must_leave_a_thread
+from audex_jax.evaluation.blocks import read_loud, score_in_blocks
 from audex_jax.evaluation.evaluator import Evaluator
 from audex_jax.evaluation.plan import Plan
 from audex_jax.evaluation.scores import Scores
 from audex_jax.evaluation.scratch import Scratch
 from audex_jax.explain.explainer import Explainer
-from audex_jax.io.audio import SILENCE_PEAK
-from audex_jax.io.progress import Bar
-
-BLOCK = 8  # clips between two saves
 
 
 def evaluate(
@@ -55,42 +49,18 @@ def evaluate(
         AudioError: names a recording that cannot be read.
     """
     must_leave_a_thread(devices)
-    clips = [c[: explainer.clip_samples] for c in read_clips([f.path for f in files], explainer.sample_rate, quiet)]
-    loud = [i for i, clip in enumerate(clips) if np.abs(clip).max() >= SILENCE_PEAK]
-    silent = len(clips) - len(loud)
-    files, clips = [files[i] for i in loud], [clips[i] for i in loud]
-    if not clips:
-        raise AudexError(f"none of {silent} recordings holds any sound; nothing to evaluate")
+    files, audio, lengths, silent = read_loud(explainer, files, quiet)
     mixes = "other" in plan.fillers
     if mixes and len({f.label for f in files}) < 2:
         raise AudexError("the filler `other` takes clips of another label, and all clips have one label; add clips")
     kept = Scratch(scratch, identity_of(explainer, files, plan) if scratch else {})
-    audio, lengths = explainer.pad(clips)
-    free: queue.SimpleQueue[Evaluator] = queue.SimpleQueue()
-    for device in devices or jax.local_devices()[:1]:
-        free.put(Evaluator(explainer, plan, chunk, device))
 
-    def score(number: int) -> dict[str, np.ndarray]:
+    def score(evaluator: Evaluator, number: int) -> dict[str, np.ndarray]:
         others = [other_clip(files, number, seed) for seed in range(plan.seeds)] if mixes else []
-        evaluator = free.get()
-        try:
-            return evaluator.score(audio[number], lengths[number], [(audio[j], lengths[j]) for j in others], number)
-        finally:
-            free.put(evaluator)
+        return evaluator.score(audio[number], lengths[number], [(audio[j], lengths[j]) for j in others], number)
 
-    done: list[dict[str, np.ndarray]] = []
-    with Bar("evaluating", len(clips), quiet) as bar, ThreadPoolExecutor(free.qsize()) as pool:
-        for first in range(0, len(clips), BLOCK):
-            block = kept.load(first)
-            if block is None:
-                found = []
-                for one in pool.map(score, range(first, min(first + BLOCK, len(clips)))):
-                    found.append(one)
-                    bar.update(first + len(found))
-                block = {name: np.stack([one[name] for one in found]) for name in found[0]}
-                kept.save(first, block)
-            done.append(block)
-            bar.update(min(first + BLOCK, len(clips)))
+    evaluators = [Evaluator(explainer, plan, chunk, device) for device in devices or jax.local_devices()[:1]]
+    found = score_in_blocks(score, len(files), evaluators, kept, "evaluating", quiet)
     return Scores(
         plan,
         explainer.labels,
@@ -98,7 +68,7 @@ def evaluate(
         tuple(f.speaker for f in files),
         silent,
         np.array([explainer.labels.index(f.label) for f in files]),
-        **{name: np.concatenate([block[name] for block in done]) for name in done[0]},
+        **found,
     )
 
 
