@@ -32,6 +32,7 @@ The same command after a kill goes on where it was.
 
 examples:
   audex evaluate recordings --model my-explainer --out fidelity --limit 200 --methods matched-mask,magnitude
+  audex evaluate recordings --model my-explainer --out fidelity --strangers strangers
 """
 
 
