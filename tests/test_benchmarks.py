@@ -12,7 +12,8 @@ import time
 import numpy as np
 import pytest
 
-from benchmarks import fidelity, measure
+from audex_jax import demo_clips
+from benchmarks import fidelity, fidelity_tables, measure
 
 HERE = pathlib.Path(measure.__file__).parent
 PARSED = sorted(path.stem for path in HERE.glob("*.py") if "parser_for(" in path.read_text(encoding="utf-8"))
@@ -62,24 +63,46 @@ def test_results_that_differ_have_no_speed():
             measure.must_agree("numbers", [1.0, wrong], [1.0, 2.0], 1e-3)
 
 
-def test_rankings_are_apart_where_their_intervals_are():
-    def curve(method, mode, agreement, half_width):
-        low, high = ([a + sign * half_width for a in agreement] for sign in (-1, 1))
-        names = {"method": method, "filler": "zero", "mode": mode, "domain": "audio"}
-        return names | {"level": [0.0, 0.1, 0.2, 1.0], "agreement": agreement, "low": low, "high": high}
+def compared(low, p):
+    where = {"against": "random", "against_filler": "zero", "mode": "keep", "domain": "audio", "level": 0.2}
+    return where | {"difference": 0.5, "low": low, "high": 0.6, "p": p, "p_holm": p}
 
-    curves = [
-        curve("signed", "keep", [0.1, 0.9, 0.95, 1.0], 0.02),
-        curve("signed", "delete", [1.0, 0.2, 0.06, 0.05], 0.02),
-        curve("random", "keep", [0.1, 0.2, 0.92, 1.0], 0.02),
-        curve("random", "delete", [1.0, 0.9, 0.05, 0.05], 0.02),
+
+def test_what_cannot_be_told_is_a_dash():
+    record = {"comparisons": [compared(0.4, 0.002), compared(None, None)]}
+    told, untold = fidelity_tables.comparison_rows(record)
+    assert [told[name] for name in ("advantage", "p", "p_holm")] == ["+0.500 [+0.400, +0.600]", "0.002", "0.002"]
+    assert [untold[name] for name in ("advantage", "p", "p_holm")] == ["+0.500", "-", "-"]
+
+
+def test_parts_of_fidelity_run_one_by_one_and_make_one_document(tmp_path, monkeypatch, capsys):
+    done = []
+
+    def rows(name):
+        return lambda subject: done.append((name, len(subject.clips))) or [{"way": name, "share": 0.25, "p": None}]
+
+    assert list(fidelity.PARTS) == list(fidelity_tables.TABLES)
+    monkeypatch.setattr(fidelity, "PARTS", {name: rows(name) for name in fidelity.PARTS})
+    monkeypatch.setattr(fidelity, "use_each_core_as_a_device", lambda: None)
+    monkeypatch.setattr(fidelity, "use_compilation_cache", lambda: None)
+    clip = fidelity.LabelledClip(demo_clips()[0], "yes", None, "test")
+    monkeypatch.setattr(fidelity, "clips_of", lambda *given: [clip] * 50)
+    given = [str(tmp_path), "--out", str(tmp_path / "out")]
+    fidelity.main([*given, "--parts", "events"])
+    fidelity.main([*given, "--parts", "controls,bands"])
+    assert done == [("events", 48), ("controls", 50), ("bands", 48)]
+    said = capsys.readouterr().out
+    assert re.findall(r"\| (events|controls|bands) +\| 0.250 \| - \|", said) == [
+        "events",
+        "controls",
+        "events",
+        "bands",
     ]
-    record = {"plan": {"methods": ["signed", "random"]}, "curves": curves}
-    assert [row["apart"] for row in fidelity.separation(record)] == [True, False, True, False]
-    assert list(fidelity.separation_lines(record)) == [
-        "- random: 2 of 4 apart; not keep 0.2 over zero, audio (0.950 against 0.920); "
-        "not delete 0.2 over zero, audio (0.940 against 0.950; everything deleted: 0.950)"
-    ]
+    with pytest.raises(SystemExit):
+        fidelity.main([*given, "--parts", "all"])
+    (tmp_path / "out" / "bands.json").write_text('{"weights": "other", "figures": []}')
+    with pytest.raises(SystemExit, match="another model"):
+        fidelity.main([*given, "--parts", "events"])
 
 
 def test_readme_names_benchmarks_options_and_results_that_exist():

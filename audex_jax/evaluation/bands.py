@@ -11,16 +11,17 @@ correlation was 0.27 for `adversarial-mask`, 0.20 for `weighted`, 0.25 for `magn
 bands. So it is no evidence for a ranking unless it is above both `magnitude` and the energy.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import jax
 import numpy as np
 from scipy.special import logsumexp
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 
 from audex_jax.core.settings import Settings
 from audex_jax.explain.explainer import Explainer
 from audex_jax.explain.model import classify_audio
+from audex_jax.explain.result import Explanation
 
 OCTAVES = 6  # the lowest band reaches down to 0 Hz
 ENERGY = "energy of the recording"  # the row that needs no explanation
@@ -63,6 +64,15 @@ def falls_of_bands(explainer: Explainer, clips: Sequence[np.ndarray]) -> np.ndar
     return np.array(falls)
 
 
+def explain_all(
+    explainer: Explainer, clips: Sequence[np.ndarray], settings: Settings, batch: int = 8
+) -> Iterator[Explanation]:
+    """Explanations of any number of clips `[n]` in batches of one size, for which one program is compiled."""
+    for first in range(0, len(clips), batch):
+        some = list(clips[first : first + batch])
+        yield from explainer.explain_clips(some + some[:1] * (batch - len(some)), settings=settings)[: len(some)]
+
+
 def band_rows(
     explainer: Explainer, clips: Sequence[np.ndarray], arms: Mapping[str, Settings], batch: int = 8
 ) -> list[dict[str, str | float]]:
@@ -82,12 +92,10 @@ def band_rows(
     falls = falls_of_bands(explainer, clips)
     found = {ENERGY: [bands_of(len(clip), rate) @ np.abs(np.fft.rfft(clip)) ** 2 for clip in clips]}
     for name, settings in arms.items():
-        found[name] = []
-        for first in range(0, len(clips), batch):
-            some = list(clips[first : first + batch])
-            filled = some + some[:1] * (batch - len(some))  # one shape, one program
-            for e in explainer.explain_clips(filled, settings=settings)[: len(some)]:
-                found[name].append(kept_of_bands(mono(e.audio), mono(e.reconstruction), rate))
+        found[name] = [
+            kept_of_bands(mono(e.audio), mono(e.reconstruction), rate)
+            for e in explain_all(explainer, clips, settings, batch)
+        ]
     return [{"order": name, **agreement(falls, np.array(scores))} for name, scores in found.items()]
 
 
@@ -101,7 +109,7 @@ def agreement(falls: np.ndarray, scores: np.ndarray) -> dict[str, float]:
     if not told:
         return {"spearman": float("nan"), "hit": float("nan")}
     return {
-        "spearman": float(np.mean([spearmanr(f, s)[0] for f, s in told])),
+        "spearman": float(np.mean([np.corrcoef(rankdata(f), rankdata(s))[0, 1] for f, s in told])),
         "hit": float(np.mean([f.argmax() == s.argmax() for f, s in told])),
     }
 
