@@ -23,6 +23,7 @@ examples:
   audex explain demo --out explained --report
   audex explain recordings/ --out explained --keep 0.1
   audex explain yes.wav --target no --out why-not-no
+  audex explain yes.wav --versus left --out why-yes-rather-than-left
 """
 
 LEVELS = (0.05, 0.1, 0.2, 0.4)  # of the report's slider
@@ -38,6 +39,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, metavar="DIR", help="where to write")
     add_model(parser)
     parser.add_argument("--target", metavar="LABEL", help="label to explain (default: the predicted one)")
+    text = "label to explain it against: why the one rather than the other (default: against all)"
+    parser.add_argument("--versus", metavar="LABEL", help=text)
     add_options(parser, Settings, group="how to explain")
     text = "do not ask the same method for a label that is not there; takes half the time"
     parser.add_argument("--no-control", action="store_false", dest="control", help=text)
@@ -66,9 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
     out.mkdir(parents=True, exist_ok=True)
     failed = 0
     inputs = list_inputs(arguments.input)
-    results = explain_files(
-        explainer, inputs, out, arguments.target, settings, arguments.model, levels, arguments.control
-    )
+    how = (arguments.target, settings, arguments.model, levels, arguments.versus, arguments.control)
+    results = explain_files(explainer, inputs, out, *how)
     for result in track(results, "explaining", len(inputs), arguments.quiet or len(inputs) == 1):
         failed += result.error is not None
         if result.error is not None:

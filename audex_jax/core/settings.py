@@ -41,6 +41,8 @@ class Settings:
             once; see `integrated_gradients`. For methods without a path `steps` is the number of samples.
         seed: of everything random.
         mask_steps: gradient steps of rankings that optimise a mask.
+        forced: rankings that match the clip maximise the target instead. A control, not an explanation: what becomes
+            of a wrong target then bounds what the matching holds back.
         precision: of the products in the path's gradients, `float32` or `bfloat16`: faster where the processor has
             units for it, and ranked almost the same. Re-encoded sounds are classified in float32 in any case.
     """
@@ -54,6 +56,7 @@ class Settings:
     chunk: int = option(8, "points held in memory at once", metavar="N")
     seed: int = option(0, "of everything random", metavar="N")
     mask_steps: int = option(4, "gradient steps of rankings that optimise a mask", metavar="N")
+    forced: bool = False
     precision: str = option("float32", "of the products in the path's gradients", PRECISIONS)
 
     def __post_init__(self):

@@ -1,7 +1,7 @@
 """Can explanations of this model on this data be trusted? Known ways to fail, each with its figure and a verdict."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 
@@ -9,21 +9,28 @@ from audex_jax.core.settings import Settings
 from audex_jax.data.clips import read_clips
 from audex_jax.data.folder import LabelledClip
 from audex_jax.evaluation import sanity
-from audex_jax.evaluation.plan import Plan, Row
+from audex_jax.evaluation.controls import explain_in_batches, run_controls
+from audex_jax.evaluation.plan import MODES, Plan, Row
 from audex_jax.evaluation.run import evaluate
 from audex_jax.evaluation.scores import Scores
 from audex_jax.evaluation.statistics import bootstrap, compare
+from audex_jax.evaluation.strangers import MEAN, summarise_strangers
 from audex_jax.evaluation.summary import Curves, curves_of
+from audex_jax.evaluation.transfer import ask_strangers
 from audex_jax.explain.explainer import Explainer
+from audex_jax.explain.model import DOMAINS
 from audex_jax.io.audio import level_db
 
-SOME, MANY = 0.2, 0.417  # shares kept
 HOLDS = 0.8  # share of clips whose reconstruction must keep the prediction
-FAITHFUL = 0.7  # share of those that the explanation must keep when MANY is kept
+KEEPS, DELETES = 0.8, 0.6  # share of those that the explanation must keep, and that the residual must lose
+SURVIVES = 0.8  # share of either that must be left when sounds are moved by half a codec frame
+HEARD, FORCED = 0.1, 0.2  # share of wrong targets that may be heard
+FLOOR = 0.15  # above the loudest elements, on shuffled weights
 QUIET_DB = -12.0  # level of explanations below reconstructions
 COLLAPSED = 0.6  # share of one class among the answers to edited latents
-LISTENED, LOOKED = 24, 16  # clips for the level, and for the sanity check
+LISTENED, LOOKED = 24, 16  # clips for level and controls, and for the sanity check
 RIVALS = ("magnitude", "random", "waveform-ig", "spectrum-ig")
+AUDIO, SHIFTED = DOMAINS.index("audio"), DOMAINS.index("shifted")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,32 +42,49 @@ class Finding:
     answer: str
 
 
-def check(explainer: Explainer, files: Sequence[LabelledClip], chunk: int = 16, quiet: bool = True) -> list[Finding]:
-    """Ask every question of a model and recordings of its labels.
+def check(
+    explainer: Explainer,
+    files: Sequence[LabelledClip],
+    settings: Settings | None = None,
+    strangers: Mapping[str, Explainer] | None = None,
+    chunk: int = 16,
+    quiet: bool = True,
+) -> list[Finding]:
+    """Ask every question of a model, recordings of its labels, and a way of explaining: what its user gets.
 
     Args:
         explainer: the model.
         files: labelled recordings that it was not trained on.
+        settings: the way; default: that of `audex explain`.
+        strangers: classifiers trained apart, by name; with them the explanations must transfer.
         chunk: edits classified at once.
         quiet: show no progress.
 
     Raises:
         ValueError: no recording with sound.
     """
-    default = Settings()
-    plan = Plan((default.ranking, *RIVALS), (default.filler,), (SOME, MANY), seeds=1)
+    settings = settings or Settings()
+    own = f"{settings.method}:{settings.ranking}"
+    levels = (settings.keep / 2, settings.keep)
+    plan = Plan((own, *RIVALS), (settings.filler,), levels, 1, settings.rule, settings.steps, settings.mask_steps)
     scores = evaluate(explainer, files, plan, None, chunk, quiet)
     curves = curves_of(scores)
+    speakers = None if None in scores.speakers else scores.speakers
     clips = [c[: explainer.clip_samples] for c in read_clips([f.path for f in files[:LISTENED]], explainer.sample_rate)]
-    return [
+    findings = [
         _reconstruction(scores),
         _classifier(scores),
         _fidelity(scores, curves[0]),
-        _rivals(curves),
-        _level(explainer, clips),
+        _shift(scores, curves[0]),
+        *_controls(explainer, clips, settings, quiet),
+        _rivals(curves, speakers),
+        _level(explainer, clips, settings),
         _sanity(explainer, clips[:LOOKED]),
         _collapse(scores),
     ]
+    if strangers:
+        findings.append(_strangers(explainer, strangers, files, own, settings, chunk, quiet))
+    return findings
 
 
 def _reconstruction(scores: Scores) -> Finding:
@@ -83,37 +107,100 @@ def _classifier(scores: Scores) -> Finding:
     return Finding("does the classifier hold on latents and on decoded audio?", fine, answer)
 
 
+def _shares(scores: Scores, curve: Curves, domain: int) -> tuple[float, float, float]:
+    """At the share that the user gets: kept, deleted, and what the reconstruction does, as shares of the clips."""
+    kept, residual = curve.agrees[:, 2, :, domain].mean(0)
+    return float(kept), float(1 - residual), float(curve.agrees[:, -1, MODES.index("keep"), domain].mean())
+
+
 def _fidelity(scores: Scores, curve: Curves) -> Finding:
-    ceiling = float((scores.reconstructed == scores.predicted).mean())
-    latent, audio = curve.agrees[:, 2, 0].mean(0)
-    answer = f"with {MANY:.1%} kept {latent:.1%} of latents and {audio:.1%} of their audio keep the prediction"
-    fine = bool(audio >= FAITHFUL * ceiling)
+    kept, deleted, ceiling = _shares(scores, curve, AUDIO)
+    answer = f"with {scores.plan.levels[1]:.0%} of what sounds kept, {kept:.1%} of explanations keep the prediction"
+    answer += f" and {deleted:.1%} of residuals lose it"
+    fine = kept >= KEEPS * ceiling and deleted >= DELETES
     if not fine:
-        answer += f" (wanted {FAITHFUL * ceiling:.1%}): try another ranking or filler, or keep more"
-    return Finding("do explanations keep the prediction?", fine, answer)
+        answer += f" (wanted {KEEPS * ceiling:.1%} and {DELETES:.0%}): try another ranking or filler, or keep more"
+    return Finding("do explanations keep the prediction, and residuals lose it?", fine, answer)
 
 
-def _rivals(curves: list[Curves]) -> Finding:
-    own = curves[0].agrees[:, 1, 0, 1]
-    rivals = {c.method: compare(own, c.agrees[:, 1, 0, 1]) for c in curves[1:]}
-    name, closest = min(rivals.items(), key=lambda item: item[1].difference)
+def _shift(scores: Scores, curve: Curves) -> Finding:
+    kept, deleted, _ = _shares(scores, curve, AUDIO)
+    moved_kept, moved_deleted, ceiling = _shares(scores, curve, SHIFTED)
     answer = (
-        f"audio of {curves[0].method} with {SOME:.0%} kept agrees in {own.mean():.1%}: "
-        f"{closest.difference:+.1%} [{closest.low:+.1%}, {closest.high:+.1%}] against the best rival, {name}"
+        f"moved by half a codec frame {moved_kept:.1%} keep it (reconstructions: {ceiling:.1%}) and "
+        f"{moved_deleted:.1%} lose it"
+    )
+    fine = moved_kept >= SURVIVES * min(kept, ceiling) and moved_deleted >= SURVIVES * deleted
+    if not fine:
+        answer += ": what was found lies in the codec's grid, not in the sound; use another ranking"
+    return Finding("do explanations survive when their sound is moved?", fine, answer)
+
+
+def _controls(
+    explainer: Explainer, clips: Sequence[np.ndarray], settings: Settings, quiet: bool
+) -> tuple[Finding, Finding]:
+    found = run_controls(explainer, clips, settings, quiet=quiet).figures()
+    heard, forced, count = found["wrong"]["mean"], found["forced"]["mean"], found["wrong"]["clips"]
+    answer = f"of {count} sounds made for labels that are not there {heard:.1%} are classified as them"
+    answer += f", forced to it {forced:.1%}" if count else ": every label is possible in every clip"
+    fine = bool(count and heard <= HEARD and forced <= FORCED)
+    if not fine:
+        answer += f" (wanted at most {HEARD:.0%}, forced {FORCED:.0%}): this way can show whatever it is asked for"
+    wrong = Finding("is a label that is not in the clip left unexplained?", fine, answer)
+    above = [found[f"{mode}_above_floor"] for mode in MODES]
+    answer = "on shuffled weights explanations "
+    answer += ", ".join(
+        f"{mode} {found[mode]['mean']:.1%} against {found[f'floor_{mode}']['mean']:.1%} of the loudest elements"
+        for mode in MODES
+    )
+    fine = all(not a["low"] > FLOOR for a in above)
+    if not fine:
+        answer += ": a model that has learnt nothing is explained as well; use another ranking"
+    return wrong, Finding("does a model of shuffled weights get no explanations?", fine, answer)
+
+
+def _rivals(curves: list[Curves], speakers: Sequence[Hashable] | None) -> Finding:
+    sides = {c.method: (c.agrees[:, 1, 0, AUDIO] + 1 - c.agrees[:, 1, 1, AUDIO]) / 2 for c in curves}
+    own, name = sides[curves[0].method], curves[0].method
+    rivals = {method: compare(own, side, speakers) for method, side in sides.items() if method != name}
+    rival, closest = min(rivals.items(), key=lambda item: item[1].difference)
+    answer = (
+        f"with half of that share the mean of kept and deleted is {own.mean():.1%}: {closest.difference:+.1%} "
+        f"[{closest.low:+.1%}, {closest.high:+.1%}] against the best rival, {rival}"
     )
     fine = closest.low > 0
     if not fine:
         answer += ": latent attribution adds nothing that is certain here"
-    return Finding("do latent explanations beat loudness, random ones and those of the input?", fine, answer)
+    return Finding("do explanations beat loudness, random ones and those of the input?", fine, answer)
 
 
-def _level(explainer: Explainer, clips: Sequence[np.ndarray]) -> Finding:
-    levels, size = [], 8
-    for first in range(0, len(clips), size):
-        some = list(clips[first : first + size])
-        filled = some + some[:1] * (size - len(some))  # one shape, one program
-        found = explainer.explain_clips(filled)[: len(some)]
-        levels += [level_db(e.audio) - level_db(e.reconstruction) for e in found if not e.silent]
+def _strangers(
+    explainer: Explainer,
+    strangers: Mapping[str, Explainer],
+    files: Sequence[LabelledClip],
+    own: str,
+    settings: Settings,
+    chunk: int,
+    quiet: bool,
+) -> Finding:
+    plan = Plan((own, "magnitude"), (settings.filler,), (settings.keep / 2, settings.keep), 1)
+    found = summarise_strangers(ask_strangers(explainer, dict(strangers), files, plan, None, chunk, quiet))
+    (at,) = [
+        f for f in found["figures"] if f["stranger"] == MEAN and f["method"] == own and f["share"] == plan.levels[0]
+    ]
+    gains = {mode: at[f"{mode}_difference"] for mode in MODES}
+    answer = f"{len(strangers)} classifiers trained apart, against the loudest elements: " + ", ".join(
+        f"{mode} {gain['mean']:+.1%} [{gain['low']:+.1%}, {gain['high']:+.1%}]" for mode, gain in gains.items()
+    )
+    fine = all(gain["low"] > 0 for gain in gains.values())
+    if not fine:
+        answer += ": what is found is this classifier's own"
+    return Finding("do other classifiers hear the same?", fine, answer)
+
+
+def _level(explainer: Explainer, clips: Sequence[np.ndarray], settings: Settings) -> Finding:
+    found = [e for batch in explain_in_batches(explainer, clips, settings) for e in batch]
+    levels = [level_db(e.audio) - level_db(e.reconstruction) for e in found if not e.silent]
     median = float(np.median(levels)) if levels else -np.inf
     answer = f"explanations are {median:+.1f} dB against reconstructions (median of {len(levels)})"
     if median < QUIET_DB:

@@ -136,8 +136,8 @@ class Layout(NamedTuple):
 def lay_out(plan: Plan) -> Layout:
     """List the edits of all rows of latent methods.
 
-    Deleting nothing is the clip, and keeping nothing is the filler, whatever the order; so are, up to frames that do not
-    sound, keeping and deleting everything. Each is listed once.
+    Deleting nothing is the clip, and keeping nothing is the filler, whatever the order. So are, up to frames that do
+    not sound, keeping and deleting everything. Each is listed once.
     """
     known: dict[tuple, int] = {("clip",): WHOLE}
     edits, orders, arms = [(0, 0, 0.0, True)], {}, plan.arms

@@ -65,12 +65,21 @@ class Explainer:
             raise AudexError(f"the classifier has no label {label!r}; it knows {', '.join(self.labels)}")
         return self.labels.index(label)
 
-    def explain(self, audio: np.ndarray, target: str | None = None, *, control: bool = True, **settings) -> Explanation:
+    def explain(
+        self,
+        audio: np.ndarray,
+        target: str | None = None,
+        *,
+        versus: str | None = None,
+        control: bool = True,
+        **settings,
+    ) -> Explanation:
         """Explain one clip.
 
         Args:
             audio: samples `[n]` (or `[n, c]`) at `sample_rate`, up to `clip_samples` of them.
             target: label to explain; None for the predicted one.
+            versus: label to explain the target against: why this label rather than that one.
             control: also ask the same method for a label that is not in the clip; takes as long again.
             **settings: fields of `Settings`, for example `keep=0.1`.
 
@@ -80,7 +89,7 @@ class Explainer:
         Raises:
             AudexError: the clip is empty, too long or holds values that are not finite; an unknown label or setting.
         """
-        return self.explain_clips([audio], target, Settings(**settings), control=control)[0]
+        return self.explain_clips([audio], target, Settings(**settings), versus=versus, control=control)[0]
 
     def explain_clips(
         self,
@@ -88,6 +97,7 @@ class Explainer:
         target: str | None = None,
         settings: Settings | None = None,
         *,
+        versus: str | None = None,
         control: bool = False,
     ) -> list[Explanation]:
         """Explain several clips in one batch; see `explain`. Each batch size compiles once.
@@ -97,19 +107,26 @@ class Explainer:
         settings = settings or Settings()
         if not clips:
             return []
-        return self.explanations(self.start(clips, target, settings, control), clips, settings)
+        return self.explanations(self.start(clips, target, settings, versus, control), clips, settings)
 
     def start(
-        self, clips: Sequence[np.ndarray], target: str | None, settings: Settings, control: bool = False
+        self,
+        clips: Sequence[np.ndarray],
+        target: str | None,
+        settings: Settings,
+        versus: str | None = None,
+        control: bool = False,
     ) -> BatchExplanation:
         """Let the device begin to explain several clips in one batch; `explanations` waits for it."""
         audio, lengths = self.pad(clips)
-        targets = jnp.full(len(clips), self.target_index(target), jnp.int32)
-        found = explain_step(self.model, audio, lengths, targets, settings)
+        none, wanted, against = (
+            jnp.full(len(clips), number, jnp.int32) for number in (-1, *map(self.target_index, (target, versus)))
+        )
+        found = explain_step(self.model, audio, lengths, wanted, settings, against)
         if not control:
             return found
         wrong = wrong_targets(found.logits).astype(jnp.int32)
-        return found.controlled(wrong, explain_step(self.model, audio, lengths, wrong, settings))
+        return found.controlled(wrong, explain_step(self.model, audio, lengths, wrong, settings, none))
 
     def resynthesize(
         self, keep: float, clips: Sequence[np.ndarray], explanations: Sequence[Explanation]
@@ -140,7 +157,7 @@ class Explainer:
         sounds: Any = jax.tree.map(np.asarray, resynthesize_step(self.model, audio, lengths, score, keep, any_keep))
         found = []
         for row, (clip, e) in enumerate(zip(clips, explanations, strict=True)):
-            share = self._share(_row(sounds, row), clip, e.prediction, e.target, keep)
+            share = self._share(_row(sounds, row), clip, e.prediction, e.target, e.versus, keep)
             found.append(_measured(dataclasses.replace(e, settings=settings, **share), clip))
         return found
 
@@ -193,6 +210,7 @@ class Explainer:
             "completeness_gap": abs(float(own.path.gap)) / difference if difference > FLOOR else None,
             "converged": state.reliable,
             "convergence": state.message,
+            "versus": None if own.versus < 0 else self.labels[int(own.versus)],
             "adversarial": settings.ranking == ADVERSARIAL,
             **self._control(own.control),
             "silent": bool(np.abs(clip).max() < SILENCE_PEAK),
@@ -202,7 +220,7 @@ class Explainer:
             "score": own.score[:frames],
             "settings": settings,
         }
-        share = self._share(own.sounds, clip, prediction, target, settings.keep)
+        share = self._share(own.sounds, clip, prediction, target, fixed["versus"], settings.keep)
         return _measured(Explanation(**fixed, **share), clip)
 
     def _control(self, own: Control | None) -> dict:
@@ -213,7 +231,9 @@ class Explainer:
         first = next(iter(heard)) == label
         return {"control_target": label, "control_probability": heard[label], "control_heard": first}
 
-    def _share(self, sounds: Sounds, clip: np.ndarray, prediction: str, target: str, keep: float) -> dict:
+    def _share(
+        self, sounds: Sounds, clip: np.ndarray, prediction: str, target: str, versus: str | None, keep: float
+    ) -> dict:
         """The fields of an `Explanation` that depend on the share of kept elements, and those of the reconstruction."""
         logits = np.asarray(sounds.logits)
         whole, kept, residual = (self._probabilities(row) for row in logits[DOMAINS.index("audio")])
@@ -235,6 +255,9 @@ class Explainer:
             "explanation_probability": kept[target],
             "explanation_probabilities": kept,
             "residual_probability": residual[target],
+            "versus_probabilities": {}
+            if versus is None
+            else {"reconstruction": whole[versus], "explanation": kept[versus], "residual": residual[versus]},
             "sufficient_shifted": bool(moved[1]),
             "necessary_shifted": not moved[2],
             "latent_sufficient": bool(latent[1]),

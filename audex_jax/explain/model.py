@@ -48,6 +48,7 @@ class EncodedClip(NamedTuple):
         gain: what decoded audio is multiplied by before a classifier of audio reads it, `[1, 1]`.
         logits: of the clip, `[k]`.
         target: class that is explained.
+        versus: class that it is explained against; -1 for none in particular.
     """
 
     audio: Float[Array, "n c"]
@@ -58,6 +59,7 @@ class EncodedClip(NamedTuple):
     gain: Float[Array, "1 1"]
     logits: Float[Array, " k"]
     target: Int[Array, ""]
+    versus: Int[Array, ""]
 
 
 class Resynthesis(NamedTuple):
@@ -75,7 +77,11 @@ class Reencoded(NamedTuple):
 
 
 def encode_and_classify(
-    model: Model, audio: Audio, lengths: Int[Array, " b"], target: Int[Array, " b"] | int = -1
+    model: Model,
+    audio: Audio,
+    lengths: Int[Array, " b"],
+    target: Int[Array, " b"] | int = -1,
+    versus: Int[Array, " b"] | int = -1,
 ) -> EncodedClip:
     """Encode and classify zero-padded clips.
 
@@ -84,6 +90,7 @@ def encode_and_classify(
         audio: `[b, n, c]`.
         lengths: samples of each clip, `[b]`.
         target: class to explain, `[b]`; -1 for the predicted one.
+        versus: class to explain it against, `[b]`; -1, or the target itself, for none in particular.
 
     Returns:
         `EncodedClip` with a leading axis b.
@@ -98,7 +105,9 @@ def encode_and_classify(
     else:
         logits = jax.vmap(model.classifier)(latent, valid)
     target = jnp.where(jnp.asarray(target) < 0, logits.argmax(-1), target)
-    return EncodedClip(audio, lengths, latent, valid, sounding_frames(model.codec, audio, valid), gain, logits, target)
+    versus = jnp.where(target == versus, -1, versus)
+    sounding = sounding_frames(model.codec, audio, valid)
+    return EncodedClip(audio, lengths, latent, valid, sounding, gain, logits, target, versus)
 
 
 def classify_audio(model: Model, audio: Audio, lengths: Int[Array, " b"]) -> Logits:

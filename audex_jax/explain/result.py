@@ -35,6 +35,7 @@ class Explanation:
     prediction: str = field("label that the classifier gives the clip")
     prediction_probability: float = field("probability of the prediction", "0 to 1")
     target: str = field("label that is explained; the prediction unless another was asked for")
+    versus: str | None = field("label that the target is explained against; none: all others")
     target_probability: float = field("probability of the target, of the clip", "0 to 1")
     probabilities: dict[str, float] = field("probability of all labels, of the clip, highest first", "0 to 1")
     completeness_gap: float | None = field(
@@ -65,6 +66,11 @@ class Explanation:
         "probability of all labels, of the explanation's audio, highest first", "0 to 1", share=True
     )
     residual_probability: float = field("probability of the target, of the residual's audio", "0 to 1", share=True)
+    versus_probabilities: dict[str, float] = field(
+        "probability of that label, of the audio of reconstruction, explanation and residual; empty without one",
+        "0 to 1",
+        share=True,
+    )
     latent_sufficient: bool = field("the kept part of the latent, not decoded, gets the same label", share=True)
     latent_necessary: bool = field("the residual latent, not decoded, gets another label", share=True)
     control_target: str | None = field(

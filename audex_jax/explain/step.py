@@ -32,7 +32,7 @@ from audex_jax.explain.model import (
     score_edits,
 )
 from audex_jax.masking.edit import edit
-from audex_jax.masking.optimise import margin
+from audex_jax.masking.optimise import contrast, margin
 from audex_jax.masking.rank import Context
 
 SOUNDS = ("reconstruction", "explanation", "residual")  # what is decoded of each clip, in this order
@@ -58,6 +58,7 @@ class BatchExplanation(NamedTuple):
     Attributes:
         logits: of the clips, `[b, k]`.
         target: class that is explained, `[b]`.
+        versus: class that it is explained against, `[b]`; -1 for none in particular.
         valid: frames that belong to the clip, `[b, t]`.
         path: the attribution of each clip.
         score: of every element, `[b, t, d]`; the mask is the top share by score.
@@ -67,6 +68,7 @@ class BatchExplanation(NamedTuple):
 
     logits: Logits
     target: Int[Array, " b"]
+    versus: Int[Array, " b"]
     valid: Valid
     path: PathAttribution
     score: Float[Array, "b t d"]
@@ -81,7 +83,12 @@ class BatchExplanation(NamedTuple):
 
 @functools.partial(jax.jit, static_argnames="settings")
 def explain_step(
-    model: Model, audio: Audio, lengths: Int[Array, " b"], target: Int[Array, " b"], settings: Settings
+    model: Model,
+    audio: Audio,
+    lengths: Int[Array, " b"],
+    target: Int[Array, " b"],
+    settings: Settings,
+    versus: Int[Array, " b"] | int = -1,
 ) -> BatchExplanation:
     """Explain a batch of clips, and classify what the explanations sound like.
 
@@ -91,12 +98,13 @@ def explain_step(
         lengths: samples of each clip, `[b]`.
         target: class to explain, `[b]`; -1 explains the predicted one.
         settings: how to explain.
+        versus: class to explain the target against, `[b]`; -1 for none in particular.
     """
-    clips = encode_and_classify(model, audio, lengths, target)
+    clips = encode_and_classify(model, audio, lengths, target, versus)
     filler = filler_latent(model, clips.latent.shape[1], settings)
     path, score = jax.vmap(functools.partial(attribute_and_rank, model, settings=settings, filler=filler))(clips)
     sounds = synthesize(model, clips, score, settings.keep, filler)
-    return BatchExplanation(clips.logits, clips.target, clips.valid, path, score, sounds)
+    return BatchExplanation(clips.logits, clips.target, clips.versus, clips.valid, path, score, sounds)
 
 
 @functools.partial(jax.jit, static_argnames="settings")
@@ -140,9 +148,10 @@ def attribute(
         model, clip: what is explained.
         settings: how to attribute.
         baseline: what stands for nothing, `[t, d]`.
-        explained: the number that is explained, of the logits; None for the target's logit.
+        explained: the number that is explained, of the logits; None for the target's logit, less that of the class
+            that it is explained against.
     """
-    explained = explained or (lambda logits: logits[clip.target])
+    explained = explained or (lambda logits: contrast(logits, clip.target, clip.versus))
 
     def number(model: Model) -> ScalarFunction:
         logits = explained_logits(model, clip)
@@ -171,16 +180,16 @@ def rank(
     """Score of every element of one clip by `settings.ranking`."""
 
     def margins(latents: Latent) -> Float[Array, "w m"]:
-        return margin(score_edits(model, clip, latents)[:2], clip.target)
+        return margin(score_edits(model, clip, latents)[:2], clip.target, clip.versus)
 
     def features(latents: Latent, rate: float, key: Array) -> tuple[Array, Array]:
         hidden = jax.vmap(lambda latent: model.classifier.hidden(latent, clip.valid, rate, key))(latents)
         logits = jax.vmap(lambda own: model.classifier.head(own, clip.valid))(hidden)
-        return hidden, margin(logits, clip.target)
+        return hidden, margin(logits, clip.target, clip.versus)
 
     def resound(latents: Latent, moved: Any) -> tuple[Latent, Array]:
         found = reencode(model, clip, latents, moved * (model.codec.hop // 2))
-        return found.latent, margin(found.logits, clip.target)
+        return found.latent, margin(found.logits, clip.target, clip.versus)
 
     tells = hasattr(model.classifier, "hidden")
     key = clip_key(clip, settings.seed)

@@ -17,6 +17,7 @@ KINDS = {
     "attack": "attack",
     "silent": "silence",
 }  # and how lists name them
+TINY = 1e-9
 JUMP = 0.5  # probability that an explanation may give a target beyond what the clip gives it
 
 
@@ -49,7 +50,8 @@ def verdict(record: Mapping[str, Any], level: Mapping[str, Any] | None = None) -
         record: the fields of `explain.result.judgement`, of a clip.
         level: those of them that depend on the share of kept elements, at another share; None for the record's own.
 
-    >>> record = {"prediction": "stop", "target": "stop", "silent": False, "adversarial": False, "converged": True,
+    >>> record = {"prediction": "stop", "target": "stop", "versus": None, "silent": False, "adversarial": False,
+    ...     "converged": True,
     ...     "reconstruction_agrees": True, "reconstruction_agrees_shifted": True, "control_heard": False,
     ...     "control_target": "go", "control_probability": 0.01, "explanation_probability": 0.93,
     ...     "sufficient": True, "necessary": True, "sufficient_shifted": True, "necessary_shifted": True}
@@ -70,12 +72,26 @@ codec frame."
             f"You asked about {target!r}: its probability is {record['target_probability']:.2f} for the recording and "
             f"{level['explanation_probability']:.2f} for the explanation."
         )
+    if record["versus"] is not None:
+        reasons.append(_odds(record, level))
     if record["control_target"] is not None and not record["control_heard"]:
         reasons.append(
             f"Control: asked for {record['control_target']!r}, which is not there, the same method makes a sound that "
             f"is not classified as that ({record['control_probability']:.2f})."
         )
     return Verdict(kind, headline, tuple(reasons))
+
+
+def _odds(record: Mapping[str, Any], level: Mapping[str, Any]) -> str:
+    """The odds of the target against the label that it is explained against, of each sound."""
+    against = level["versus_probabilities"]
+    own = {
+        "reconstruction": record["reconstruction_probability"],
+        "explanation": level["explanation_probability"],
+        "residual": level["residual_probability"],
+    }
+    odds = ", ".join(f"{p / max(against[sound], TINY):.2g} for the {sound}" for sound, p in own.items())
+    return f"{record['target']!r} rather than {record['versus']!r}: the odds are {odds}."
 
 
 def _finding(record: Mapping[str, Any], level: Mapping[str, Any]) -> tuple[str, str, str]:

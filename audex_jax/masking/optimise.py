@@ -60,13 +60,19 @@ def optimise_mask(
     return smooth(jax.lax.scan(step, start, (jnp.arange(steps), jnp.resize(jnp.asarray(shares), (steps,))))[0])
 
 
-def margin(logits: Float[Array, "*b k"], target: Array) -> Float[Array, "*b"]:
-    """Log odds of the target: its logit minus the log-sum-exp of all others.
+def margin(logits: Float[Array, "*b k"], target: Array, versus: Array | int = -1) -> Float[Array, "*b"]:
+    """Log odds of the target against all others, or against `versus` alone if that is not -1.
 
     >>> import jax.numpy as jnp
     >>> float(margin(jnp.array([2.0, 0.5]), jnp.int32(0)))
     1.5
     """
     own = jnp.arange(logits.shape[-1]) == target
-    others = jnp.where(own, -jnp.inf, logits)
-    return jnp.where(own, logits, 0).sum(-1) - jax.nn.logsumexp(others, axis=-1)
+    others = jax.nn.logsumexp(jnp.where(own, -jnp.inf, logits), axis=-1)
+    against = jnp.where(jnp.asarray(versus) < 0, others, jnp.take(logits, jnp.maximum(versus, 0), -1))
+    return jnp.where(own, logits, 0).sum(-1) - against
+
+
+def contrast(logits: Float[Array, " k"], target: Array, versus: Array) -> Float[Array, ""]:
+    """The target's logit, minus that of `versus` if that is not -1."""
+    return logits[target] - jnp.where(versus < 0, 0, logits[jnp.maximum(versus, 0)])

@@ -53,6 +53,7 @@ def explain_files(
     settings: Settings,
     model: str,
     levels: Sequence[float] = (),
+    versus: str | None = None,
     control: bool = True,
 ) -> Iterator[FileResult]:
     """Explain recordings and write what came out; a recording that cannot be read does not stop the others.
@@ -65,6 +66,7 @@ def explain_files(
         settings: how to explain.
         model: name of the explainer, for the record.
         levels: further shares of kept elements to make sounds of.
+        versus: label to explain the target against; None for none in particular.
         control: also ask the same method for a label that is not in the recording; takes as long again.
 
     Yields:
@@ -74,7 +76,7 @@ def explain_files(
     explained: Iterator[Any] = iter(())
     for recordings in _batches_of_recordings(explainer, paths):
         next(explained, None)
-        following = _explain(explainer, recordings, names, out, target, settings, model, levels, control)
+        following = _explain(explainer, recordings, names, out, target, settings, model, levels, versus, control)
         try:
             next(following)
         finally:  # what is explained is written while the device explains what follows, or if that fails
@@ -104,7 +106,7 @@ def _batches_of_recordings(explainer: Explainer, paths: Sequence[pathlib.Path]) 
 
 
 def _explain(
-    explainer, recordings, names, out, target, settings, model, levels, control
+    explainer, recordings, names, out, target, settings, model, levels, versus, control
 ) -> Iterator[FileResult | None]:
     """Explain recordings: None once the device has begun with the first, None once all are done, then the results."""
     read = [audio for _, audio in recordings if not isinstance(audio, AudioError)]
@@ -116,7 +118,7 @@ def _explain(
     while segments:
         size = next(size for size in BATCHES if size <= len(segments))
         batch, segments = segments[:size], segments[size:]
-        begun = explainer.start(batch, target, settings, control)
+        begun = explainer.start(batch, target, settings, versus, control)
         if not explanations:
             yield None
         found = explainer.explanations(begun, batch, settings)

@@ -63,6 +63,7 @@ def record(number: int, file: str, labels: tuple[str, ...]) -> dict:
             "explanation_probability": own,
             "explanation_probabilities": after,
             "residual_probability": 0.1 if changes else 0.8,
+            "versus_probabilities": {},
             "metrics": {"level": -1.5, "sparseness": None},
         }
 
@@ -71,6 +72,7 @@ def record(number: int, file: str, labels: tuple[str, ...]) -> dict:
         "prediction_probability": 0.9,
         "target": label,
         "target_probability": 0.9,
+        "versus": None,
         "probabilities": {label: 0.9, others[0]: 0.05},
         "completeness_gap": gap,
         "converged": gap <= 0.05,

@@ -188,6 +188,14 @@ def test_what_no_report_can_be_made_of_is_told_in_one_line(tmp_path, monkeypatch
             "made-up",
             "The evidence for 'go' is made up: the recording gives it 0.01, the explanation 0.95.",
         ),
+        (
+            {
+                "versus": "no",
+                "versus_probabilities": {"reconstruction": 0.09, "explanation": 0.06, "residual": 0.4},
+            },
+            "holds",
+            "'stop' rather than 'no': the odds are 10 for the reconstruction, 10 for the explanation, 0.25 for the",
+        ),
         ({"adversarial": True}, "attack", "it is an attack, not an explanation"),
         ({"converged": False, "convergence": "Off."}, "holds", "Do not trust single elements. Off."),
         (

@@ -25,6 +25,7 @@ def row(name: str, segment: int, **change) -> dict:
         "probabilities": pairs, "completeness_gap": 0.01, "converged": True, "convergence": "The gap is 1%.",
         "reconstruction_agrees": True, "reconstruction_agrees_shifted": True, "reconstruction_probability": 0.9,
         "silent": False, "keep": 0.2, "adversarial": False, "sufficient_shifted": True, "necessary_shifted": True,
+        "versus": None, "versus_probabilities": [],
         "control_target": None, "control_probability": None, "control_heard": None,
         "sufficient": True, "necessary": False, "explanation_probability": 0.8, "explanation_probabilities": pairs,
         "residual_probability": 0.7, "latent_sufficient": True, "latent_necessary": True, "metric_level": -2.0,

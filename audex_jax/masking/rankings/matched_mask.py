@@ -25,7 +25,7 @@ from audex_jax.masking.rank import Context
 SHARES = (0.2, 0.1, 0.4, 0.2)
 EVIDENCE, MARGIN = 0.5, 0.05  # weights in the loss, beside the anchor's 1
 DROPOUT = 0.3
-MASK = 0.08  # seconds of the window that scores are smoothed by: masks of single elements fit the codec's grid
+MASK = 0.04  # seconds of the window that scores are smoothed by: masks of single elements fit the codec's grid
 WIDE, NARROW = 0.24, 0.04  # and of those for sizes of attributions
 COMPANDING = 10.0  # latents are compared as asinh(COMPANDING * z)
 TINY = 1e-12
@@ -55,6 +55,8 @@ def score(attribution: Attribution, latent: ClipLatent, filler: ClipLatent, cont
             hidden, (*margins, bound, _) = context.features(read, DROPOUT, key)
             kept, residual, all_of_it = (hidden[:3] - hidden[3]) * own
             total += EVIDENCE * (_cosine(residual, all_of_it) - _cosine(kept, all_of_it))
+        if context.settings.forced:
+            return total + margins[1] - margins[0]
         return total + MARGIN * (jax.nn.softplus(bound - margins[0]) + jax.nn.softplus(margins[1]))
 
     start = jnp.abs(latent - nothing) * jnp.sqrt(wide(size))

@@ -1,0 +1,111 @@
+"""Controls: what the same way of explaining makes of a wrong target, and of a classifier that has learnt nothing.
+
+An explanation that can be had without knowledge is none. So the way that is judged is asked for labels that the clips
+do not hold (`explain.control`), once as it is and once *forced*, with the loss of the mask told to maximise the target:
+a loss that matches the clip passes the first by construction. And it explains the classifier with its weights shuffled,
+beside `magnitude`, the loudest elements, on the same shuffled weights: what that reaches is the floor, not evidence.
+"""
+
+import dataclasses
+from collections.abc import Hashable, Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from audex_jax.attribution.controls import shuffled_weights
+from audex_jax.core.settings import Settings
+from audex_jax.evaluation.statistics import Comparison, Interval, bootstrap, compare
+from audex_jax.explain.explainer import Explainer
+from audex_jax.explain.result import Explanation
+from audex_jax.io.progress import Bar
+
+BATCH = 8
+FLOOR = "magnitude"
+
+
+@dataclasses.dataclass(frozen=True)
+class Controls:
+    """What came of it, one value a clip, `[c]`; NaN where a clip has no label that is absent.
+
+    Attributes:
+        wrong, forced: the sound made for the wrong target is classified as that.
+        keep, delete: on shuffled weights, what is kept keeps the label, the residual loses it.
+        floor_keep, floor_delete: the same for `FLOOR`.
+    """
+
+    wrong: np.ndarray
+    forced: np.ndarray
+    keep: np.ndarray
+    delete: np.ndarray
+    floor_keep: np.ndarray
+    floor_delete: np.ndarray
+
+    def figures(self, speakers: Sequence[Hashable] | None = None) -> dict[str, Any]:
+        """Means with intervals of 95 %; of shuffled weights the differences from `FLOOR`, too, as JSON can hold it."""
+        single = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        pairs = {
+            "keep_above_floor": (self.keep, self.floor_keep),
+            "delete_above_floor": (self.delete, self.floor_delete),
+        }
+        means: dict[str, Interval] = {name: bootstrap(values, speakers) for name, values in single.items()}
+        differences: dict[str, Comparison] = {name: compare(*pair, speakers) for name, pair in pairs.items()}
+        found = {
+            name: {"mean": float(i.mean), "low": float(i.low), "high": upper_bound(single[name], float(i.high))}
+            | {"clips": int(i.count)}
+            for name, i in means.items()
+        }
+        return found | {name: c._asdict() for name, c in differences.items()}
+
+
+def upper_bound(values: np.ndarray, high: float) -> float:
+    """The upper end of an interval; where nothing was ever seen, that of 3 in so many clips (the rule of three)."""
+    known = values[~np.isnan(values)]
+    return min(1.0, 3 / len(known)) if len(known) and not known.any() else high
+
+
+def run_controls(
+    explainer: Explainer, clips: Sequence[np.ndarray], settings: Settings, seed: int = 0, quiet: bool = True
+) -> Controls:
+    """All controls of one way of explaining.
+
+    Args:
+        explainer: the model.
+        clips: recordings, as for `explain_clips`.
+        settings: the way.
+        seed: decides how the weights are shuffled.
+        quiet: show no progress.
+    """
+    shuffled = shuffled_weights(explainer.model.classifier, jax.random.key(seed))
+    ignorant = Explainer(explainer.model._replace(classifier=shuffled), explainer.labels, explainer.clip_seconds)
+    ways = (
+        (explainer, settings, True),
+        (explainer, dataclasses.replace(settings, forced=True), True),
+        (ignorant, settings, False),
+        (ignorant, dataclasses.replace(settings, ranking=FLOOR), False),
+    )
+    found: list[list[Explanation]] = []
+    with Bar("controls", len(ways) * len(clips), quiet) as bar:
+        for model, way, control in ways:
+            found.append([])
+            for explanations in explain_in_batches(model, clips, way, control):
+                found[-1] += explanations
+                bar.update(sum(map(len, found)))
+    wrong, forced, own, floor = found
+    return Controls(
+        *(np.array([np.nan if e.control_heard is None else e.control_heard for e in some]) for some in (wrong, forced)),
+        *(np.array([getattr(e, name) for e in some], float) for some in (own, floor) for name in TESTED),
+    )
+
+
+TESTED = ("sufficient", "necessary")
+
+
+def explain_in_batches(
+    explainer: Explainer, clips: Sequence[np.ndarray], settings: Settings, control: bool = False
+) -> Iterator[list[Explanation]]:
+    """Explanations of any number of clips, in batches of one size, so that one program does for all."""
+    for first in range(0, len(clips), BATCH):
+        some = list(clips[first : first + BATCH])
+        filled = some + some[:1] * (BATCH - len(some))
+        yield explainer.explain_clips(filled, None, settings, control=control)[: len(some)]
