@@ -55,6 +55,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strangers", metavar="DIR,...", help="explainers, or folders of them, that classify the sounds as well"
     )
+    text = "clips on which the first method is asked for wrong targets and of shuffled weights (default: 24)"
+    parser.add_argument("--controls", type=int, default=24, metavar="N", help=text)
     parser.add_argument("--tensorboard", metavar="DIR", help="log figures and curves for TensorBoard there")
     parser.add_argument("--quiet", action="store_true", help="no progress")
 
@@ -84,6 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
             chunk=arguments.chunk,
             quiet=arguments.quiet,
             devices=arguments.devices,
+            controls=max(0, arguments.controls),
             strangers=tuple(filter(None, (arguments.strangers or "").split(","))),
         )
         log_evaluation(log, record)
@@ -96,10 +99,24 @@ def run(arguments: argparse.Namespace) -> int:
     )
     print(text_table(header_of(shown), rows_of(record, shown)))
     print("each cell: latent / audio; keep: prediction stays, delete: prediction changes (shares of clips)")
+    if "controls" in record:
+        print_controls(record["controls"])
     if "strangers" in record:
         print_strangers(record["strangers"], shown[len(shown) // 2])
     print(f"{out}: fidelity.json, fidelity.parquet, curves.png ({record['seconds']:.0f} s)")
     return 0
+
+
+def print_controls(controls: dict[str, Any]) -> None:
+    """What the first method makes of wrong targets and of a model that has learnt nothing."""
+
+    def share(name: str) -> str:
+        return "{mean:.3f} [{low:.3f}, {high:.3f}]".format(**controls[name])
+
+    print(f"controls, {controls['keep']:.3g} kept, {controls['wrong']['clips']} clips:")
+    print(f"  a label that is not there is heard in {share('wrong')}, forced to it in {share('forced')}")
+    for mode in ("keep", "delete"):
+        print(f"  shuffled weights, {mode}: {share(mode)}; the loudest elements on these: {share('floor_' + mode)}")
 
 
 def print_strangers(figures: dict[str, Any], share: float) -> None:

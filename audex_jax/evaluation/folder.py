@@ -13,7 +13,10 @@ import jax
 
 from audex_jax import __version__
 from audex_jax.bundles import digest, load_explainer
+from audex_jax.core.settings import Settings
+from audex_jax.data.clips import read_clips
 from audex_jax.data.folder import DataError, LabelledClip, read_folder
+from audex_jax.evaluation.controls import run_controls
 from audex_jax.evaluation.outputs import write_outputs
 from audex_jax.evaluation.plan import Plan
 from audex_jax.evaluation.run import choose, evaluate
@@ -21,6 +24,9 @@ from audex_jax.evaluation.strangers import open_strangers, summarise_strangers
 from audex_jax.evaluation.summary import summarise
 from audex_jax.evaluation.transfer import ask_strangers
 from audex_jax.explain.explainer import Explainer
+
+CONTROLS = 24  # clips that get controls, unless asked otherwise
+CONTROL_SHARE = Settings.keep
 
 
 def evaluate_folder(
@@ -35,6 +41,7 @@ def evaluate_folder(
     quiet: bool = False,
     devices: int | None = None,
     strangers: Sequence[str | os.PathLike] = (),
+    controls: int = CONTROLS,
 ) -> dict[str, Any]:
     """Evaluate a model on a labelled folder and write `fidelity.json`, `fidelity.parquet` and `curves.png`.
 
@@ -47,6 +54,7 @@ def evaluate_folder(
         chunk: edits classified at once.
         quiet: show no progress.
         devices: how many of this process take a clip each; None for all.
+        controls: clips on which the first method gets its controls, see `controls.run_controls`; 0 for none.
         strangers: explainers, or folders of them, that classify the sounds of the edits as well.
 
     Returns:
@@ -73,6 +81,7 @@ def evaluate_folder(
         "versions": {"audex-jax": __version__} | {p: importlib.metadata.version(p) for p in ("jax", "flax", "numpy")},
         "device": jax.devices()[0].device_kind,
         **summarise(scores),
+        **_controls(explainer, files[:controls], plan, quiet),
         **({} if heard is None else {"strangers": summarise_strangers(heard)}),
         "seconds": time.monotonic() - started,
     }
@@ -80,6 +89,18 @@ def evaluate_folder(
     for folder in (scratch, asked):
         shutil.rmtree(folder, ignore_errors=True)
     return record
+
+
+def _controls(explainer: Explainer, files: Sequence[LabelledClip], plan: Plan, quiet: bool) -> dict[str, Any]:
+    """What the first method makes of wrong targets and shuffled weights; nothing for input methods."""
+    arm = plan.arms[plan.methods[0]]
+    if not files or arm.space != "latent":
+        return {}
+    names = {"method": arm.method, "ranking": arm.ranking, "keep": CONTROL_SHARE}
+    clips = [c[: explainer.clip_samples] for c in read_clips([f.path for f in files], explainer.sample_rate, quiet)]
+    speakers = None if None in (f.speaker for f in files) else [f.speaker for f in files]
+    found = run_controls(explainer, clips, dataclasses.replace(plan.settings, **names), quiet=quiet)
+    return {"controls": names | found.figures(speakers)}
 
 
 def clips_of(explainer: Explainer, data: str | os.PathLike, split: str, limit: int | None) -> list[LabelledClip]:

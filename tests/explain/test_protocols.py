@@ -78,7 +78,7 @@ def clips(rng) -> list[np.ndarray]:
 @pytest.mark.parametrize("ranking", ["weighted", "matched-mask", "adversarial-mask"])
 def test_they_are_explained(clips, reads, ranking):
     explainer = explainer_that(reads)
-    explanations = explainer.explain_clips(clips, None, Settings(ranking=ranking))
+    explanations = explainer.explain_clips(clips, None, Settings(ranking=ranking, keep=0.3))
     assert [e.prediction for e in explanations] == ["early", "late", "early"]
     for e, clip, start in zip(explanations, clips, (10, 35, 12), strict=True):
         assert e.audio.shape == clip.shape
