@@ -9,12 +9,12 @@ leaves its figures in DIR/PART.json; the document is made of all parts that are 
     main            what `audex evaluate` measures: the default ranking against others, over several fillers
     others          more rankings, on fewer clips
     contaminations  clips with noise, music or other speech over them, see --contaminations
-    controls        what the record of an explanation says of itself
+    controls        moved sounds, wrong targets, shuffled weights
     sanity          what is left of attributions when the classifier's layers are shuffled; see --random-labels
     localization    words at known times in a clip
     events          words at known times in a long recording
     bands           the octave that the decision hangs on
-    transfer        another explainer of the same labels classifies the sounds; see --second
+    strangers       explainers trained apart classify the sounds; see --strangers and `audex train --strangers`
     tasks           explainers of other folders in DATA; see --tasks
 """
 
@@ -31,19 +31,22 @@ import numpy as np
 from audex_jax.bundles import digest, load_explainer
 from audex_jax.core.compilation import use_compilation_cache
 from audex_jax.core.registry import RANKINGS
-from audex_jax.core.settings import Settings
+from audex_jax.core.settings import ADVERSARIAL, Settings
 from audex_jax.data.clips import read_clips
 from audex_jax.data.folder import LabelledClip
 from audex_jax.devices.cpu import use_each_core_as_a_device
 from audex_jax.evaluation import events, localization, mixtures, sanity, words
 from audex_jax.evaluation.arms import arm_of
 from audex_jax.evaluation.bands import band_rows, explain_all
+from audex_jax.evaluation.controls import run_controls
 from audex_jax.evaluation.folder import clips_of, evaluate_folder
 from audex_jax.evaluation.outputs import write_json
 from audex_jax.evaluation.plan import Plan
 from audex_jax.evaluation.run import evaluate
+from audex_jax.evaluation.statistics import bootstrap
+from audex_jax.evaluation.strangers import open_strangers, summarise_strangers
 from audex_jax.evaluation.summary import summarise
-from audex_jax.evaluation.transfer import transfer
+from audex_jax.evaluation.transfer import ask_strangers
 from audex_jax.explain.explainer import Explainer
 from audex_jax.explain.result import judgement
 from benchmarks.bundled import write_figures
@@ -52,6 +55,9 @@ from benchmarks.measure import parser_for, report
 
 DEFAULT = Settings.ranking
 MAIN = tuple(dict.fromkeys((DEFAULT, "weighted", "signed", "magnitude", "random")))
+CONTROLLED = (DEFAULT, "weighted", "magnitude", ADVERSARIAL)
+STRANGE = (DEFAULT, "magnitude", "weighted", "random", ADVERSARIAL)
+JUDGED = ("sufficient", "necessary", "reconstruction_agrees_shifted", "sufficient_shifted", "necessary_shifted")
 INPUT = ("waveform-ig", "spectrum-ig", "audio-frames")
 OTHERS = tuple(dict.fromkeys((DEFAULT, *RANKINGS.names(), "gradient-x-input", *INPUT)))
 SHOWN = (0.1, 0.2, 0.417)
@@ -107,19 +113,24 @@ def contaminated_figures(subject: Subject) -> list[dict[str, Any]]:
 
 
 def control_rows(subject: Subject) -> list[dict[str, Any]]:
-    """What the record of an explanation says of itself, for the main rankings: means of all that is yes or no in it.
-
-    Controls of single explanations, such as moved sounds and wrong targets, are fields of that record and appear here
-    by themselves; what is no such field is to be added here.
-    """
+    """What rankings make of moved sounds, wrong targets and shuffled weights, with 20 % kept."""
+    speakers = None if None in (f.speaker for f in subject.files) else [f.speaker for f in subject.files]
     rows = []
-    for name in MAIN:
-        settings = Settings(method=arm_of(name).method, ranking=arm_of(name).ranking)
+    for name in CONTROLLED:
+        settings = Settings(ranking=name)
         records = [judgement(e) for e in explain_all(subject.explainer, subject.clips, settings)]
-        told = [field for field in records[0] if any(isinstance(record[field], bool) for record in records)]
-        means = {f: float(np.mean([r[f] for r in records if r[f] is not None])) for f in told}
-        rows.append({"ranking": name, **means})
+        found = {field: np.array([r[field] for r in records], float) for field in JUDGED}
+        figures = run_controls(subject.explainer, subject.clips, settings, quiet=False).figures(speakers)
+        shares = {field: told(bootstrap(values, speakers)._asdict()) for field, values in found.items()}
+        shares |= {field: told(figures[field], "mean") for field in ("wrong", "forced")}
+        shares |= {field: told(figures[field], "difference") for field in ("keep_above_floor", "delete_above_floor")}
+        rows.append({"ranking": name} | {field.replace("_", " "): share for field, share in shares.items()})
     return rows
+
+
+def told(figure: dict[str, Any], name: str = "mean") -> str:
+    """A share or a difference with its interval."""
+    return f"{figure[name]:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
 
 
 def sanity_figures(subject: Subject) -> dict[str, Any]:
@@ -171,11 +182,14 @@ def bands_rows(subject: Subject) -> list[dict[str, Any]]:
     return band_rows(subject.explainer, subject.clips, arms)
 
 
-def transfer_rows(subject: Subject) -> list[dict[str, Any]]:
-    """What another explainer makes of the sounds."""
-    if not subject.given.second:
-        raise SystemExit("the part transfer needs --second DIR: audex train ... --seed 7")
-    return transfer(subject.explainer, load_explainer(subject.given.second), subject.files, MAIN, SHOWN)
+def strangers_figures(subject: Subject) -> dict[str, Any]:
+    """What classifiers trained apart make of the sounds."""
+    if not subject.given.strangers:
+        raise SystemExit("the part strangers needs --strangers DIR: audex train ... --strangers 3")
+    plan = Plan(STRANGE, ("zero",), SHOWN[:2], 1)
+    strangers = open_strangers(subject.given.strangers.split(","))
+    scratch = subject.out / "strangers.partial"
+    return summarise_strangers(ask_strangers(subject.explainer, strangers, subject.files, plan, scratch, quiet=False))
 
 
 def task_figures(subject: Subject) -> list[dict[str, Any]]:
@@ -197,7 +211,7 @@ PARTS: dict[str, Callable[[Subject], Any]] = {
     "localization": localization_rows,
     "events": event_rows,
     "bands": bands_rows,
-    "transfer": transfer_rows,
+    "strangers": strangers_figures,
     "tasks": task_figures,
 }
 
@@ -229,7 +243,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--levels", default=",".join(f"{level:g}" for level in LEVELS))
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--contaminations", default=",".join(mixtures.KINDS), help="what lies over clips at 0 dB")
-    parser.add_argument("--second", metavar="DIR", help="another explainer, to classify the sounds as well")
+    parser.add_argument("--strangers", metavar="DIR,...", help="explainers trained apart, or folders of them")
     parser.add_argument("--random-labels", metavar="DIR", help="an explainer of this codec trained on random labels")
     parser.add_argument("--tasks", default="", metavar="NAME=DIR,...", help="folders in DATA, with their explainers")
     parser.add_argument("--out", default="fidelity", metavar="DIR", help="folder of the parts")

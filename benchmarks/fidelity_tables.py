@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from audex_jax.evaluation.outputs import header_of, rows_of
+from audex_jax.evaluation.strangers import strangers_header, strangers_rows
 from audex_jax.explain.model import DOMAINS
 from benchmarks.measure import table
 
@@ -108,6 +109,22 @@ def sanity_tables(record: dict[str, Any]) -> list[str]:
     ]
 
 
+def strangers_tables(record: dict[str, Any]) -> list[str]:
+    parts = [
+        "### Strangers",
+        f"{record['clips']} clips. Classifiers trained apart hear the sounds, each compared with itself on the plain "
+        f"reconstruction; differences from `{record['against']}`, intervals over {record['resampled']}. Accuracy: "
+        + ", ".join(f"{name} {accuracy:.3f}" for name, accuracy in record["accuracy"].items())
+        + ".",
+    ]
+    for share in SHOWN[:2]:
+        header = strangers_header(record)
+        header[3], header[5] = f"keep {header[3]}", f"delete {header[5]}"
+        rows = (dict(zip(header, row, strict=True)) for row in strangers_rows(record, share))
+        parts += [f"{share:.0%} of what sounds:", table(list(rows))]
+    return parts
+
+
 def rows_under(*words: str) -> Callable[[list[dict[str, Any]]], list[str]]:
     """A heading and a paragraph over a plain table."""
     return lambda rows: [*words, table([rounded(row) for row in rows])]
@@ -117,7 +134,11 @@ TABLES: dict[str, Callable[[Any], list[str]]] = {
     "main": main_tables,
     "others": lambda record: [f"### Other rankings, {record['clips']} clips", shares_table(record)],
     "contaminations": contaminated_tables,
-    "controls": rows_under("### Controls", "Share of explanations of which this is true; `audex explain` says it too."),
+    "controls": rows_under(
+        "### Controls",
+        "20 % kept, through the audio, with 95 % intervals. Shifted: moved by half a codec frame. Wrong, forced: a "
+        "label that is not in the clip is heard. Above floor: on shuffled weights, minus `magnitude` on the same.",
+    ),
     "sanity": sanity_tables,
     "localization": rows_under(
         "### Localization", "The last column is about the clips whose word the trained model recognises."
@@ -129,11 +150,7 @@ TABLES: dict[str, Callable[[Any], list[str]]] = {
     "bands": rows_under(
         "### Bands", "Rank correlation, and one band at the top, of what a band's loss costs and what is kept of it."
     ),
-    "transfer": rows_under(
-        "### A second classifier",
-        "Zero filler: does a classifier that had no part in them give the kept audio the label of the plain "
-        "reconstruction, and another one to the residual?",
-    ),
+    "strangers": strangers_tables,
     "tasks": task_tables,
 }
 

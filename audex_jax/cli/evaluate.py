@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 EXAMPLE = """
 DATA is a folder with one sub-folder of recordings for each label, and an optional splits.csv; see `audex train --help`.
 Every clip is explained for the label that the model predicts. A share of its latent elements, the most important first,
-is kept or taken out; what remains is classified as it is (latent), and decoded, encoded and classified again (audio).
+is kept or taken out; what remains is classified as it is (latent), decoded, encoded and classified again (audio), and
+the same with the sound moved by half a codec frame (shifted).
 
 What is compared (--methods):
   a ranking            as in `audex explain`, of Integrated Gradients
@@ -24,8 +25,9 @@ the sounds of what latent methods keep and leave, over the first filler, and is 
 reconstruction. An explanation that only fits the explained model's own weaknesses means nothing to them.
 
 in DIR:
-  fidelity.json      all figures: curves with 95 % intervals over clips and over speakers, areas, paired comparisons
-                     of the first method with the others, the field's metrics, settings and versions
+  fidelity.json      all figures: curves with 95 % intervals over speakers (over clips where one is not known), areas,
+                     paired comparisons of the first method with the others, the field's metrics, controls of
+                     the first method, what strangers say, settings and versions
   fidelity.parquet   one line a clip, method, filler, seed, level and mode
   curves.png         the picture
 The same command after a kill goes on where it was.
@@ -98,7 +100,8 @@ def run(arguments: argparse.Namespace) -> int:
         f"{ceiling['agreement_on_reconstruction']['mean']:.3f}: no explanation's audio can do better than by luck"
     )
     print(text_table(header_of(shown), rows_of(record, shown)))
-    print("each cell: latent / audio; keep: prediction stays, delete: prediction changes (shares of clips)")
+    print("each cell: latent / audio / audio moved by half a codec frame")
+    print("keep: prediction stays, delete: prediction changes (shares of clips)")
     if "controls" in record:
         print_controls(record["controls"])
     if "strangers" in record:
@@ -113,7 +116,8 @@ def print_controls(controls: dict[str, Any]) -> None:
     def share(name: str) -> str:
         return "{mean:.3f} [{low:.3f}, {high:.3f}]".format(**controls[name])
 
-    print(f"controls, {controls['keep']:.3g} kept, {controls['wrong']['clips']} clips:")
+    kept, clips = controls["settings"]["keep"], controls["wrong"]["clips"]
+    print(f"controls of {controls['settings']['ranking']}, {kept:.3g} kept, {clips} clips:")
     print(f"  a label that is not there is heard in {share('wrong')}, forced to it in {share('forced')}")
     for mode in ("keep", "delete"):
         print(f"  shuffled weights, {mode}: {share(mode)}; the loudest elements on these: {share('floor_' + mode)}")

@@ -15,7 +15,7 @@ from audex_jax.evaluation.run import evaluate
 from audex_jax.evaluation.scores import Scores
 from audex_jax.evaluation.statistics import bootstrap, compare
 from audex_jax.evaluation.strangers import MEAN, summarise_strangers
-from audex_jax.evaluation.summary import Curves, curves_of
+from audex_jax.evaluation.summary import Curves, curves_of, speakers_of
 from audex_jax.evaluation.transfer import ask_strangers
 from audex_jax.explain.explainer import Explainer
 from audex_jax.explain.model import DOMAINS
@@ -69,7 +69,7 @@ def check(
     plan = Plan((own, *RIVALS), (settings.filler,), levels, 1, settings.rule, settings.steps, settings.mask_steps)
     scores = evaluate(explainer, files, plan, None, chunk, quiet)
     curves = curves_of(scores)
-    speakers = None if None in scores.speakers else scores.speakers
+    speakers = speakers_of(scores)
     clips = [c[: explainer.clip_samples] for c in read_clips([f.path for f in files[:LISTENED]], explainer.sample_rate)]
     findings = [
         _reconstruction(scores),

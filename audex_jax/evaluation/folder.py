@@ -14,8 +14,8 @@ import jax
 from audex_jax import __version__
 from audex_jax.bundles import digest, load_explainer
 from audex_jax.core.settings import Settings
-from audex_jax.data.clips import read_clips
 from audex_jax.data.folder import DataError, LabelledClip, read_folder
+from audex_jax.evaluation.blocks import read_loud
 from audex_jax.evaluation.controls import run_controls
 from audex_jax.evaluation.outputs import write_outputs
 from audex_jax.evaluation.plan import Plan
@@ -97,10 +97,11 @@ def _controls(explainer: Explainer, files: Sequence[LabelledClip], plan: Plan, q
     if not files or arm.space != "latent":
         return {}
     names = {"method": arm.method, "ranking": arm.ranking, "keep": CONTROL_SHARE}
-    clips = [c[: explainer.clip_samples] for c in read_clips([f.path for f in files], explainer.sample_rate, quiet)]
-    speakers = None if None in (f.speaker for f in files) else [f.speaker for f in files]
+    loud, audio, lengths, _ = read_loud(explainer, files, quiet)
+    clips = [clip[:length] for clip, length in zip(audio, lengths, strict=True)]
+    speakers = None if None in (f.speaker for f in loud) else [f.speaker for f in loud]
     found = run_controls(explainer, clips, dataclasses.replace(plan.settings, **names), quiet=quiet)
-    return {"controls": names | found.figures(speakers)}
+    return {"controls": {"settings": names} | found.figures(speakers)}
 
 
 def clips_of(explainer: Explainer, data: str | os.PathLike, split: str, limit: int | None) -> list[LabelledClip]:

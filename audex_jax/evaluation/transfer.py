@@ -173,37 +173,3 @@ def ask_strangers(
         np.array([explainer.labels.index(file.label) for file in files]),
         **found,
     )
-
-
-def transfer(
-    explainer: Explainer,
-    other: Explainer,
-    files: Sequence[LabelledClip],
-    methods: Sequence[str],
-    shares: Sequence[float],
-    filler: str = "zero",
-) -> list[dict[str, str | float]]:
-    """Share of clips that keep their class for one stranger when a share is kept, and lose it when it is deleted.
-
-    Args:
-        explainer, other, files: see `ask_strangers`.
-        methods: names of arms in the latent space.
-        shares: of the elements.
-        filler: as in `Settings`.
-
-    Returns:
-        A row for each method and share with `keep` and `delete`, as shares of the clips.
-
-    Raises:
-        AudexError: see `ask_strangers`; or a method edits no latents.
-    """
-    plan = Plan(tuple(methods), (filler,), tuple(sorted(shares)))
-    if plan.input_methods:
-        raise AudexError(f"{', '.join(plan.input_methods)}: only edits of latents are classified by a second model")
-    found = ask_strangers(explainer, {"the second model": other}, files, plan)
-    kept, lost = (values[:, 0].mean(0) for values in (found.kept, found.lost))
-    return [
-        {"method": method, "share": share, "keep": float(kept[m, s]), "delete": float(lost[m, s])}
-        for m, method in enumerate(plan.methods)
-        for s, share in enumerate(plan.levels)
-    ]

@@ -43,7 +43,7 @@ def test_strangers_are_trained_apart_and_once(data, tmp_path, capsys):
         assert explanation.prediction in ("high", "low")
     kept = sorted(p.name.rsplit("-", 1)[0] for p in (tmp_path / "out.training").glob("*.npz"))
     assert kept == sorted(f"{kind}-{split}" for kind in ("latent", "audio") for split in ("train", "val", "test"))
-    assert main([*given, "1", "--seed", "7"]) == 1
+    assert main([*given, "1", "--seed", "7"]) == 2
     assert "by another recipe; choose another --out" in capsys.readouterr().err
     assert main([*given, "1", "--start", str(out / names[0])]) == 2
 

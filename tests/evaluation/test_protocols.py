@@ -12,7 +12,7 @@ from audex_jax.core.types import Array
 from audex_jax.data.folder import LabelledClip
 from audex_jax.evaluation import Plan, evaluate, sanity, summarise
 from audex_jax.evaluation.arms import INPUT_ARMS, arm_names
-from audex_jax.evaluation.transfer import transfer
+from audex_jax.evaluation.transfer import ask_strangers
 from audex_jax.explain.explainer import Explainer
 from audex_jax.explain.model import Model
 
@@ -97,8 +97,9 @@ def test_a_toy_model_is_evaluated_by_every_arm(files, reads, methods):
 
 def test_a_toy_model_transfers_and_is_randomised(files):
     own, other = explainer("latent"), explainer("audio")
-    (row,) = transfer(own, other, files, ["gradient-x-input"], [0.5])
-    assert row == {"method": "gradient-x-input", "share": 0.5, "keep": 1, "delete": 1}
+    heard = ask_strangers(own, {"other": other}, files, Plan(("gradient-x-input",), ("zero",), (0.5,)))
+    assert heard.kept.all()
+    assert heard.lost.all()
     clips = [soundfile.read(f.path)[0] for f in files]
     stages = sanity.cascade(own, clips, random_labels=own)
     assert [stage.layer for stage in stages] == ["intact", "all weights", "random labels"]

@@ -18,6 +18,7 @@ from audex_jax.data.folder import read_folder
 from audex_jax.evaluation import Plan, blocks, evaluate, run, summarise
 from audex_jax.evaluation.plan import Row
 from audex_jax.evaluation.run import choose, other_clip
+from audex_jax.explain.model import DOMAINS
 from audex_jax.explain.step import explain_step
 from audex_jax.io.tensorboard import RunLog
 
@@ -74,14 +75,14 @@ def test_every_curve_is_there_and_silence_is_left_out(scores):
     assert scores.silent == 1
     counts = {"weighted": 1 + 2 + 2, "random": 2 + 2 + 2, "waveform-ig": 1}
     assert {m: sum(row.method == m for row in PLAN.rows) for m in PLAN.methods} == counts
-    assert scores.edited_label.shape == (9, sum(counts.values()), 4, 2, 2)
+    assert scores.edited_label.shape == (9, sum(counts.values()), 4, 2, len(DOMAINS))
     assert Row("waveform-ig", "silence", 0) in PLAN.rows
 
 
 def test_both_ends_are_the_clip_and_the_filler(scores):
     rows = PLAN.rows
     latent = [i for i, row in enumerate(rows) if row.filler != "silence"]
-    whole = scores.edited_probability[:, latent][:, :, -1, 0]
+    whole = scores.edited_probability[:, latent][:, :, -1, 0, :2]
     np.testing.assert_allclose(whole, np.broadcast_to(scores.probability[:, None], whole.shape), atol=1e-6)
     keep, delete = scores.edited_probability[..., 0, :], scores.edited_probability[..., 1, :]
     np.testing.assert_array_equal(keep[:, latent, 0], delete[:, latent, -1])
@@ -124,9 +125,9 @@ def test_it_measures_what_explain_hands_out(tiny_explainer, files, name, method)
     settings = Settings(keep=0.2, method=method, ranking=ranking, steps=4, mask_steps=1)
     batch = explain_step(tiny_explainer.model, audio[loud], lengths[loud], np.full(len(loud), -1), settings)
     found = evaluate(tiny_explainer, files, Plan((name,), ("zero",), (0.2,), seeds=1, steps=4, mask_steps=1))
-    for domain, logits in enumerate((batch.sounds.latent_logits, batch.sounds.audio_logits)):
-        np.testing.assert_array_equal(found.edited_label[:, 0, 1, :, domain], logits[:, 1:].argmax(-1))
-    np.testing.assert_array_equal(found.reconstructed, batch.sounds.audio_logits[:, 0].argmax(-1))
+    labels = batch.sounds.logits.argmax(-1)
+    np.testing.assert_array_equal(np.moveaxis(found.edited_label[:, 0, 1], -1, 1), labels[:, :, 1:])
+    np.testing.assert_array_equal(found.reconstructed, labels[:, DOMAINS.index("audio"), 0])
 
 
 def test_random_orders_differ_between_seeds_and_clips_alone(tiny_explainer, files, scores):
@@ -194,8 +195,11 @@ def test_the_command_writes_what_it_says(data, model, tmp_path, capsys):
     assert set(curve["low"]) == {None}  # four speakers tell no interval
     comparison = record["comparisons"][0]
     assert [comparison[name] for name in ("against", "low", "p", "p_holm")] == ["random", None, None, None]
+    controls = record["controls"]
+    assert (controls["settings"]["ranking"], controls["floor_keep"]["clips"]) == ("weighted", 9)
     said = capsys.readouterr().out
     assert f"{curve['agreement'][1]:.3f}" in said
+    assert f"shuffled weights, keep: {controls['keep']['mean']:.3f}" in said
 
 
 def test_curves_are_logged_with_the_share_as_step(scores, tmp_path, logged):
