@@ -36,7 +36,7 @@ from audex_jax.io.audio import level_db
 from benchmarks.attribution import attributions
 from benchmarks.measure import parser_for, report, show, table
 
-RANKINGS = "optimized-mask,weighted,absolute,signed,magnitude,random"
+RANKINGS = f"{Settings.ranking},weighted,absolute,signed,magnitude,random"
 SHARES = (0.1, 0.2, 0.417)
 STEPS = (16, 24, 64, 256, 1024)
 GAP_CLIPS = 32

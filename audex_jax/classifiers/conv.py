@@ -84,11 +84,22 @@ class LatentConvNet(nnx.Module):
         self, clip: ClipLatent, valid: ClipValid, dropout: float = 0.0, key: Array | None = None
     ) -> Float[Array, " k"]:
         """Logits `[k]` of one clip; arguments as of `transformer.LatentTransformer`, for any number of frames."""
-        keys = [None] * (len(self.layers) + 1) if key is None else jax.random.split(key, len(self.layers) + 1)
+        own, last = (None, None) if key is None else jax.random.split(key)
+        return self.project_out(drop(pool(self.hidden(clip, valid, dropout, own), valid), dropout, last))
+
+    def hidden(
+        self, clip: ClipLatent, valid: ClipValid, dropout: float = 0.0, key: Array | None = None
+    ) -> Float[Array, "t w"]:
+        """What the last layer makes of every frame, `[t, w]`; arguments as of `__call__`."""
+        keys = [None] * len(self.layers) if key is None else jax.random.split(key, len(self.layers))
         x = self.project_in(self.compand(clip))
-        for layer, layer_key in zip(self.layers, keys[:-1], strict=True):
+        for layer, layer_key in zip(self.layers, keys, strict=True):
             x = layer(x, valid, dropout, layer_key)
-        return self.project_out(drop(pool(x, valid), dropout, keys[-1]))
+        return x
+
+    def head(self, hidden: Float[Array, "t w"], valid: ClipValid) -> Float[Array, " k"]:
+        """Logits `[k]` of what `hidden` returned."""
+        return self.project_out(pool(hidden, valid))
 
     def compand(self, latent: Float[Array, "*n d"]) -> Float[Array, "*n d"]:
         """What the first layer reads: the latent, or its elements on a logarithmic scale."""

@@ -1,6 +1,6 @@
 """Convolutions over a log-mel spectrogram: a classifier of audio, which knows no codec.
 
-The clip at unit level, its log-mel spectrogram (silence is 0), layers of 3 x 3 convolution with strides of 2, layer
+The clip at unit level, its log-mel spectrogram, standardised, layers of 3 x 3 convolution with strides of 2, layer
 normalisation and ReLU, mean and maximum over the clip's own frames, linear out.
 """
 
@@ -70,7 +70,10 @@ class LogMelConfig:
 def log_mel(
     clip: Float[Array, "n c"], valid: Bool[Array, " n"], config: LogMelConfig
 ) -> tuple[Float[Array, "t m"], ClipValid]:
-    """Log-mel spectrogram `[t, m]` of a clip at unit level, 0 in silence, and its own frames `[t]`."""
+    """Log-mel spectrogram `[t, m]` of a clip, of zero mean and unit variance, and its own frames `[t]`.
+
+    The layers hardly learn from what is not centred.
+    """
     hop = config.hop
     own = jnp.where(valid, clip.mean(1), 0)
     own = own / jnp.sqrt(jnp.square(own).sum() / jnp.maximum(valid.sum(), 1) + 1e-10)
@@ -82,7 +85,11 @@ def log_mel(
     magnitudes = jnp.sqrt(jnp.square(spectrum.real) + jnp.square(spectrum.imag) + 1e-10)
     mel = magnitudes @ mel_filters(2 * hop + 1, config.heights[0], config.sample_rate)
     places = jnp.pad(valid, (0, -len(own) % hop)).reshape(-1, hop).any(1)
-    return jnp.where(places[:, None], jnp.log1p(mel / FLOOR), 0), places
+    levels, inside = jnp.log1p(mel / FLOOR), places[:, None]
+    count = jnp.maximum(places.sum() * mel.shape[1], 1)
+    centred = levels - jnp.where(inside, levels, 0).sum() / count
+    deviation = jnp.sqrt(jnp.where(inside, jnp.square(centred), 0).sum() / count + 1e-6)
+    return jnp.where(inside, centred / deviation, 0), places
 
 
 class ConvLayer(nnx.Module):

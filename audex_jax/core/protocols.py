@@ -67,6 +67,10 @@ class Codec(Protocol):
 class Classifier(Protocol):
     """Logits of one clip; `jax.vmap` maps it over clips.
 
+    A classifier of latents may also have `hidden(clip, valid, dropout, key)`, its last hidden state `[t, w]` of every
+    frame, and `head(hidden, valid)`, the logits of that. The ranking `matched-mask` then matches these, too; see
+    `classifiers.transformer`.
+
     Attributes:
         reads: `latent` or `audio`.
     """

@@ -7,6 +7,7 @@ from audex_jax.core.errors import AudexError
 from audex_jax.core.registry import METHODS, RANKINGS, Registry
 
 FILLERS = ("zero", "mean", "noise")
+MATCHED = "matched-mask"  # the default ranking
 ADVERSARIAL = "adversarial-mask"  # the ranking that attacks the classifier; offered for comparison only
 PRECISIONS = ("float32", "bfloat16")
 RULES = (
@@ -49,7 +50,7 @@ class Settings:
 
     keep: float = option(0.2, "share of the latent elements of frames that sound to keep", metavar="SHARE")
     method: str = option("integrated-gradients", "attribution method", METHODS)
-    ranking: str = option("matched-mask", "what orders the elements", RANKINGS)
+    ranking: str = option(MATCHED, "what orders the elements", RANKINGS)
     filler: str = option("zero", "what stands where elements are taken out", FILLERS)
     rule: str = option("graded-middle", "quadrature rule of the path", RULES)
     steps: int | str = option(24, "points on the path or samples; 'auto' for as many as the ranking needs", metavar="N")

@@ -12,9 +12,9 @@ from audex_jax.attribution.convergence import convergence
 from audex_jax.attribution.path import FLOOR
 from audex_jax.core.errors import AudexError
 from audex_jax.core.registry import METRICS
-from audex_jax.core.settings import ADVERSARIAL, Settings
+from audex_jax.core.settings import ADVERSARIAL, MATCHED, Settings
 from audex_jax.explain.control import Control, wrong_targets
-from audex_jax.explain.model import DOMAINS, Model
+from audex_jax.explain.model import DOMAINS, Model, tells_features
 from audex_jax.explain.result import Explanation
 from audex_jax.explain.step import BatchExplanation, Sounds, explain_step, resynthesize_step
 from audex_jax.io.audio import SILENCE_PEAK
@@ -211,6 +211,7 @@ class Explainer:
             "converged": state.reliable,
             "convergence": state.message,
             "versus": None if own.versus < 0 else self.labels[int(own.versus)],
+            "sound_alone": settings.ranking == MATCHED and not tells_features(self.model.classifier),
             "adversarial": settings.ranking == ADVERSARIAL,
             **self._control(own.control),
             "silent": bool(np.abs(clip).max() < SILENCE_PEAK),

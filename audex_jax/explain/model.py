@@ -170,6 +170,11 @@ def reencode(model: Model, clip: EncodedClip, latents: Latent, shift: int | Arra
     return Reencoded(latent, logits)
 
 
+def tells_features(classifier: Any) -> bool:
+    """Whether a classifier tells its hidden features of a latent; see `core.protocols.Classifier`."""
+    return classifier.reads == "latent" and hasattr(classifier, "hidden")
+
+
 def explained_logits(model: Model, clip: EncodedClip) -> Callable[[ClipLatent], Float[Array, " k"]]:
     """The function of one clip's latent that attribution methods explain: the logits in the latent domain, `[k]`."""
     if model.classifier.reads == "latent":

@@ -50,6 +50,9 @@ class Explanation:
     )
     silent: bool = field("the clip holds no sound above -80 dBFS; its explanation means nothing")
     adversarial: bool = field("made by a ranking that attacks the classifier; such a sound explains nothing")
+    sound_alone: bool = field(
+        "the ranking matches the sound alone, since the classifier does not tell its hidden features"
+    )
     keep: float = field(
         "share that the explanation keeps of the latent elements of frames that sound", "0 to 1", share=True
     )

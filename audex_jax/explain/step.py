@@ -30,6 +30,7 @@ from audex_jax.explain.model import (
     reencode,
     resynthesize,
     score_edits,
+    tells_features,
 )
 from audex_jax.masking.edit import edit
 from audex_jax.masking.optimise import contrast, margin
@@ -191,10 +192,18 @@ def rank(
         found = reencode(model, clip, latents, moved * (model.codec.hop // 2))
         return found.latent, margin(found.logits, clip.target, clip.versus)
 
-    tells = hasattr(model.classifier, "hidden")
     key = clip_key(clip, settings.seed)
     rate = model.codec.sample_rate / model.codec.hop
-    facts = Context(clip.valid, clip.sounding, margins, resound, features if tells else None, rate, key, settings)
+    facts = Context(
+        clip.valid,
+        clip.sounding,
+        margins,
+        resound,
+        features if tells_features(model.classifier) else None,
+        rate,
+        key,
+        settings,
+    )
     return RANKINGS[settings.ranking](attribution, clip.latent, filler, facts)
 
 

@@ -51,7 +51,7 @@ def verdict(record: Mapping[str, Any], level: Mapping[str, Any] | None = None) -
         level: those of them that depend on the share of kept elements, at another share; None for the record's own.
 
     >>> record = {"prediction": "stop", "target": "stop", "versus": None, "silent": False, "adversarial": False,
-    ...     "converged": True,
+    ...     "converged": True, "sound_alone": False,
     ...     "reconstruction_agrees": True, "reconstruction_agrees_shifted": True, "control_heard": False,
     ...     "control_target": "go", "control_probability": 0.01, "explanation_probability": 0.93,
     ...     "sufficient": True, "necessary": True, "sufficient_shifted": True, "necessary_shifted": True}
@@ -72,6 +72,8 @@ codec frame."
             f"You asked about {target!r}: its probability is {record['target_probability']:.2f} for the recording and "
             f"{level['explanation_probability']:.2f} for the explanation."
         )
+    if record["sound_alone"]:
+        reasons.append("The mask matches the sound alone, since this classifier does not tell its hidden features.")
     if record["versus"] is not None:
         reasons.append(_odds(record, level))
     if record["control_target"] is not None and not record["control_heard"]:

@@ -84,6 +84,7 @@ def test_they_are_explained(clips, reads, ranking):
         assert e.audio.shape == clip.shape
         np.testing.assert_allclose(e.reconstruction, clip, atol=1e-6)
         assert (e.sufficient, e.necessary, e.sufficient_shifted, e.necessary_shifted) == (True,) * 4
+        assert e.sound_alone == (ranking == "matched-mask")  # neither toy tells its hidden features
         assert e.verdict.kind == ("attack" if ranking == "adversarial-mask" else "holds")
         assert np.abs(e.attribution).sum(1)[start : start + 8].sum() > 0.9 * np.abs(e.attribution).sum()
         assert e.completeness_gap < 0.01

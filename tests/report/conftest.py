@@ -81,6 +81,7 @@ def record(number: int, file: str, labels: tuple[str, ...]) -> dict:
         "reconstruction_agrees_shifted": True,
         "reconstruction_probability": 0.9,
         "adversarial": False,
+        "sound_alone": False,
         "control_target": others[0],
         "control_probability": 0.02,
         "control_heard": False,
