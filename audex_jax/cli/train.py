@@ -106,18 +106,19 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.strangers and arguments.start:
         raise UsageError("--start: strangers are trained apart from all others; leave it out")
     recipe = read_options(ClassifierRecipe, arguments)
+    jobs = jobs_of(arguments, recipe)
+    logs = [RunLog(job.log) for job in jobs]  # says now if it cannot
     codec = at_bandwidth(open_codec(arguments.codec), arguments.bandwidth)
     folder = labelled_folder(arguments)
     samples = round((arguments.clip_seconds or longest(folder)) * codec.sample_rate)
-    jobs = jobs_of(arguments, recipe)
     kinds = tuple(sorted({CLASSIFIERS[job.family].reads for job in jobs}))
     seconds, scratch = samples / codec.sample_rate, scratch_of(pathlib.Path(arguments.out))
     task = Task(codec, folder, seconds, scratch, kinds, recipe.variants, recipe.seed, arguments.quiet)
-    for job in jobs:
+    for job, log in zip(jobs, logs, strict=True):
         if arguments.strangers and finished(job, folder.labels):
             print(f"{job.out}: was trained before")
         else:
-            with RunLog(job.log) as log:
+            with log:
                 train(task, job, arguments, log)
     return 0
 
