@@ -56,6 +56,7 @@ from benchmarks.measure import parser_for, report
 DEFAULT = Settings.ranking
 MAIN = tuple(dict.fromkeys((DEFAULT, "weighted", "signed", "magnitude", "random")))
 CONTROLLED = (DEFAULT, "weighted", "magnitude", ADVERSARIAL)
+RIVAL_CLIPS = 48  # of rivals' controls
 STRANGE = (DEFAULT, "magnitude", "weighted", "random", ADVERSARIAL)
 JUDGED = ("sufficient", "necessary", "reconstruction_agrees_shifted", "sufficient_shifted", "necessary_shifted")
 INPUT = ("waveform-ig", "spectrum-ig", "audio-frames")
@@ -114,17 +115,20 @@ def contaminated_figures(subject: Subject) -> list[dict[str, Any]]:
 
 def control_rows(subject: Subject) -> list[dict[str, Any]]:
     """What rankings make of moved sounds, wrong targets and shuffled weights, with 20 % kept."""
-    speakers = None if None in (f.speaker for f in subject.files) else [f.speaker for f in subject.files]
     rows = []
     for name in CONTROLLED:
-        settings = Settings(ranking=name)
-        records = [judgement(e) for e in explain_all(subject.explainer, subject.clips, settings)]
+        settings, count = Settings(ranking=name), None if name == DEFAULT else RIVAL_CLIPS
+        clips, spoken = subject.clips[:count], [f.speaker for f in subject.files[:count]]
+        speakers = None if None in spoken else spoken
+        records = [judgement(e) for e in explain_all(subject.explainer, clips, settings)]
         found = {field: np.array([r[field] for r in records], float) for field in JUDGED}
-        figures = run_controls(subject.explainer, subject.clips, settings, quiet=False).figures(speakers)
+        figures = run_controls(subject.explainer, clips, settings, quiet=False).figures(speakers)
         shares = {field: told(bootstrap(values, speakers)._asdict()) for field, values in found.items()}
         shares |= {field: told(figures[field], "mean") for field in ("wrong", "forced")}
         shares |= {field: told(figures[field], "difference") for field in ("keep_above_floor", "delete_above_floor")}
-        rows.append({"ranking": name} | {field.replace("_", " "): share for field, share in shares.items()})
+        rows.append(
+            {"ranking": name, "clips": len(clips)} | {field.replace("_", " "): share for field, share in shares.items()}
+        )
     return rows
 
 
