@@ -12,9 +12,8 @@ from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import permutation_test
 
-from audex_jax.evaluation.statistics import RESAMPLES, bootstrap
+from audex_jax.evaluation.statistics import RESAMPLES, bootstrap, sign_flip
 from audex_jax.study.key import StudyError
 
 COLUMNS = ("study", "listener", "position", "task", "sound", "other", "answer", "sure", "plays", "seconds")
@@ -182,11 +181,11 @@ def _against(one: str, other: str, answers: Answers, key: dict[str, Any]) -> dic
             for method in (one, other)
         ]
         apart = [right[0][u] - right[1][u] for u in right[0].keys() & right[1].keys()]
-        record["accuracy_p"][unit + "s"] = sign_flips(apart)
+        record["accuracy_p"][unit + "s"] = sign_flip(np.asarray(apart, float))
         if unit == "listener":
             record["accuracy"] = _mean(apart, range(len(apart)))
         preferred = mean_of_each([(getattr(c, unit), value) for c, value in zip(compared, lead, strict=True)])
-        record["preference_p"][unit + "s"] = sign_flips(list(preferred.values()))
+        record["preference_p"][unit + "s"] = sign_flip(np.array(list(preferred.values()), float))
     return record
 
 
@@ -215,23 +214,6 @@ def mean_of_each(values: Sequence[tuple[Hashable, float]]) -> dict[Hashable, flo
     for unit, value in values:
         units.setdefault(unit, []).append(value)
     return {unit: float(np.mean(own)) for unit, own in units.items()}
-
-
-def sign_flips(differences: Sequence[float]) -> float | None:
-    """Two-sided p that paired differences have mean zero, by flipping their signs; exact up to 13 of them.
-
-    None for fewer than two.
-
-    >>> sign_flips([1.0] * 6)
-    0.03125
-    """
-    if len(differences) < 2:
-        return None
-    if not any(differences):
-        return 1.0
-    mean = lambda x, axis: np.mean(x, axis=axis)  # noqa: E731
-    found = permutation_test((np.array(differences),), mean, permutation_type="samples", n_resamples=9999, rng=0)
-    return float(found.pvalue)
 
 
 def agreement(named: Sequence[tuple[Hashable, Hashable]]) -> Interval | None:
