@@ -31,6 +31,8 @@ explanation = explainer.explain(audio, keep=0.2)
 print(f"classified as {explanation.prediction!r} ({explanation.prediction_probability:.2f})")
 print("attribution of every latent element:", explanation.attribution.shape)  # [frames, dims]
 print(explanation.verdict.headline)
+for reason in explanation.verdict.reasons:  # such as what the same method makes of a label that is not there
+    print(" -", reason)
 explanation  # noqa: B018 - in a notebook: the verdict, players and the picture
 
 # %% [markdown]
@@ -119,7 +121,8 @@ own = audex.Explainer(
     clip_seconds=samples / rate,
 )
 audex.save_explainer(out / "whistles", own, {"made_by": "tutorial.py"})
-print(audex.load_explainer(out / "whistles").explain(made_up(whistle=True), keep=0.1).verdict.headline)
+of_mine = audex.load_explainer(out / "whistles").explain(made_up(whistle=True), keep=0.1)
+print(f"classified as {of_mine.prediction!r}. {of_mine.verdict.headline}")
 
 # %% [markdown]
 # ## 3. Your own question
