@@ -8,7 +8,8 @@ a hop:
     evidence   the same for the classifier's last hidden state, under dropout
     margin     the kept half says hardly less for the target than the clip does, and the residual no more than nothing
 
-The kept half is to match the clip and not to maximise the target: what the clip does not say, its mask cannot say.
+The kept half is to match the clip and not to maximise the target: what the clip does not say, its mask cannot say. In
+the end the order is shifted a little towards the loudest elements.
 Without hidden states (`Classifier.hidden`), and for classifiers of audio, the evidence is left out.
 """
 
@@ -20,12 +21,13 @@ import numpy as np
 
 from audex_jax.core.types import Array, Attribution, ClipLatent, ClipValid, Float
 from audex_jax.masking.optimise import optimise_mask
-from audex_jax.masking.rank import Context
+from audex_jax.masking.rank import Context, element_ranks
 
 SHARES = (0.2, 0.1, 0.4, 0.2)
 EVIDENCE, MARGIN = 0.5, 0.05  # weights in the loss, beside the anchor's 1
 DROPOUT = 0.3
 MASK = 0.04  # seconds of the window that scores are smoothed by: masks of single elements fit the codec's grid
+LOUDNESS = 0.3  # weight of loudness in the final order: without it, classifiers of the sound itself hear less
 WIDE, NARROW = 0.24, 0.04  # and of those for sizes of attributions
 COMPANDING = 10.0  # latents are compared as asinh(COMPANDING * z)
 TINY = 1e-12
@@ -61,7 +63,14 @@ def score(attribution: Attribution, latent: ClipLatent, filler: ClipLatent, cont
 
     start = jnp.abs(latent - nothing) * jnp.sqrt(wide(size))
     steps = context.settings.mask_steps
-    return optimise_mask(loss, start, context.sounding, shares=SHARES, steps=steps, smooth=mask_window)
+    found = optimise_mask(loss, start, context.sounding, shares=SHARES, steps=steps, smooth=mask_window)
+    loudness = jnp.abs(latent - nothing)
+    return _places(found, context.sounding) + LOUDNESS * _places(loudness, context.sounding)
+
+
+def _places(score: Float[Array, "t d"], sounding: ClipValid) -> Float[Array, "t d"]:
+    """Place of every element among those that sound, 1 for the highest score and 0 below the lowest, `[t, d]`."""
+    return 1 - element_ranks(score, sounding) / (sounding.sum() * score.shape[1])
 
 
 def _standardiser(latent: ClipLatent, sounding: ClipValid) -> Callable[[ClipLatent], ClipLatent]:
