@@ -58,7 +58,7 @@ def score(attribution: Attribution, latent: ClipLatent, filler: ClipLatent, cont
             kept, residual, all_of_it = (hidden[:3] - hidden[3]) * own
             total += EVIDENCE * (_cosine(residual, all_of_it) - _cosine(kept, all_of_it))
         if context.settings.forced:
-            return total + margins[1] - margins[0]
+            return total + MARGIN * (margins[1] - margins[0])
         return total + MARGIN * (jax.nn.softplus(bound - margins[0]) + jax.nn.softplus(margins[1]))
 
     start = jnp.abs(latent - nothing) * jnp.sqrt(wide(size))
