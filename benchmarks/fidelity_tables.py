@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from audex_jax.evaluation.outputs import header_of, rows_of
-from audex_jax.evaluation.strangers import strangers_header, strangers_rows
+from audex_jax.evaluation.strangers import MEAN, strangers_header, strangers_rows
 from audex_jax.explain.model import DOMAINS
 from benchmarks.measure import table
 
@@ -32,7 +32,7 @@ def rounded(row: dict[str, Any], names: Sequence[str] | None = None) -> dict[str
 def comparison_rows(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The first method against the others, through the audio."""
     for c in record["comparisons"]:
-        if c["domain"] == "audio" and c["level"] in SHOWN:
+        if c["domain"] == "audio" and c["level"] in SHOWN[:2]:
             told = c["low"] is not None
             interval = f" [{c['low']:+.3f}, {c['high']:+.3f}]" if told else ""
             yield {"against": c["against"], "filler": c["against_filler"], "mode": c["mode"], "share": c["level"]} | {
@@ -120,8 +120,12 @@ def strangers_tables(record: dict[str, Any]) -> list[str]:
     for share in SHOWN[:2]:
         header = strangers_header(record)
         header[3], header[5] = f"keep {header[3]}", f"delete {header[5]}"
-        rows = (dict(zip(header, row, strict=True)) for row in strangers_rows(record, share))
-        parts += [f"{share:.0%} of what sounds:", table(list(rows))]
+        rows = [dict(zip(header, row, strict=True)) for row in strangers_rows(record, share)]
+        first = rows[0]["method"]
+        parts += [
+            f"{share:.0%} of what sounds; of single strangers only `{first}`:",
+            table([row for row in rows if row["stranger"] == MEAN or row["method"] == first]),
+        ]
     return parts
 
 
