@@ -163,7 +163,7 @@ const view = {
     if (!level.latentSufficient && kind === "holds") {
       reasons.push("The kept part of the latent, not decoded, is classified otherwise; its sound is not.");
     }
-    reasons.push(`Kept: ${kept} of the latent's elements. ` + (gap === null ? "The gap cannot be measured."
+    reasons.push(`Kept: ${kept} of the latent's elements that sound. ` + (gap === null ? "The gap cannot be measured."
       : `The attributions add up to within ${percent(gap)}.`));
     const number = (value) => Number(value.toPrecision(3));
     for (const [name, value] of level.metrics) reasons.push(`${name}: ${number(value)}`);
