@@ -23,6 +23,7 @@ def data(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_strangers_are_trained_apart_and_once(data, tmp_path, capsys):
     out = tmp_path / "out"
     given = ["train", str(data), "--codec", "mdct:1000", "--out", str(out), "--width", "8", "--epochs", "3"]

@@ -115,7 +115,11 @@ def test_the_order_of_levels_and_of_methods_changes_nothing(tiny_explainer, file
 
 
 @pytest.mark.parametrize(
-    ("name", "method"), [("matched-mask", "integrated-gradients"), ("saliency:weighted", "saliency")]
+    ("name", "method"),
+    [
+        pytest.param("matched-mask", "integrated-gradients", marks=pytest.mark.slow),
+        ("saliency:weighted", "saliency"),
+    ],
 )
 def test_it_measures_what_explain_hands_out(tiny_explainer, files, name, method):
     """The published path, `explain_step`, gives the same classes for the same settings."""
