@@ -177,7 +177,8 @@ latent = encode(clip)
 np.testing.assert_allclose(decode(latent), clip, atol=1e-5)
 result = audex.integrated_gradients(brightness, latent, 1e-3, rule="gauss-legendre", steps=64)
 nothing = jnp.zeros_like(latent)
-edited = edit(latent, jnp.abs(result.attribution), jnp.ones(len(latent), bool), 0.1, nothing)
+every = jnp.ones(len(latent), bool)  # frames that are the clip's own, and frames that sound
+edited = edit(latent, jnp.abs(result.attribution), every, every, 0.1, nothing)
 audex.write_audio(out / "bright.wav", np.asarray(decode(edited.kept)), rate)
 print(f"brightness {result.value:.0f} Hz, of the 10 % that matter most {brightness(edited.kept):.0f} Hz")
 
