@@ -31,18 +31,13 @@ def evidence(
     model: Model, audio: Audio, target: Int[Array, " b"], against: Int[Array, " b"], settings: Settings
 ) -> tuple[Int[Array, " b"], Float[Array, "b t"]]:
     """Predicted classes, and each frame's evidence for the target rather than the class that it is against, if any."""
-    clips = encode_and_classify(model, audio, jnp.full(len(audio), audio.shape[1]), target)
+    clips = encode_and_classify(model, audio, jnp.full(len(audio), audio.shape[1]), target, against)
     baseline = filler_latent(model, clips.latent.shape[1], settings)
 
-    def one(args: tuple[EncodedClip, Array]) -> Array:
-        clip, other = args
+    def one(clip: EncodedClip) -> Array:
+        return attribute(model, clip, settings, baseline).attribution.sum(1)
 
-        def difference(logits: Array) -> Array:
-            return logits[clip.target] - jnp.where(other < 0, 0, logits[other])
-
-        return attribute(model, clip, settings, baseline, difference).attribution.sum(1)
-
-    return clips.logits.argmax(-1), jax.lax.map(one, (clips, against))
+    return clips.logits.argmax(-1), jax.lax.map(one, clips)
 
 
 def model_of(explainer: Explainer, shuffled: int | None) -> Model:

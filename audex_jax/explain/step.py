@@ -6,7 +6,6 @@ again. Nothing in it crosses clips, so it can be mapped over devices.
 
 import dataclasses
 import functools
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -14,7 +13,7 @@ import jax.numpy as jnp
 
 from audex_jax.attribution.path import PathAttribution, ends, with_gap
 from audex_jax.classifiers.transformer import in_bfloat16
-from audex_jax.core.protocols import Scalar, ScalarFunction
+from audex_jax.core.protocols import ScalarFunction
 from audex_jax.core.registry import METHODS, RANKINGS
 from audex_jax.core.settings import FILLERS, Settings
 from audex_jax.core.types import Array, Audio, Float, Int, Latent, Logits, Valid
@@ -29,7 +28,6 @@ from audex_jax.explain.model import (
     level_gain,
     reencode,
     resynthesize,
-    score_edits,
     tells_features,
 )
 from audex_jax.masking.edit import edit
@@ -141,22 +139,18 @@ def attribute(
     clip: EncodedClip,
     settings: Settings,
     baseline: Float[Array, "t d"],
-    explained: Callable[[Float[Array, " k"]], Scalar] | None = None,
 ) -> PathAttribution:
-    """Attribution of one clip by `settings.method`.
+    """Attribution of one clip by `settings.method`: of the target's logit, less that of the class that it is against.
 
     Args:
         model, clip: what is explained.
         settings: how to attribute.
         baseline: what stands for nothing, `[t, d]`.
-        explained: the number that is explained, of the logits; None for the target's logit, less that of the class
-            that it is explained against.
     """
-    explained = explained or (lambda logits: contrast(logits, clip.target, clip.versus))
 
     def number(model: Model) -> ScalarFunction:
         logits = explained_logits(model, clip)
-        return lambda latent: explained(logits(latent))
+        return lambda latent: contrast(logits(latent), clip.target, clip.versus)
 
     def baselines() -> Latent:
         others = (dataclasses.replace(settings, filler=filler) for filler in FILLERS)
@@ -181,7 +175,8 @@ def rank(
     """Score of every element of one clip by `settings.ranking`."""
 
     def margins(latents: Latent) -> Float[Array, "w m"]:
-        return margin(score_edits(model, clip, latents)[:2], clip.target, clip.versus)
+        as_they_are = margin(jax.vmap(explained_logits(model, clip))(latents), clip.target, clip.versus)
+        return jnp.stack([as_they_are, resound(latents, False)[1]])
 
     def features(latents: Latent, rate: float, key: Array) -> tuple[Array, Array]:
         hidden = jax.vmap(lambda latent: model.classifier.hidden(latent, clip.valid, rate, key))(latents)
