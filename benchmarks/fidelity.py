@@ -37,13 +37,14 @@ from audex_jax.data.folder import LabelledClip
 from audex_jax.devices.cpu import use_each_core_as_a_device
 from audex_jax.evaluation import events, localization, mixtures, sanity, words
 from audex_jax.evaluation.arms import arm_of
-from audex_jax.evaluation.bands import band_rows, explain_all
+from audex_jax.evaluation.bands import band_rows
+from audex_jax.evaluation.blocks import explain_all
 from audex_jax.evaluation.controls import run_controls
 from audex_jax.evaluation.folder import clips_of, evaluate_folder
 from audex_jax.evaluation.outputs import write_json
 from audex_jax.evaluation.plan import Plan
 from audex_jax.evaluation.run import evaluate
-from audex_jax.evaluation.statistics import bootstrap
+from audex_jax.evaluation.statistics import all_or_none, bootstrap
 from audex_jax.evaluation.strangers import open_strangers, summarise_strangers
 from audex_jax.evaluation.summary import summarise
 from audex_jax.evaluation.transfer import ask_strangers
@@ -118,11 +119,11 @@ def control_rows(subject: Subject) -> list[dict[str, Any]]:
     rows = []
     for name in CONTROLLED:
         settings, count = Settings(ranking=name), None if name == DEFAULT else RIVAL_CLIPS
-        clips, spoken = subject.clips[:count], [f.speaker for f in subject.files[:count]]
-        speakers = None if None in spoken else spoken
-        records = [judgement(e) for e in explain_all(subject.explainer, clips, settings)]
+        clips, speakers = subject.clips[:count], all_or_none(f.speaker for f in subject.files[:count])
+        explained = list(explain_all(subject.explainer, clips, settings, control=True))
+        records = [judgement(e) for e in explained]
         found = {field: np.array([r[field] for r in records], float) for field in JUDGED}
-        figures = run_controls(subject.explainer, clips, settings, quiet=False).figures(speakers)
+        figures = run_controls(subject.explainer, clips, settings, quiet=False, explained=explained).figures(speakers)
         shares = {field: told(bootstrap(values, speakers)._asdict()) for field, values in found.items()}
         shares |= {field: told(figures[field], "mean") for field in ("wrong", "forced")}
         shares |= {field: told(figures[field], "difference") for field in ("keep_above_floor", "delete_above_floor")}

@@ -11,7 +11,7 @@ rank correlation was 0.29 for `matched-mask`, 0.24 for `weighted`, 0.26 for `mag
 above both `magnitude` and the energy.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import numpy as np
@@ -19,9 +19,9 @@ from scipy.special import logsumexp
 from scipy.stats import rankdata
 
 from audex_jax.core.settings import Settings
+from audex_jax.evaluation.blocks import explain_all
 from audex_jax.explain.explainer import Explainer
 from audex_jax.explain.model import classify_audio
-from audex_jax.explain.result import Explanation
 
 OCTAVES = 6  # the lowest band reaches down to 0 Hz
 ENERGY = "energy of the recording"  # the row that needs no explanation
@@ -64,15 +64,6 @@ def falls_of_bands(explainer: Explainer, clips: Sequence[np.ndarray]) -> np.ndar
     return np.array(falls)
 
 
-def explain_all(
-    explainer: Explainer, clips: Sequence[np.ndarray], settings: Settings, batch: int = 8
-) -> Iterator[Explanation]:
-    """Explanations of any number of clips `[n]` in batches of one size, for which one program is compiled."""
-    for first in range(0, len(clips), batch):
-        some = list(clips[first : first + batch])
-        yield from explainer.explain_clips(some + some[:1] * (batch - len(some)), settings=settings)[: len(some)]
-
-
 def band_rows(
     explainer: Explainer, clips: Sequence[np.ndarray], arms: Mapping[str, Settings], batch: int = 8
 ) -> list[dict[str, str | float]]:
@@ -94,7 +85,7 @@ def band_rows(
     for name, settings in arms.items():
         found[name] = [
             kept_of_bands(mono(e.audio), mono(e.reconstruction), rate)
-            for e in explain_all(explainer, clips, settings, batch)
+            for e in explain_all(explainer, clips, settings, batch=batch)
         ]
     return [{"order": name, **agreement(falls, np.array(scores))} for name, scores in found.items()]
 

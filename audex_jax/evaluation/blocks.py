@@ -1,21 +1,24 @@
 """Clips through workers, one clip a worker at a time, in blocks that are kept."""
 
 import queue
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from audex_jax.core.errors import AudexError
+from audex_jax.core.settings import Settings
 from audex_jax.data.clips import read_clips
 from audex_jax.data.folder import LabelledClip
 from audex_jax.evaluation.scratch import Scratch
 from audex_jax.explain.explainer import Explainer
+from audex_jax.explain.result import Explanation
 from audex_jax.io.audio import SILENCE_PEAK
 from audex_jax.io.progress import Bar
 
 BLOCK = 8  # clips between two saves
+BATCH = 8  # clips explained at once
 Worker = TypeVar("Worker")
 
 
@@ -46,6 +49,20 @@ def read_loud(explainer: Explainer, files: Sequence[LabelledClip], quiet: bool =
     if not loud:
         raise AudexError(f"none of {len(clips)} recordings holds any sound; nothing to evaluate")
     return LoudClips([files[i] for i in loud], *explainer.pad([clips[i] for i in loud]), len(clips) - len(loud))
+
+
+def explain_all(
+    explainer: Explainer,
+    clips: Sequence[np.ndarray],
+    settings: Settings,
+    control: bool = False,
+    batch: int = BATCH,
+) -> Iterator[Explanation]:
+    """Explanations of any number of clips `[n]` in batches of one size, for which one program is compiled."""
+    for first in range(0, len(clips), batch):
+        some = list(clips[first : first + batch])
+        filled = some + some[:1] * (batch - len(some))
+        yield from explainer.explain_clips(filled, settings=settings, control=control)[: len(some)]
 
 
 def score_in_blocks(

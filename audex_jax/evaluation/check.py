@@ -9,16 +9,18 @@ from audex_jax.core.settings import Settings
 from audex_jax.data.clips import read_clips
 from audex_jax.data.folder import LabelledClip
 from audex_jax.evaluation import sanity
-from audex_jax.evaluation.controls import explain_in_batches, run_controls
+from audex_jax.evaluation.blocks import explain_all
+from audex_jax.evaluation.controls import run_controls
 from audex_jax.evaluation.plan import MODES, Plan, Row
 from audex_jax.evaluation.run import evaluate
 from audex_jax.evaluation.scores import Scores
-from audex_jax.evaluation.statistics import bootstrap, compare
+from audex_jax.evaluation.statistics import all_or_none, bootstrap, compare
 from audex_jax.evaluation.strangers import MEAN, summarise_strangers
-from audex_jax.evaluation.summary import Curves, curves_of, speakers_of
+from audex_jax.evaluation.summary import Curves, curves_of
 from audex_jax.evaluation.transfer import ask_strangers
 from audex_jax.explain.explainer import Explainer
 from audex_jax.explain.model import DOMAINS
+from audex_jax.explain.result import Explanation
 from audex_jax.io.audio import level_db
 
 HOLDS = 0.8  # share of clips whose reconstruction must keep the prediction
@@ -69,16 +71,17 @@ def check(
     plan = Plan((own, *RIVALS), (settings.filler,), levels, 1, settings.rule, settings.steps, settings.mask_steps)
     scores = evaluate(explainer, files, plan, None, chunk, quiet)
     curves = curves_of(scores)
-    speakers = speakers_of(scores)
+    speakers = all_or_none(scores.speakers)
     clips = [c[: explainer.clip_samples] for c in read_clips([f.path for f in files[:LISTENED]], explainer.sample_rate)]
+    explained = list(explain_all(explainer, clips, settings, control=True))
     findings = [
         _reconstruction(scores),
         _classifier(scores),
         _fidelity(scores, curves[0]),
         _shift(scores, curves[0]),
-        *_controls(explainer, clips, settings, quiet),
+        *_controls(explainer, clips, settings, explained, quiet),
         _rivals(curves, speakers),
-        _level(explainer, clips, settings),
+        _level(explained),
         _sanity(explainer, clips[:LOOKED]),
         _collapse(scores),
     ]
@@ -137,9 +140,13 @@ def _shift(scores: Scores, curve: Curves) -> Finding:
 
 
 def _controls(
-    explainer: Explainer, clips: Sequence[np.ndarray], settings: Settings, quiet: bool
+    explainer: Explainer,
+    clips: Sequence[np.ndarray],
+    settings: Settings,
+    explained: Sequence[Explanation],
+    quiet: bool,
 ) -> tuple[Finding, Finding]:
-    found = run_controls(explainer, clips, settings, quiet=quiet).figures()
+    found = run_controls(explainer, clips, settings, quiet=quiet, explained=explained).figures()
     heard, forced, count = found["wrong"]["mean"], found["forced"]["mean"], found["wrong"]["clips"]
     answer = f"of {count} sounds made for labels that are not there {heard:.1%} are classified as them"
     answer += f", forced to it {forced:.1%}" if count else ": every label is possible in every clip"
@@ -198,9 +205,8 @@ def _strangers(
     return Finding("do other classifiers hear the same?", fine, answer)
 
 
-def _level(explainer: Explainer, clips: Sequence[np.ndarray], settings: Settings) -> Finding:
-    found = [e for batch in explain_in_batches(explainer, clips, settings) for e in batch]
-    levels = [level_db(e.audio) - level_db(e.reconstruction) for e in found if not e.silent]
+def _level(explained: Sequence[Explanation]) -> Finding:
+    levels = [level_db(e.audio) - level_db(e.reconstruction) for e in explained if not e.silent]
     median = float(np.median(levels)) if levels else -np.inf
     answer = f"explanations are {median:+.1f} dB against reconstructions (median of {len(levels)})"
     if median < QUIET_DB:

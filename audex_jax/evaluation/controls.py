@@ -7,21 +7,21 @@ beside `magnitude`, the loudest elements, on the same shuffled weights: what tha
 """
 
 import dataclasses
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
-from audex_jax.attribution.controls import shuffled_weights
 from audex_jax.core.settings import Settings
+from audex_jax.evaluation.blocks import explain_all
+from audex_jax.evaluation.localization import model_of
 from audex_jax.evaluation.statistics import Comparison, Interval, bootstrap, compare
 from audex_jax.explain.explainer import Explainer
 from audex_jax.explain.result import Explanation
 from audex_jax.io.progress import Bar
 
-BATCH = 8
 FLOOR = "magnitude"
+TESTED = ("sufficient", "necessary")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +65,12 @@ def upper_bound(values: np.ndarray, high: float) -> float:
 
 
 def run_controls(
-    explainer: Explainer, clips: Sequence[np.ndarray], settings: Settings, seed: int = 0, quiet: bool = True
+    explainer: Explainer,
+    clips: Sequence[np.ndarray],
+    settings: Settings,
+    seed: int = 0,
+    quiet: bool = True,
+    explained: Sequence[Explanation] | None = None,
 ) -> Controls:
     """All controls of one way of explaining.
 
@@ -75,11 +80,11 @@ def run_controls(
         settings: the way.
         seed: decides how the weights are shuffled.
         quiet: show no progress.
+        explained: the clips explained that way, each with its control, if they are already.
     """
-    shuffled = shuffled_weights(explainer.model.classifier, jax.random.key(seed))
-    ignorant = Explainer(explainer.model._replace(classifier=shuffled), explainer.labels, explainer.clip_seconds)
+    ignorant = Explainer(model_of(explainer, seed), explainer.labels, explainer.clip_seconds)
     ways = (
-        (explainer, settings, True),
+        *([] if explained else [(explainer, settings, True)]),
         (explainer, dataclasses.replace(settings, forced=True), True),
         (ignorant, settings, False),
         (ignorant, dataclasses.replace(settings, ranking=FLOOR), False),
@@ -88,24 +93,11 @@ def run_controls(
     with Bar("controls", len(ways) * len(clips), quiet) as bar:
         for model, way, control in ways:
             found.append([])
-            for explanations in explain_in_batches(model, clips, way, control):
-                found[-1] += explanations
+            for explanation in explain_all(model, clips, way, control):
+                found[-1].append(explanation)
                 bar.update(sum(map(len, found)))
-    wrong, forced, own, floor = found
+    wrong, forced, own, floor = [list(explained), *found] if explained else found
     return Controls(
         *(np.array([np.nan if e.control_heard is None else e.control_heard for e in some]) for some in (wrong, forced)),
         *(np.array([getattr(e, name) for e in some], float) for some in (own, floor) for name in TESTED),
     )
-
-
-TESTED = ("sufficient", "necessary")
-
-
-def explain_in_batches(
-    explainer: Explainer, clips: Sequence[np.ndarray], settings: Settings, control: bool = False
-) -> Iterator[list[Explanation]]:
-    """Explanations of any number of clips, in batches of one size, so that one program does for all."""
-    for first in range(0, len(clips), BATCH):
-        some = list(clips[first : first + BATCH])
-        filled = some + some[:1] * (BATCH - len(some))
-        yield explainer.explain_clips(filled, None, settings, control=control)[: len(some)]

@@ -6,7 +6,7 @@ evaluated with it, and memory depends on `chunk`, the edits classified at once, 
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +24,8 @@ from audex_jax.explain.model import (
 )
 from audex_jax.masking.edit import fill
 from audex_jax.masking.rank import top_share
+
+Found = TypeVar("Found")  # a pytree of arrays, `[m, ...]`
 
 
 class EditScores(NamedTuple):
@@ -84,7 +86,7 @@ def score_latent_edits(
     return in_chunks(score, edits, chunk)
 
 
-def in_chunks(score: Callable[..., EditScores], edits: tuple, chunk: int) -> EditScores:
+def in_chunks(score: Callable[..., Found], edits: tuple, chunk: int) -> Found:
     """Score `chunk` edits at a time, one chunk after the other."""
     count = len(edits[0])
     index, _ = chunk_index(count, chunk)

@@ -20,6 +20,7 @@ from audex_jax.evaluation.controls import run_controls
 from audex_jax.evaluation.outputs import write_outputs
 from audex_jax.evaluation.plan import Plan
 from audex_jax.evaluation.run import choose, evaluate
+from audex_jax.evaluation.statistics import all_or_none
 from audex_jax.evaluation.strangers import open_strangers, summarise_strangers
 from audex_jax.evaluation.summary import summarise
 from audex_jax.evaluation.transfer import ask_strangers
@@ -99,9 +100,8 @@ def _controls(explainer: Explainer, files: Sequence[LabelledClip], plan: Plan, q
     names = {"method": arm.method, "ranking": arm.ranking, "keep": CONTROL_SHARE}
     loud, audio, lengths, _ = read_loud(explainer, files, quiet)
     clips = [clip[:length] for clip, length in zip(audio, lengths, strict=True)]
-    speakers = None if None in (f.speaker for f in loud) else [f.speaker for f in loud]
     found = run_controls(explainer, clips, dataclasses.replace(plan.settings, **names), quiet=quiet)
-    return {"controls": {"settings": names} | found.figures(speakers)}
+    return {"controls": {"settings": names} | found.figures(all_or_none(f.speaker for f in loud))}
 
 
 def clips_of(explainer: Explainer, data: str | os.PathLike, split: str, limit: int | None) -> list[LabelledClip]:

@@ -7,8 +7,8 @@ Everything takes one value a clip, `[c, ...]`, and treats NaN as "not defined fo
 `count` says how many were left. What cannot be told is NaN, or None for a p.
 """
 
-from collections.abc import Hashable, Sequence
-from typing import NamedTuple
+from collections.abc import Hashable, Iterable, Sequence
+from typing import NamedTuple, cast
 
 import numpy as np
 from scipy.stats import norm, t
@@ -35,6 +35,12 @@ class Comparison(NamedTuple):
     low: float
     high: float
     p: float | None
+
+
+def all_or_none(speakers: Iterable[str | None]) -> tuple[str, ...] | None:
+    """The clips' speakers as `groups`; None, which draws clips, where one of them is not known."""
+    found = tuple(speakers)
+    return None if None in found else cast(tuple[str, ...], found)
 
 
 def bootstrap(

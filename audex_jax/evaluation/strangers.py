@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from audex_jax.bundles import BundleError, bundle_path, load_explainer
-from audex_jax.evaluation.statistics import Interval, bootstrap
+from audex_jax.evaluation.statistics import Interval, all_or_none, bootstrap
 from audex_jax.evaluation.transfer import Transfer
 from audex_jax.explain.explainer import Explainer
 
@@ -40,7 +40,7 @@ def summarise_strangers(found: Transfer) -> dict[str, Any]:
     reconstruction; `figures`, one for each stranger, method and share: `keep` and `delete` with their intervals, and
     `keep_difference` and `delete_difference` from the compared method on the same clips.
     """
-    speakers = None if None in found.speakers else found.speakers
+    speakers = all_or_none(found.speakers)
     own = np.stack([found.kept, found.lost], -1).astype(float)
     values = np.concatenate([own, own.mean(1, keepdims=True)], 1)  # c, strangers and their mean, m, v, mode
     shares, differences = bootstrap(values, speakers), None

@@ -10,7 +10,7 @@ from audex_jax.evaluation.attribution_metrics import ATTRIBUTION_METRICS
 from audex_jax.evaluation.metrics import METRICS, Edited
 from audex_jax.evaluation.plan import MODES
 from audex_jax.evaluation.scores import Scores
-from audex_jax.evaluation.statistics import FEWEST, Interval, area, bootstrap, compare, holm
+from audex_jax.evaluation.statistics import FEWEST, Interval, all_or_none, area, bootstrap, compare, holm
 from audex_jax.explain.explainer import GAP_TOLERANCE
 from audex_jax.explain.model import DOMAINS
 
@@ -58,7 +58,7 @@ def summarise(scores: Scores) -> dict[str, Any]:
     of the first method with each other one, one family for `p_holm`; `metrics` of the field; `attribution`.
     """
     curves, plan = curves_of(scores), scores.plan
-    groups = speakers_of(scores)
+    groups = all_or_none(scores.speakers)
     comparable = [c for c in curves if c.method != plan.methods[0]]
     comparisons = [p for c in comparable for p in _comparisons(_reference(curves, c), c, plan.grid, groups)]
     for part, corrected in zip(comparisons, holm([part["p"] for part in comparisons]), strict=True):
@@ -77,11 +77,6 @@ def summarise(scores: Scores) -> dict[str, Any]:
             "attribution": [_attribution(scores, number, name) for number, name in enumerate(plan.fillers)],
         }
     )
-
-
-def speakers_of(scores: Scores) -> Groups:
-    """The speaker of every clip; None where one of them is not known."""
-    return None if None in scores.speakers else scores.speakers
 
 
 def finite(value: Any) -> Any:

@@ -15,7 +15,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from audex_jax.attribution.chunks import chunk_index
 from audex_jax.bundles import digest
 from audex_jax.core import settings
 from audex_jax.core.errors import AudexError
@@ -24,7 +23,7 @@ from audex_jax.core.types import Array, ClipLatent, Int
 from audex_jax.data.folder import LabelledClip
 from audex_jax.devices.cpu import must_leave_a_thread
 from audex_jax.evaluation.blocks import read_loud, score_in_blocks
-from audex_jax.evaluation.edits import decode_at_level, encode_clip
+from audex_jax.evaluation.edits import decode_at_level, encode_clip, in_chunks
 from audex_jax.evaluation.orders import order_elements
 from audex_jax.evaluation.plan import Plan
 from audex_jax.evaluation.run import identity_of
@@ -73,16 +72,13 @@ def _classes(
 ) -> Int[Array, "e s"]:
     """Classes that strangers give the sounds of edits: number of the order, share, and is it deleted? `[e]` each."""
 
-    def classify(part: tuple[Array, Array, Array]) -> Array:
-        order, share, delete = part
+    def classify(order: Array, share: Array, delete: Array) -> Array:
         masks = jax.vmap(top_share, (0, None, 0))(ranks[order], clip.sounding, share) != delete[:, None, None]
         latents = jax.vmap(fill, (None, 0, None, None))(clip.latent, masks, clip.valid, filler)
         sounds, lengths = decode_at_level(model, clip, latents), jnp.full(len(order), clip.length)
         return jnp.stack([classify_audio(stranger, sounds, lengths).argmax(-1) for stranger in strangers], -1)
 
-    index, _ = chunk_index(len(edits[0]), chunk)
-    found = jax.lax.map(classify, tuple(column[index] for column in edits))
-    return found.reshape(-1, len(strangers))[: len(edits[0])]
+    return in_chunks(classify, edits, chunk)
 
 
 class Listener:

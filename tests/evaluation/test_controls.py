@@ -9,7 +9,8 @@ import pytest
 
 from audex_jax.cli import main
 from audex_jax.core.settings import Settings
-from audex_jax.evaluation.controls import Controls, explain_in_batches, run_controls
+from audex_jax.evaluation.blocks import explain_all
+from audex_jax.evaluation.controls import Controls, run_controls
 
 SETTINGS = Settings(steps=4, ranking="weighted")
 DATA = pathlib.Path(__file__).parents[3] / "shared" / "data" / "speech_commands"
@@ -27,7 +28,7 @@ def clips(rng) -> list[np.ndarray]:
 
 def test_controls_are_those_of_single_explanations(mdct_explainer, clips):
     found = run_controls(mdct_explainer, clips, SETTINGS)
-    (explanations,) = explain_in_batches(mdct_explainer, clips, SETTINGS, control=True)
+    explanations = list(explain_all(mdct_explainer, clips, SETTINGS, control=True))
     heard = [np.nan if e.control_heard is None else e.control_heard for e in explanations]
     np.testing.assert_array_equal(found.wrong, heard)
     np.testing.assert_array_equal(found.forced, heard)  # a ranking without steps cannot be forced
