@@ -243,6 +243,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--parts", default="main,others,contaminations,controls,sanity,localization,events,bands")
     parser.add_argument("--limit", type=int, help="clips of the part main at most; default: all of the split")
     parser.add_argument("--few", type=int, default=240, help="clips of other parts at most (default: 240)")
+    parser.add_argument("--skip", type=int, default=0, help="clips before those of other parts, of an earlier run")
     parser.add_argument("--methods", default=",".join(MAIN))
     parser.add_argument("--fillers", default="zero,mean,noise")
     parser.add_argument("--levels", default=",".join(f"{level:g}" for level in LEVELS))
@@ -266,7 +267,7 @@ def main(argv: list[str] | None = None) -> None:
     explainer = load_explainer(given.model)
     weights = digest(explainer)[:12]
     dict(known_parts(out, weights))  # refuses a folder of another model before anything is measured
-    files = clips_of(explainer, data, "test", given.few)
+    files = clips_of(explainer, data, "test", given.skip + given.few)[given.skip :]
     recordings = read_clips([file.path for file in files], explainer.sample_rate, quiet=True)
     clips = [recording[: explainer.clip_samples] for recording in recordings]
     out.mkdir(parents=True, exist_ok=True)
