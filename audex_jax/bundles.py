@@ -272,7 +272,8 @@ def digest(explainer: Explainer) -> str:
     codec, classifier, mean_latent = explainer.model
     found = hashlib.sha256(repr(getattr(codec, "bandwidth", None)).encode())
     for module in (codec, classifier):
-        found.update(repr(getattr(module, "config", type(module).__name__)).encode())
+        named = getattr(module, "fingerprint", None) or getattr(module, "config", type(module).__name__)
+        found.update(repr(named).encode())
         for leaf in jax.tree.leaves(module):
             found.update(np.ascontiguousarray(leaf).tobytes())
     found.update(np.asarray(mean_latent).tobytes())

@@ -1,7 +1,7 @@
 """Who may import whom: the floors of the house, read off the source, and a proof that a breach is found.
 
 core <- io <- data;  core <- codecs, classifiers, attribution <- masking <- explain <- bundles
-     <- batch, training, evaluation, report, study <- integrations <- cli
+     <- adapters <- batch, training, evaluation, report, study <- integrations <- cli
 """
 
 import ast
@@ -29,14 +29,26 @@ ALLOWED = {  # room -> rooms that it may import beside itself
     "masking": {"core", "attribution"},
     "explain": MODEL - {"bundles"},
     "bundles": MODEL,
+    "adapters": {*MODEL},
     "devices": {"core"},
-    "batch": {*MODEL, "data", "devices"},
+    "batch": {*MODEL, "adapters", "data", "devices"},
     "training": {*MODEL, "data"},
     "report": {*MODEL, "data", "batch"},
-    "evaluation": {*MODEL, "data", "devices", "report"},
+    "evaluation": {*MODEL, "adapters", "data", "devices", "report"},
     "study": {*MODEL, "data", "report", "evaluation"},
-    "integrations": {*MODEL, "batch"},
-    "cli": {*MODEL, "data", "devices", "batch", "training", "report", "evaluation", "study", "integrations"},
+    "integrations": {*MODEL, "adapters", "batch"},
+    "cli": {
+        *MODEL,
+        "adapters",
+        "data",
+        "devices",
+        "batch",
+        "training",
+        "report",
+        "evaluation",
+        "study",
+        "integrations",
+    },
 }
 NO_JAX = (  # what the command line reads for its help, and what only handles files
     "core.errors", "core.registry", "core.settings", "io", "data", "batch.plan", "batch.manifest", "batch.read",
@@ -45,6 +57,7 @@ NO_JAX = (  # what the command line reads for its help, and what only handles fi
     "training.recipes",
 )  # fmt: skip
 FOREIGN = {"torch", "transformers", "captum", "tensorflow", "weights_conversion"}
+BROUGHT = {"adapters.pytorch": {"torch"}, "adapters.huggingface": {"torch", "transformers"}}  # what they adapt
 CONVERTER = {"cli.convert", "cli.export"}  # commands of weights_conversion
 
 
@@ -76,7 +89,7 @@ def below(name: str, prefix: str) -> bool:
 def breaches(module: str, source: str) -> list[str]:
     """Imports of a module that its room does not allow."""
     imported, room = imports_of(source), module.split(".")[0]
-    foreign = FOREIGN - ({"weights_conversion"} if module in CONVERTER else set())
+    foreign = FOREIGN - ({"weights_conversion"} if module in CONVERTER else set()) - BROUGHT.get(module, set())
     found = [name for name in imported if name.split(".")[0] in foreign]
     if any(below(module, prefix) for prefix in NO_JAX):
         found += [name for name in imported if name.split(".")[0] in ("jax", "flax")]

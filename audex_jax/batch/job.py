@@ -32,7 +32,7 @@ from audex_jax.explain.result import Explanation
 def run_of(explainer: Explainer, manifest: Manifest, job: Job) -> dict:
     """What decides the results: equal runs may finish each other's work. Devices, batches and threads do not."""
     return {
-        "settings": dataclasses.asdict(job.settings),
+        "settings": dataclasses.asdict(explainer.suited(job.settings)),
         "target": job.target,
         "control": job.control,
         "shard_clips": job.shard_clips,

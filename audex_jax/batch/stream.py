@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from audex_jax.batch.plan import CONTROL
+from audex_jax.core.host import traceable
 from audex_jax.core.settings import Settings
 from audex_jax.devices.mapping import Mapped, map_over_devices
 from audex_jax.explain.control import wrong_targets
@@ -109,8 +110,18 @@ def explain_batches(
 
 
 def on_devices(explainer: Explainer, settings: Settings, parallel: str = "auto") -> Mapped:
-    """The compiled step of an explainer on all devices of this process, for any number of streams."""
-    return map_over_devices(functools.partial(_step, settings=settings), explainer.model, parallel)
+    """The compiled step of an explainer on all devices of this process, for any number of streams.
+
+    A model that JAX cannot compile takes its batches by itself, see `core.host`.
+    """
+    step = functools.partial(_step, settings=explainer.suited(settings))
+    if not traceable(explainer.model):
+
+        def whole(weights: Model, batch: Any) -> Any:
+            return jax.tree.map(lambda a: a[None], step(weights, jax.tree.map(lambda a: a[0], batch)))
+
+        return Mapped(whole, explainer.model, lambda batch: jax.tree.map(lambda a: np.asarray(a)[None], batch), 1)
+    return map_over_devices(step, explainer.model, parallel)
 
 
 def explain_stream(
@@ -165,7 +176,8 @@ def explain_stream(
                 yield work
                 continue
             clips, result = work
-            explanations = explainer.explanations(_on_host(result), [clip.samples for clip in clips], settings)
+            samples = [clip.samples for clip in clips]
+            explanations = explainer.explanations(_on_host(result), samples, explainer.suited(settings))
             yield [(clip.key, explanation) for clip, explanation in zip(clips, explanations, strict=True)]
 
 

@@ -126,6 +126,7 @@ class AttributionMethod(Protocol):
         valid: ClipValid,
         key: Array,
         settings: Settings,
+        units: Callable[[], tuple[Int[Array, "t d"], int]],
     ) -> PathAttribution:
         """Attribute `f(latent) - f(baseline)`, or what the method takes for it.
 
@@ -136,6 +137,7 @@ class AttributionMethod(Protocol):
             baselines: gives several such latents, `[m, t, d]`, for methods that average over them.
             valid: the clip's own frames, `[t]`.
             key: random key of this clip.
-            settings: `steps`, `rule` and `chunk` bound the number of evaluations and how many are held at once.
+            settings: `steps`, `rule` and `budget` bound the number of evaluations, `chunk` those held at once.
+            units: gives a unit in time and frequency for each element, `[t, d]`, and the number of units.
         """
         ...

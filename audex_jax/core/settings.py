@@ -9,6 +9,7 @@ from audex_jax.core.registry import METHODS, RANKINGS, Registry
 FILLERS = ("zero", "mean", "noise")
 MATCHED = "matched-mask"  # the default ranking
 ADVERSARIAL = "adversarial-mask"  # the ranking that attacks the classifier; offered for comparison only
+WITHOUT_GRADIENT, EVOLVED = "masked-regression", "evolved-mask"  # the defaults where there is no gradient
 PRECISIONS = ("float32", "bfloat16")
 RULES = (
     "graded-middle", "riemann-middle", "riemann-trapezoid", "riemann-left", "riemann-right", "gauss-legendre",
@@ -42,6 +43,7 @@ class Settings:
             once; see `integrated_gradients`. For methods without a path `steps` is the number of samples.
         seed: of everything random.
         mask_steps: gradient steps of rankings that optimise a mask.
+        budget: evaluations of the classifier that methods without a gradient take.
         forced: rankings that match the clip maximise the target instead. A control, not an explanation: what becomes
             of a wrong target then bounds what the matching holds back.
         precision: of the products in the path's gradients, `float32` or `bfloat16`: faster where the processor has
@@ -57,6 +59,7 @@ class Settings:
     chunk: int = option(8, "points held in memory at once", metavar="N")
     seed: int = option(0, "of everything random", metavar="N")
     mask_steps: int = option(4, "gradient steps of rankings that optimise a mask", metavar="N")
+    budget: int = option(256, "evaluations that methods without a gradient take", metavar="N")
     forced: bool = False
     precision: str = option("float32", "of the products in the path's gradients", PRECISIONS)
 
@@ -66,8 +69,15 @@ class Settings:
             raise AudexError(f"keep is {self.keep}; it is a share of the elements, from 0 to 1")
         if self.chunk < 1 or (self.steps != "auto" and (isinstance(self.steps, str) or self.steps < 1)):
             raise AudexError(f"steps is {self.steps} and chunk {self.chunk}; give at least 1, or steps 'auto'")
-        if self.mask_steps < 0:
-            raise AudexError(f"mask_steps is {self.mask_steps}; it needs at least 0 steps")
+        if self.mask_steps < 0 or self.budget < 1:
+            raise AudexError(f"mask_steps is {self.mask_steps} and budget {self.budget}; give at least 0 and 1")
+
+
+def without_gradient(settings: Settings) -> Settings:
+    """The settings, with the defaults for classifiers that give no gradient where they stand at the other defaults."""
+    method = WITHOUT_GRADIENT if settings.method == Settings.method else settings.method
+    ranking = EVOLVED if settings.ranking == Settings.ranking else settings.ranking
+    return dataclasses.replace(settings, method=method, ranking=ranking)
 
 
 def check_choices(fields: Any) -> None:

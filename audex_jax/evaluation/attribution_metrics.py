@@ -4,7 +4,6 @@ A metric is an entry of `ATTRIBUTION_METRICS`. All count the clip's own elements
 array, so that the formulas draw nothing themselves.
 """
 
-import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -12,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from audex_jax.attribution.path import FLOOR, PathAttribution
+from audex_jax.core.host import compile_step
 from audex_jax.core.protocols import ScalarFunction
 from audex_jax.core.settings import Settings
 from audex_jax.core.types import Array, Attribution, ClipLatent, ClipValid, Float
@@ -70,7 +70,7 @@ ATTRIBUTION_METRICS: dict[str, Callable[[Attributed], Array]] = {
 }
 
 
-@functools.partial(jax.jit, static_argnames="settings")
+@compile_step(static_argnames="settings")
 def measure(
     model: Model, clip: EncodedClip, baseline: ClipLatent, path: PathAttribution, settings: Settings
 ) -> Float[Array, " a"]:

@@ -13,11 +13,11 @@ above both `magnitude` and the energy.
 
 from collections.abc import Mapping, Sequence
 
-import jax
 import numpy as np
 from scipy.special import logsumexp
 from scipy.stats import rankdata
 
+from audex_jax.core.host import compile_step
 from audex_jax.core.settings import Settings
 from audex_jax.evaluation.blocks import explain_all
 from audex_jax.explain.explainer import Explainer
@@ -25,7 +25,7 @@ from audex_jax.explain.model import classify_audio
 
 OCTAVES = 6  # the lowest band reaches down to 0 Hz
 ENERGY = "energy of the recording"  # the row that needs no explanation
-classify = jax.jit(classify_audio)
+classify = compile_step(classify_audio)
 
 
 def bands_of(samples: int, rate: int) -> np.ndarray:

@@ -4,7 +4,6 @@ Clips go through one at a time and the many edits of each are the batch. So no c
 evaluated with it, and memory depends on `chunk`, the edits classified at once, alone.
 """
 
-import functools
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
@@ -12,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from audex_jax.attribution.chunks import chunk_index
+from audex_jax.core.host import compile_step
 from audex_jax.core.types import Array, Float, Int
 from audex_jax.evaluation.plan import Edits
 from audex_jax.explain.model import (
@@ -46,7 +46,7 @@ def edit_scores(logits: Float[Array, "*m w k"], target: Array) -> EditScores:
     return EditScores(logits.argmax(-1), shares[..., target], jax.nn.softmax(shares)[..., target])
 
 
-@jax.jit
+@compile_step
 def encode_clip(model: Model, audio: Float[Array, "n c"], length: Int[Array, ""]) -> EncodedClip:
     """Encode and classify one zero-padded clip of `length` samples; its predicted class is the target."""
     return jax.tree.map(lambda a: a[0], encode_and_classify(model, audio[None], jnp.asarray(length)[None]))
@@ -59,7 +59,7 @@ def decode_at_level(model: Model, clip: EncodedClip, latents: Float[Array, "m t 
     return (sounds * level_gain(model.codec, sounds[:1], clip.audio[None], clip.length[None]))[1:]
 
 
-@functools.partial(jax.jit, static_argnames="chunk")
+@compile_step(static_argnames="chunk")
 def score_latent_edits(
     model: Model,
     clip: EncodedClip,

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from audex_jax.core.host import compile_step
 from audex_jax.core.settings import Settings
 from audex_jax.evaluation.attribution_metrics import measure
 from audex_jax.evaluation.edits import EditScores, edit_scores, encode_clip, score_latent_edits
@@ -33,7 +34,7 @@ class Evaluator:
         self.model, self.plan, self.chunk = jax.device_put(explainer.model, device), plan, chunk
         self.layout, self.settings = lay_out(plan), plan.settings
         frames = int(self.model.codec.frames(explainer.clip_samples))
-        make = jax.jit(filler_latent, static_argnums=(1, 2))
+        make = compile_step(filler_latent, static_argnames=("frames", "settings"))
         self.fillers = {
             (name, seed): make(self.model, frames, Settings(filler=name, seed=seed))
             for name, seed in (*plan.draws, ("mean", 0))

@@ -4,7 +4,6 @@ The sound is the decoded latent, so that the codec's loss weighs on these arms a
 silenced. Gradients pass encoder and classifier, and the quantiser straight through.
 """
 
-import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from audex_jax.attribution.input_space import spectrum
 from audex_jax.core.errors import AudexError
+from audex_jax.core.host import compile_step
 from audex_jax.core.registry import METHODS, RANKINGS
 from audex_jax.core.settings import Settings
 from audex_jax.core.types import Array, Bool, Float
@@ -106,7 +106,7 @@ def _no_latent(*_: Any) -> Any:
     raise AudexError("a ranking that optimises a mask through the codec edits latents, not sounds; choose another one")
 
 
-@functools.partial(jax.jit, static_argnames=("arm", "settings", "chunk"))
+@compile_step(static_argnames=("arm", "settings", "chunk"))
 def score_sound_edits(
     model: Model,
     clip: EncodedClip,

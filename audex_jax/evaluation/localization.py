@@ -7,13 +7,12 @@ so frames are ranked by their own score, and by a moving mean over about a sylla
 word is silent, before it, after it or in its closures, hold no evidence and do not count.
 """
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from audex_jax.attribution.controls import shuffled_weights
+from audex_jax.core.host import compile_step
 from audex_jax.core.settings import Settings
 from audex_jax.core.types import Array, Audio, Float, Int
 from audex_jax.evaluation.words import PlacedWords, sounding
@@ -26,7 +25,7 @@ MARGIN = 2  # frames around the word's ends that do not count: encoders look aro
 SYLLABLE = 0.25  # seconds of the moving mean
 
 
-@functools.partial(jax.jit, static_argnames="settings")
+@compile_step(static_argnames="settings")
 def evidence(
     model: Model, audio: Audio, target: Int[Array, " b"], against: Int[Array, " b"], settings: Settings
 ) -> tuple[Int[Array, " b"], Float[Array, "b t"]]:

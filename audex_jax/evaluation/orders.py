@@ -1,12 +1,10 @@
 """Order the elements of one clip's latent by each arm, and measure the attribution that most of them start from."""
 
 import dataclasses
-import functools
 from typing import NamedTuple
 
-import jax
-
 from audex_jax.attribution.path import PathAttribution
+from audex_jax.core.host import compile_step
 from audex_jax.core.settings import Settings
 from audex_jax.core.types import Array, ClipLatent, Int
 from audex_jax.evaluation.arms import OWN_ORDER, Arm
@@ -40,7 +38,7 @@ def order_elements(
     return Orders(dict(zip(arms, ranks, strict=True)), paths)
 
 
-@functools.partial(jax.jit, static_argnames=("arms", "settings"))
+@compile_step(static_argnames=("arms", "settings"))
 def _order(
     model: Model, clip: EncodedClip, baseline: ClipLatent, seed: Array, arms: tuple[Arm, ...], settings: Settings
 ) -> tuple[list[Array], dict[str, PathAttribution]]:

@@ -7,7 +7,6 @@ was trained on labels drawn by chance (`audex train --shuffle-labels`).
 """
 
 import dataclasses
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from audex_jax.core.errors import AudexError
+from audex_jax.core.host import compile_step
 from audex_jax.core.settings import Settings
 from audex_jax.core.types import Array, ClipLatent, ClipValid, Float, Valid
 from audex_jax.explain.explainer import Explainer
@@ -71,7 +71,7 @@ def cascade(
         if not _equal(random_labels.model.codec, model.codec):
             raise AudexError("the model of random labels was trained on another codec; train it on this model's")
         stages.append((RANDOM_LABELS, random_labels.model.classifier))
-    encoded = jax.jit(encode_and_classify)(model, *explainer.pad(clips))
+    encoded = compile_step(encode_and_classify)(model, *explainer.pad(clips))
     baseline = filler_latent(model, encoded.latent.shape[1], settings)
     attributions = [_attributions(model._replace(classifier=c), encoded, baseline, settings) for _, c in stages]
     return [
@@ -122,7 +122,7 @@ def _equal(one: Any, other: Any) -> bool:
     return same and all(map(np.array_equal, jax.tree.leaves(one), jax.tree.leaves(other)))
 
 
-@functools.partial(jax.jit, static_argnames="settings")
+@compile_step(static_argnames="settings")
 def _attributions(model: Model, clips: EncodedClip, baseline: ClipLatent, settings: Settings) -> Float[Array, "b t d"]:
     return jax.lax.map(lambda clip: attribute(model, clip, settings, baseline).attribution, clips)
 

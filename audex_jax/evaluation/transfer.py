@@ -6,7 +6,6 @@ strangers classify the sounds of the edits. Each is compared with itself, with t
 reconstruction, right or wrong.
 """
 
-import functools
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -18,6 +17,7 @@ import numpy as np
 from audex_jax.bundles import digest
 from audex_jax.core import settings
 from audex_jax.core.errors import AudexError
+from audex_jax.core.host import compile_step
 from audex_jax.core.settings import Settings
 from audex_jax.core.types import Array, ClipLatent, Int
 from audex_jax.data.folder import LabelledClip
@@ -60,7 +60,7 @@ class Transfer(NamedTuple):
     lost: np.ndarray
 
 
-@functools.partial(jax.jit, static_argnames="chunk")
+@compile_step(static_argnames="chunk")
 def _classes(
     model: Model,
     strangers: tuple[Model, ...],

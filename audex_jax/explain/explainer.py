@@ -12,7 +12,7 @@ from audex_jax.attribution.convergence import convergence
 from audex_jax.attribution.path import FLOOR
 from audex_jax.core.errors import AudexError
 from audex_jax.core.registry import METRICS
-from audex_jax.core.settings import ADVERSARIAL, MATCHED, Settings
+from audex_jax.core.settings import ADVERSARIAL, MATCHED, Settings, without_gradient
 from audex_jax.explain.control import Control, wrong_targets
 from audex_jax.explain.model import DOMAINS, Model, tells_features
 from audex_jax.explain.result import Explanation
@@ -65,6 +65,10 @@ class Explainer:
             raise AudexError(f"the classifier has no label {label!r}; it knows {', '.join(self.labels)}")
         return self.labels.index(label)
 
+    def suited(self, settings: Settings) -> Settings:
+        """The settings, with other defaults if the classifier gives no gradient; see `without_gradient`."""
+        return settings if getattr(self.model.classifier, "has_gradient", True) else without_gradient(settings)
+
     def explain(
         self,
         audio: np.ndarray,
@@ -104,7 +108,7 @@ class Explainer:
 
         What a clip's batch holds beside it changes its numbers by rounding at most.
         """
-        settings = settings or Settings()
+        settings = self.suited(settings or Settings())
         if not clips:
             return []
         return self.explanations(self.start(clips, target, settings, versus, control), clips, settings)

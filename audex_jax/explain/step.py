@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from audex_jax.attribution.path import PathAttribution, ends, with_gap
 from audex_jax.classifiers.transformer import in_bfloat16
+from audex_jax.core.host import compile_step
 from audex_jax.core.protocols import ScalarFunction
 from audex_jax.core.registry import METHODS, RANKINGS
 from audex_jax.core.settings import FILLERS, Settings
@@ -30,6 +31,7 @@ from audex_jax.explain.model import (
     resynthesize,
     tells_features,
 )
+from audex_jax.explain.units import sound_units
 from audex_jax.masking.edit import edit
 from audex_jax.masking.optimise import contrast, margin
 from audex_jax.masking.rank import Context
@@ -80,7 +82,7 @@ class BatchExplanation(NamedTuple):
         return self._replace(control=Control(target, logits))
 
 
-@functools.partial(jax.jit, static_argnames="settings")
+@compile_step(static_argnames="settings")
 def explain_step(
     model: Model,
     audio: Audio,
@@ -106,7 +108,7 @@ def explain_step(
     return BatchExplanation(clips.logits, clips.target, clips.versus, clips.valid, path, score, sounds)
 
 
-@functools.partial(jax.jit, static_argnames="settings")
+@compile_step(static_argnames="settings")
 def resynthesize_step(
     model: Model,
     audio: Audio,
@@ -158,6 +160,7 @@ def attribute(
 
     method = METHODS[settings.method]
     how = {"baselines": baselines, "valid": clip.valid, "key": clip_key(clip, settings.seed), "settings": settings}
+    how["units"] = functools.partial(sound_units, model.codec, len(clip.latent))
     if settings.precision == "float32":
         return method(number(model), clip.latent, baseline, **how)
     path = method(number(model._replace(classifier=in_bfloat16(model.classifier))), clip.latent, baseline, **how)
@@ -195,6 +198,7 @@ def rank(
         margins,
         resound,
         features if tells_features(model.classifier) else None,
+        functools.partial(sound_units, model.codec, len(clip.latent)),
         rate,
         key,
         settings,

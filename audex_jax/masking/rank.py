@@ -25,6 +25,8 @@ class Context(NamedTuple):
             `[m, t, d]`, and the log odds of the target, `[m]`.
         features: `(latents [m, t, d], rate, key)`, the classifier's last hidden state `[m, t, w]` and the log odds of
             the target, `[m]`, under dropout, drawn alike for all m; None for classifiers that do not tell.
+        units: gives the unit of each element in time and frequency, `[t, d]`, and the number of units; see
+            `explain.units`.
         frame_rate: frames a second.
         key: random key of this clip.
         settings: how to explain.
@@ -35,6 +37,7 @@ class Context(NamedTuple):
     margins: Callable[[Latent], Float[Array, "w m"]]
     resound: Callable[[Latent, Any], tuple[Latent, Float[Array, " m"]]]
     features: Callable[[Latent, float, Array], tuple[Float[Array, "m t w"], Float[Array, " m"]]] | None
+    units: Callable[[], tuple[Int[Array, "t d"], int]]
     frame_rate: float
     key: Array
     settings: Settings
@@ -65,6 +68,11 @@ def element_ranks(score: Float[Array, "t d"], counted: ClipValid) -> Int[Array, 
     ranked = jnp.where(counted[:, None], score, -jnp.inf).ravel()
     order = jnp.argsort(-ranked, stable=True)
     return jnp.zeros_like(order).at[order].set(jnp.arange(order.size, dtype=order.dtype)).reshape(score.shape)
+
+
+def places(score: Float[Array, "t d"], counted: ClipValid) -> Float[Array, "t d"]:
+    """Place of every element among those of the counted frames, 1 for the highest score and 0 below the lowest."""
+    return 1 - element_ranks(score, counted) / (counted.sum() * score.shape[1])
 
 
 def top_share(ranks: Int[Array, "t d"], counted: ClipValid, share: float | Array) -> Mask:

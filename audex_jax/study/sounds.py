@@ -1,12 +1,12 @@
 """The explanations of one recording by several methods, as listeners hear them: all at one level."""
 
-import functools
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
+from audex_jax.core.host import compile_step
 from audex_jax.core.settings import Settings
 from audex_jax.core.types import Array, ClipLatent, Float, Int
 from audex_jax.evaluation.arms import Arm, arm_of
@@ -18,6 +18,8 @@ from audex_jax.explain.model import EncodedClip, Model, filler_latent
 from audex_jax.masking.edit import fill
 from audex_jax.masking.rank import top_share
 from audex_jax.study.plan import RECONSTRUCTION
+
+decode = compile_step(decode_at_level)
 
 LEVEL_DB, HIGHEST = -23.0, 0.99  # RMS of what listeners hear, unless a peak would go beyond the highest
 
@@ -54,7 +56,7 @@ def explain_by(
     for name in methods:
         arm = arms.get(name)
         if arm is None:
-            sound = jax.jit(decode_at_level)(model, clip, clip.latent[None])[0]
+            sound = decode(model, clip, clip.latent[None])[0]
         elif arm.space == "latent":
             sound = keep_elements(model, clip, ranks[arm], filler, keep)
         else:
@@ -65,7 +67,7 @@ def explain_by(
     return Explained(explainer.labels[target], float(jax.nn.softmax(clip.logits)[target]), sounds)
 
 
-@jax.jit
+@compile_step
 def keep_elements(
     model: Model, clip: EncodedClip, ranks: Int[Array, "t d"], filler: ClipLatent, keep: float
 ) -> Float[Array, "n c"]:
@@ -74,7 +76,7 @@ def keep_elements(
     return decode_at_level(model, clip, kept[None])[0]
 
 
-@functools.partial(jax.jit, static_argnames=("arm", "settings"))
+@compile_step(static_argnames=("arm", "settings"))
 def keep_sound(
     model: Model, clip: EncodedClip, arm: Arm, settings: Settings, seed: int, keep: float
 ) -> Float[Array, "n c"]:

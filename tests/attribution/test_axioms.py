@@ -31,7 +31,9 @@ def explained(name, f, frames=4, **settings):
     valid = jnp.arange(frames) < 4
     pool = jnp.stack([pad(0 * CLIP + 0.5, 5.0), pad(0.5 * CLIP + 0.2, 5.0)])[: 1 if f is linear else 2]
     own = lambda z: f(jnp.where(valid[:, None], z, 0)[:4])  # noqa: E731
+    elements = jnp.arange(2 * frames).reshape(frames, 2), 2 * frames
     how = {"valid": valid, "key": jax.random.key(5), "settings": Settings(method=name, **settings)}
+    how["units"] = lambda: elements
     return jax.jit(lambda z: METHODS[name](own, z, pool[0], baselines=lambda: pool, **how))(pad(CLIP, 9.0))
 
 
@@ -42,7 +44,10 @@ def test_padding_and_chunks_change_nothing_and_what_is_not_read_gets_nothing(nam
     for one, other in zip(plain, padded, strict=True):
         np.testing.assert_allclose(one, other[:4] if other.ndim else other, rtol=1e-4, atol=1e-4)
     assert not padded.attribution[4:].any()
-    assert plain.attribution[3].any() == (name in ("magnitude", "random"))
+    if name == "masked-regression":  # an estimate
+        assert jnp.abs(plain.attribution[3]).max() < 0.1 * jnp.abs(plain.attribution).max()
+    else:
+        assert plain.attribution[3].any() == (name in ("magnitude", "random"))
     np.testing.assert_allclose(plain.gap, plain.attribution.sum() - (plain.value - plain.baseline_value), atol=1e-4)
     assert jnp.isnan(plain.overlap)
 
@@ -60,7 +65,8 @@ def test_a_linear_function_by_hand(name):
     shared = dict.fromkeys(("occlusion", "shapley-sampling"), exact.mean(1, keepdims=True).repeat(2, 1))  # by frames
     found = explained(name, linear).attribution
     if name != "random":
-        np.testing.assert_allclose(found, (expected | shared).get(name, exact), rtol=1e-5, atol=1e-5)
+        close = 0.05 if name == "masked-regression" else 1e-5  # its penalty shrinks what it finds
+        np.testing.assert_allclose(found, (expected | shared).get(name, exact), rtol=close, atol=close)
 
 
 @every_method
@@ -68,6 +74,6 @@ def test_defaults_are_those_of_the_settings(name):
     module = importlib.import_module(METHODS[name].__module__)
     function = getattr(module, name.replace("-", "_"), None) or module.random_attribution
     own = {key: p.default for key, p in inspect.signature(function).parameters.items() if p.default is not p.empty}
-    wanted = {"rule": Settings.rule, "chunk": Settings.chunk}
+    wanted = {"rule": Settings.rule, "chunk": Settings.chunk, "budget": Settings.budget}
     wanted |= dict.fromkeys(("steps", "samples", "permutations"), Settings.steps)
     assert {key: value for key, value in own.items() if key in wanted}.items() <= wanted.items()

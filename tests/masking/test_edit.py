@@ -20,10 +20,13 @@ def score(name, attribution, latent, filler):
     def nothing(latents):
         return jnp.zeros((2, len(latents)))
 
+    def units():
+        return jnp.broadcast_to(jnp.arange(len(latent))[:, None], latent.shape), len(latent)
+
     def resound(latents, moved):
         return latents, jnp.zeros(len(latents))
 
-    context = Context(own, own, nothing, resound, None, 50.0, jax.random.key(0), Settings())
+    context = Context(own, own, nothing, resound, None, units, 50.0, jax.random.key(0), Settings())
     return RANKINGS[name](attribution, latent, filler, context)
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from audex_jax.core.types import Array, Attribution, ClipLatent, ClipValid, Float
 from audex_jax.masking.optimise import optimise_mask
-from audex_jax.masking.rank import Context, element_ranks
+from audex_jax.masking.rank import Context, places
 
 SHARES = (0.2, 0.1, 0.4, 0.2)
 EVIDENCE, MARGIN = 0.5, 0.05  # weights in the loss, beside the anchor's 1
@@ -65,12 +65,7 @@ def score(attribution: Attribution, latent: ClipLatent, filler: ClipLatent, cont
     steps = context.settings.mask_steps
     found = optimise_mask(loss, start, context.sounding, shares=SHARES, steps=steps, smooth=mask_window)
     loudness = jnp.abs(latent - nothing)
-    return _places(found, context.sounding) + LOUDNESS * _places(loudness, context.sounding)
-
-
-def _places(score: Float[Array, "t d"], sounding: ClipValid) -> Float[Array, "t d"]:
-    """Place of every element among those that sound, 1 for the highest score and 0 below the lowest, `[t, d]`."""
-    return 1 - element_ranks(score, sounding) / (sounding.sum() * score.shape[1])
+    return places(found, context.sounding) + LOUDNESS * places(loudness, context.sounding)
 
 
 def _standardiser(latent: ClipLatent, sounding: ClipValid) -> Callable[[ClipLatent], ClipLatent]:

@@ -1,0 +1,160 @@
+"""A classifier of audio that JAX cannot trace: a function of NumPy arrays, with or without a gradient."""
+
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import jax
+import numpy as np
+
+from audex_jax.adapters.reading import Reading
+from audex_jax.adapters.waveform import check_shape
+from audex_jax.core.errors import AudexError
+from audex_jax.core.host import no_gradient, on_host
+from audex_jax.core.resample import resample, resampled_length
+from audex_jax.core.types import Array, Bool, Float
+
+ROWS = 16  # clips in one call
+TOLERANCE = 1e-3  # of outputs of the same clip, as a share of their spread
+CHECKED = 0.5  # seconds of the noise that a function is tried on
+
+Function = Callable[[np.ndarray], np.ndarray]  # `[b, n] -> [b, k]` or `[b, t, k]`
+PullBack = Callable[[np.ndarray, np.ndarray], np.ndarray]  # and the output's cotangent; that of the audio `[b, n]`
+
+
+@jax.tree_util.register_static
+class HostClassifier:
+    """A function of batches of audio `[b, n]` as a `core.protocols.Classifier`; explained on the host, see `core.host`.
+
+    It is given clips of one length at a time, without padding.
+    """
+
+    reads: Literal["latent", "audio"] = "audio"
+    traceable = False
+
+    def __init__(
+        self,
+        function: Function,
+        pull_back: PullBack | None,
+        *,
+        source: int,
+        rate: int,
+        reading: Reading,
+        labels: int,
+        fingerprint: str,
+    ):
+        """Wrap a function.
+
+        Args:
+            function: float32 audio `[b, n]`, channels averaged, to outputs `[b, k]` or `[b, t, k]`.
+            pull_back: `(audio, cotangent of the outputs) -> cotangent of the audio`; None for none.
+            source: sample rate of the audio that is given, in Hz.
+            rate: sample rate that the function takes, in Hz.
+            reading: what its output means.
+            labels: number k of outputs.
+            fingerprint: tells this classifier from others; see `bundles.digest`.
+        """
+        self.function, self.pull_back = function, pull_back
+        self.source, self.rate, self.reading, self.labels = source, rate, reading, labels
+        self.fingerprint, self.calls = f"{fingerprint} {source} {rate} {reading}", 0
+        self._shapes: dict[int, tuple[int, ...]] = {}
+
+    @property
+    def has_gradient(self) -> bool:
+        """Whether methods that need a gradient can be used."""
+        return self.pull_back is not None
+
+    def __call__(self, clip: Float[Array, "n c"], valid: Bool[Array, " n"]) -> Float[Array, " k"]:
+        """Logits `[k]` of one clip `[n, c]` and its own samples `[n]`."""
+        audio = resample(clip.mean(1), self.source, self.rate)
+        length = resampled_length(valid.sum(), self.source, self.rate)
+        pull_back = self._pull if self.has_gradient else no_gradient
+        raw = on_host(self._values, pull_back, self.output_shape(len(audio)), audio, length)
+        return self.reading(raw, length, len(audio), self.rate)
+
+    def output_shape(self, samples: int) -> tuple[int, ...]:
+        """Shape of the output of a clip of so many samples."""
+        if samples not in self._shapes:
+            self._shapes[samples] = self.checked(np.zeros((1, samples), np.float32)).shape[1:]
+        return self._shapes[samples]
+
+    def checked(self, audio: np.ndarray) -> np.ndarray:
+        """Outputs of clips of one length `[b, n]`.
+
+        Raises:
+            AudexError: the function raises, or returns something else than a finite number for each label.
+        """
+        self.calls += len(audio)
+        try:
+            with jax.ensure_compile_time_eval():  # the function may use JAX, while JAX traces
+                found = np.asarray(self.function(audio), np.float32)
+        except AudexError:
+            raise
+        except Exception as error:
+            said = " ".join(str(error).split())[:300]
+            raise AudexError(f"the classifier raised {type(error).__name__}: {said}") from error
+        if found.ndim == 0 or len(found) != len(audio):
+            raise AudexError(
+                f"the classifier returns shape {found.shape} for {len(audio)} clips; one row a clip is needed"
+            )
+        check_shape(found.shape[1:], self.labels)
+        if not np.isfinite(found).all():
+            raise AudexError("the classifier returns values that are not finite numbers; mend it, or the recording")
+        return found
+
+    def _groups(self, audio: np.ndarray, lengths: np.ndarray) -> Iterator[np.ndarray]:
+        """Numbers of the rows of one call: clips of one length."""
+        for length in np.unique(lengths):
+            rows = np.flatnonzero(lengths == length)
+            yield from (rows[i : i + ROWS] for i in range(0, len(rows), ROWS))
+
+    def _values(self, audio: Array, length: Array) -> tuple[np.ndarray]:
+        own, lengths = np.asarray(audio, np.float32), np.maximum(np.asarray(length), 1)
+        found = np.zeros((len(own), *self.output_shape(own.shape[1])), np.float32)
+        for rows in self._groups(own, lengths):
+            values = self.checked(np.ascontiguousarray(own[rows, : lengths[rows[0]]]))
+            places = (rows,) if values.ndim == 2 else (rows, slice(values.shape[1]))
+            found[places] = values
+        return (found,)
+
+    def _pull(self, audio: Array, length: Array, cotangent: Array) -> tuple[np.ndarray]:
+        own, lengths, back = np.asarray(audio, np.float32), np.maximum(np.asarray(length), 1), np.asarray(cotangent)
+        assert self.pull_back is not None
+        found = np.zeros_like(own)
+        for rows in self._groups(own, lengths):
+            samples = lengths[rows[0]]
+            clips = np.ascontiguousarray(own[rows, :samples])
+            frames = self.output_shape(int(samples))[0] if back.ndim == 3 else None
+            self.calls += len(rows)
+            found[rows, :samples] = self.pull_back(clips, back[rows] if frames is None else back[rows, :frames])
+        if not np.isfinite(found).all():
+            raise AudexError(
+                "the classifier's gradient holds values that are not finite numbers; mend it, or the recording"
+            )
+        return (found,)
+
+
+def check_function(classifier: HostClassifier) -> None:
+    """Try a function on noise: the same clips twice, in another order, one by one; and its gradient.
+
+    Raises:
+        AudexError: it is refused by `HostClassifier.checked`, keeps state or draws random numbers, or promises a
+            gradient and has none.
+    """
+    clips = 0.1 * np.random.default_rng(0).normal(size=(3, round(CHECKED * classifier.rate))).astype(np.float32)
+    first = classifier.checked(clips)
+    others = {
+        "a second time": classifier.checked(clips),
+        "in another order": classifier.checked(np.ascontiguousarray(clips[::-1]))[::-1],
+        "one by one": np.concatenate([classifier.checked(clips[i : i + 1]) for i in range(3)]),
+    }
+    spread = max(float(np.ptp(first)), 1e-3)
+    for when, found in others.items():
+        if (off := float(np.abs(found - first).max())) > TOLERANCE * spread:
+            raise AudexError(
+                f"the classifier does not answer alike when it is asked {when} (it differs by {off:.2g}): it keeps "
+                "state, draws random numbers, or mixes clips of a batch; reset it in every call, and turn dropout off"
+            )
+    if classifier.pull_back is not None:
+        gradient = classifier.pull_back(clips, np.random.default_rng(1).normal(size=first.shape).astype(np.float32))
+        if not np.any(gradient):
+            raise AudexError("the classifier's gradient with respect to the audio is zero; use gradient='none'")

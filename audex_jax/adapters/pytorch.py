@@ -1,0 +1,68 @@
+"""PyTorch models: outputs and pull-backs by PyTorch itself (extra `torch`). A model on a GPU is used there."""
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from audex_jax.core.errors import AudexError
+
+
+class TorchFunction:
+    """Outputs and pull-backs of a module from audio `[b, n]`, in evaluation mode, as NumPy arrays."""
+
+    def __init__(self, module: Any):
+        self.module = module
+        parameter = next(iter(module.parameters()), None)
+        self.device = "cpu" if parameter is None else parameter.device
+
+    @contextlib.contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        """The module in evaluation mode, and back as it was."""
+        training = [part for part in self.module.modules() if part.training]
+        self.module.eval()
+        try:
+            yield
+        finally:
+            for part in training:
+                part.training = True
+
+    def _outputs(self, audio: Any) -> Any:
+        found = self.module(audio)
+        found = getattr(found, "logits", found)
+        return found[0] if isinstance(found, tuple) else found
+
+    def __call__(self, audio: np.ndarray) -> np.ndarray:
+        """Outputs of clips `[b, n]`."""
+        import torch
+
+        with self._evaluating(), torch.no_grad():
+            return self._outputs(torch.from_numpy(audio).to(self.device)).float().cpu().numpy()
+
+    def pull_back(self, audio: np.ndarray, cotangent: np.ndarray) -> np.ndarray:
+        """Cotangent of the audio `[b, n]`.
+
+        Raises:
+            AudexError: the outputs do not depend on the audio in a way that PyTorch can differentiate.
+        """
+        import torch
+
+        with self._evaluating(), torch.enable_grad():
+            own = torch.from_numpy(audio).to(self.device).requires_grad_()
+            found = self._outputs(own)
+            if not found.requires_grad:
+                raise AudexError("PyTorch finds no gradient from the outputs to the audio; use gradient='none'")
+            (gradient,) = torch.autograd.grad(found, own, torch.from_numpy(cotangent).to(found), allow_unused=True)
+        return np.zeros_like(audio) if gradient is None else gradient.float().cpu().numpy()
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the module's name and weights."""
+        found = hashlib.sha256(type(self.module).__qualname__.encode())
+        for name, value in self.module.state_dict().items():
+            found.update(name.encode())
+            if hasattr(value, "cpu"):
+                found.update(np.ascontiguousarray(value.detach().cpu().float().numpy()).tobytes())
+        return found.hexdigest()
