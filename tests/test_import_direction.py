@@ -52,9 +52,9 @@ ALLOWED = {  # room -> rooms that it may import beside itself
 }
 NO_JAX = (  # what the command line reads for its help, and what only handles files
     "core.errors", "core.registry", "core.settings", "io", "data", "batch.plan", "batch.manifest", "batch.read",
-    "batch.schema", "batch.store", "batch.merge", "explain.result", "explain.verdict", "evaluation.arms",
-    "evaluation.plan", "evaluation.statistics", "study.design", "study.key", "study.plan", "study.score",
-    "training.recipes",
+    "batch.schema", "batch.store", "batch.merge", "explain.result", "explain.verdict", "adapters.source",
+    "evaluation.arms", "evaluation.plan", "evaluation.statistics", "study.design", "study.key", "study.plan",
+    "study.score", "training.recipes",
 )  # fmt: skip
 FOREIGN = {"torch", "transformers", "captum", "tensorflow", "weights_conversion"}
 BROUGHT = {"adapters.pytorch": {"torch"}, "adapters.huggingface": {"torch", "transformers"}}  # what they adapt

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 
 import jax.numpy as jnp
 
+from audex_jax.adapters.source import OUTPUTS
 from audex_jax.core.errors import AudexError
 from audex_jax.core.types import Array, Float
 
-OUTPUTS = ("logits", "probabilities", "independent-logits", "independent-probabilities")
 LEAST = 1e-7  # probabilities are taken to be this far from 0 and 1
 
 

@@ -176,8 +176,7 @@ def explain_stream(
                 yield work
                 continue
             clips, result = work
-            samples = [clip.samples for clip in clips]
-            explanations = explainer.explanations(_on_host(result), samples, explainer.suited(settings))
+            explanations = explainer.explanations(_on_host(result), [clip.samples for clip in clips], settings)
             yield [(clip.key, explanation) for clip, explanation in zip(clips, explanations, strict=True)]
 
 

@@ -100,12 +100,13 @@ def work(arguments: argparse.Namespace, job: "Job", index: int, count: int) -> i
     import importlib.metadata
 
     from audex_jax import __version__
+    from audex_jax.adapters.source import Source
     from audex_jax.batch.job import run_job, run_of
     from audex_jax.batch.manifest import read_manifest, text
     from audex_jax.batch.merge import status
     from audex_jax.batch.store import open_store
     from audex_jax.bundles import bundle_path
-    from audex_jax.cli.bundles import explainer_of
+    from audex_jax.cli.bundles import explainer_of, model_of, name_of
     from audex_jax.cli.processes import stop_signals
     from audex_jax.data.prepared import PREFIX
     from audex_jax.io.progress import Bar
@@ -114,7 +115,7 @@ def work(arguments: argparse.Namespace, job: "Job", index: int, count: int) -> i
     manifest = read_manifest(arguments.data)
     versions = {"audex-jax": __version__} | {name: importlib.metadata.version(name) for name in ("jax", "flax")}
     data = arguments.data if arguments.data.startswith(PREFIX) else os.path.abspath(arguments.data)
-    about = {"model": arguments.model, "data": text(data), "versions": versions}
+    about = {"model": name_of(arguments), "data": text(data), "versions": versions}
     store = open_store(arguments.out, run_of(explainer, manifest, job), manifest, about)
     share = sum(len(manifest.shard(shard, job.shard_clips)) for shard in range(index, store.shards, count))
     logged = 0.0
@@ -139,7 +140,8 @@ def work(arguments: argparse.Namespace, job: "Job", index: int, count: int) -> i
 
         try:
             if arguments.engine == "ray":
-                model = os.path.abspath(bundle_path(arguments.model))
+                model = model_of(arguments)
+                model = model if isinstance(model, Source) else os.path.abspath(bundle_path(model))
                 progress = run_on_ray(model, manifest, store, job, arguments.actors, report, check)
             else:
                 progress = run_job(explainer, manifest, store, job, index, count, report, check)

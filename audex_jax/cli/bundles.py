@@ -6,8 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from audex_jax.bundles import bundle_path, load_explainer, open_codec, read_description
+from audex_jax.adapters.open import open_explainer
+from audex_jax.adapters.source import Source, is_source
+from audex_jax.bundles import bundle_path, open_codec, read_description
 from audex_jax.cli import UsageError
+from audex_jax.cli.options import read_options
 from audex_jax.codecs.encodec import Encodec
 from audex_jax.core.compilation import use_compilation_cache
 from audex_jax.core.errors import AudexError
@@ -16,14 +19,51 @@ from audex_jax.explain.explainer import Explainer
 from audex_jax.io import audio
 
 
+def model_of(arguments: argparse.Namespace) -> str | Source:
+    """What `adapters.open.open_explainer` opens: `arguments.model`, or the source of a classifier of one's own."""
+    name = name_of(arguments)
+    if not hasattr(arguments, "classifier") or not (arguments.classifier or is_source(name)):
+        return name
+    target, between = within(getattr(arguments, "target", None))
+    label = target if arguments.output.startswith("independent") else None
+    return read_options(Source, arguments, classifier=name, label=label, between=between)
+
+
+def name_of(arguments: argparse.Namespace) -> str:
+    """The model's name, for records."""
+    return getattr(arguments, "classifier", None) or arguments.model
+
+
+def within(target: str | None) -> tuple[str | None, tuple[float, float] | None]:
+    """A target and its time range: `speech@0.5-1.2` is the label speech from 0.5 to 1.2 seconds.
+
+    >>> within("speech@0.5-1.2")
+    ('speech', (0.5, 1.2))
+    """
+    label, at, seconds = (target or "").rpartition("@")
+    begin, _, end = seconds.partition("-")
+    try:
+        span = float(begin), float(end)
+    except ValueError:
+        return target, None
+    if not at or not 0 <= span[0] < span[1]:
+        return target, None
+    return label or None, span
+
+
 def explainer_of(arguments: argparse.Namespace) -> Explainer:
-    """The explainer `arguments.model`; compiled programs are kept between runs.
+    """The explainer that `arguments` ask for; compiled programs are kept between runs.
+
+    A time range is taken off `arguments.target`.
 
     Raises:
         UsageError: it does not know the label `arguments.target`.
     """
     use_compilation_cache()
-    explainer = load_explainer(arguments.model)
+    model = model_of(arguments)
+    explainer = open_explainer(model)
+    if isinstance(model, Source) and "target" in arguments:
+        arguments.target = within(arguments.target)[0]
     try:
         explainer.target_index(getattr(arguments, "target", None))
     except AudexError as error:

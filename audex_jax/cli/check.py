@@ -17,11 +17,11 @@ examples:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `audex check` to its parser."""
-    from audex_jax.cli.options import add_options, positive
+    from audex_jax.cli.options import add_options, add_source, positive
     from audex_jax.core.settings import Settings
 
     parser.epilog = EXAMPLE
-    parser.add_argument("model", metavar="MODEL", help="explainer, by name or folder")
+    parser.add_argument("model", metavar="MODEL", help="explainer, by name or folder, or the source of a classifier")
     parser.add_argument("data", metavar="DATA", help="folder of labelled recordings; see `audex train --help`")
     parser.add_argument("--split", default="test", choices=("train", "val", "test"), help="(default: test)")
     parser.add_argument("--limit", type=positive, default=200, metavar="N", help="at most N clips (default: 200)")
@@ -29,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     text = "explainers trained apart, or folders of them; see `audex train --strangers`"
     parser.add_argument("--strangers", metavar="DIR,...", help=text)
     parser.add_argument("--quiet", action="store_true", help="no progress")
+    add_source(parser)
     only = ("keep", "method", "ranking", "filler", "mask_steps")
     add_options(parser, Settings, group="how to explain", only=only)
 

@@ -65,6 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out `audex evaluate`; the exit code."""
+    from audex_jax.cli.bundles import model_of
     from audex_jax.cli.options import read_options
     from audex_jax.core.compilation import use_compilation_cache
     from audex_jax.devices.cpu import use_each_core_as_a_device
@@ -79,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
     out = pathlib.Path(arguments.out)
     with RunLog(arguments.tensorboard) as log:
         record = evaluate_folder(
-            arguments.model,
+            model_of(arguments),
             arguments.data,
             plan,
             out,

@@ -24,6 +24,8 @@ examples:
   audex explain recordings/ --out explained --keep 0.1
   audex explain yes.wav --target no --out why-not-no
   audex explain yes.wav --versus left --out why-yes-rather-than-left
+  audex explain dog.wav --classifier hf:my-folder --out explained
+  audex explain dog.wav --classifier model.onnx --labels labels.txt --rate 16000 --out explained
 """
 
 LEVELS = (0.05, 0.1, 0.2, 0.4)  # of the report's slider
@@ -38,7 +40,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("input", nargs="+", metavar="INPUT", help="recordings, folders, or `demo`")
     parser.add_argument("--out", required=True, metavar="DIR", help="where to write")
     add_model(parser)
-    parser.add_argument("--target", metavar="LABEL", help="label to explain (default: the predicted one)")
+    parser.add_argument(
+        "--target",
+        metavar="LABEL",
+        help="label to explain, for some outputs LABEL@BEGIN-END (default: the predicted one)",
+    )
     text = "label to explain it against: why the one rather than the other (default: against all)"
     parser.add_argument("--versus", metavar="LABEL", help=text)
     add_options(parser, Settings, group="how to explain")
@@ -54,7 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out `audex explain`; the exit code."""
-    from audex_jax.cli.bundles import explainer_of
+    from audex_jax.cli.bundles import explainer_of, name_of
     from audex_jax.cli.options import read_options
     from audex_jax.cli.report import make_page
     from audex_jax.core.settings import Settings
@@ -69,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     out.mkdir(parents=True, exist_ok=True)
     failed = 0
     inputs = list_inputs(arguments.input)
-    how = (arguments.target, settings, arguments.model, levels, arguments.versus, arguments.control)
+    how = (arguments.target, settings, name_of(arguments), levels, arguments.versus, arguments.control)
     results = explain_files(explainer, inputs, out, *how)
     for result in track(results, "explaining", len(inputs), arguments.quiet or len(inputs) == 1):
         failed += result.error is not None

@@ -61,8 +61,16 @@ def read_options(dataclass: type[Filled], arguments: argparse.Namespace, **other
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """Add `--model`, the explainer that a command asks."""
+    """Add `--model`, the explainer that a command asks, and the options of a classifier of one's own."""
     parser.add_argument("--model", default=MODEL, metavar="NAME|DIR", help=f"explainer (default: {MODEL})")
+    add_source(parser)
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """Add `--classifier` and what belongs to it; `cli.bundles.explainer_of` opens it."""
+    from audex_jax.adapters.source import Source
+
+    add_options(parser, Source, group="to explain a classifier of your own instead")
 
 
 def positive(text: str) -> int:

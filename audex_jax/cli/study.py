@@ -43,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out `audex study`; the exit code."""
-    from audex_jax.cli.bundles import explainer_of
+    from audex_jax.cli.bundles import explainer_of, name_of
     from audex_jax.cli.options import read_options
     from audex_jax.io.progress import Bar
     from audex_jax.study.make import recordings_of, write_study
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     recordings = recordings_of(arguments.data, arguments.split, plan.seed)
     out = pathlib.Path(arguments.out)
     with Bar("explaining", min(plan.clips, len(recordings)), arguments.quiet) as bar:
-        written = write_study(explainer, arguments.model, recordings, plan, out, bar.update)
+        written = write_study(explainer, name_of(arguments), recordings, plan, out, bar.update)
     what = f"{written.clips} clips by {len(plan.methods)} methods, {written.questions} questions for each listener"
     print(f"{written.page}: {what}, numbers 1 to {written.listeners}; keep {written.key}")
     return 0

@@ -12,7 +12,9 @@ from typing import Any
 import jax
 
 from audex_jax import __version__
-from audex_jax.bundles import digest, load_explainer
+from audex_jax.adapters.open import open_explainer
+from audex_jax.adapters.source import Source
+from audex_jax.bundles import digest
 from audex_jax.core.settings import Settings
 from audex_jax.data.folder import DataError, LabelledClip, read_folder
 from audex_jax.evaluation.blocks import read_loud
@@ -31,7 +33,7 @@ CONTROL_SHARE = Settings.keep
 
 
 def evaluate_folder(
-    model: str | os.PathLike,
+    model: str | os.PathLike | Source,
     data: str | os.PathLike,
     plan: Plan,
     out: pathlib.Path,
@@ -47,7 +49,7 @@ def evaluate_folder(
     """Evaluate a model on a labelled folder and write `fidelity.json`, `fidelity.parquet` and `curves.png`.
 
     Args:
-        model: name or folder of an explainer.
+        model: name or folder of an explainer, or the source of a classifier.
         data: the labelled folder.
         plan: what to measure.
         out: folder to write to; it is made.
@@ -64,7 +66,7 @@ def evaluate_folder(
     Raises:
         ValueError: a model or folder that cannot be used, or no clips in the split.
     """
-    explainer = load_explainer(model)
+    explainer = open_explainer(model)
     files = clips_of(explainer, data, split, limit)
     out.mkdir(parents=True, exist_ok=True)
     others = open_strangers(strangers)
@@ -74,7 +76,7 @@ def evaluate_folder(
     heard = ask_strangers(explainer, others, files, plan, asked, *how) if others else None
     scores = evaluate(explainer, files, plan, scratch, *how)
     record = {
-        "model": str(model),
+        "model": str(model.classifier if isinstance(model, Source) else model),
         "weights": digest(explainer)[:12],
         "data": pathlib.Path(data).name,
         "split": split,

@@ -108,7 +108,7 @@ class Explainer:
 
         What a clip's batch holds beside it changes its numbers by rounding at most.
         """
-        settings = self.suited(settings or Settings())
+        settings = settings or Settings()
         if not clips:
             return []
         return self.explanations(self.start(clips, target, settings, versus, control), clips, settings)
@@ -122,6 +122,7 @@ class Explainer:
         control: bool = False,
     ) -> BatchExplanation:
         """Let the device begin to explain several clips in one batch; `explanations` waits for it."""
+        settings = self.suited(settings)
         audio, lengths = self.pad(clips)
         none, wanted, against = (
             jnp.full(len(clips), number, jnp.int32) for number in (-1, *map(self.target_index, (target, versus)))
@@ -157,7 +158,7 @@ class Explainer:
         score = np.zeros((len(clips), codec.frames(audio.shape[1]), codec.dim), np.float32)
         for row, explanation in enumerate(explanations):
             score[row, : len(explanation.score)] = explanation.score
-        any_keep = dataclasses.replace(settings, keep=0.0)
+        any_keep = Settings(keep=0.0, filler=settings.filler, seed=settings.seed)  # one program for all methods
         sounds: Any = jax.tree.map(np.asarray, resynthesize_step(self.model, audio, lengths, score, keep, any_keep))
         found = []
         for row, (clip, e) in enumerate(zip(clips, explanations, strict=True)):
@@ -188,7 +189,7 @@ class Explainer:
 
     def explanations(self, batch: Any, clips: Sequence[np.ndarray], settings: Settings) -> list[Explanation]:
         """What `explain_step` returned for `clips`, clip by clip, as NumPy arrays; rows of padding are left out."""
-        host = jax.tree.map(np.asarray, batch)
+        host, settings = jax.tree.map(np.asarray, batch), self.suited(settings)
         return [self._explanation(_row(host, row), clip, settings) for row, clip in enumerate(clips)]
 
     def segments(self, audio: np.ndarray) -> list[np.ndarray]:
@@ -203,6 +204,11 @@ class Explainer:
         frames = int(own.valid.sum())
         probabilities = self._probabilities(np.asarray(own.logits))
         prediction, target = next(iter(probabilities)), self.labels[int(own.target)]
+        silent = bool(np.abs(clip).max() < SILENCE_PEAK)
+        if self.model.classifier.reads == "audio" and not silent and not np.any(own.path.attribution):
+            raise AudexError(
+                "the classifier's gradient with respect to the sound is zero; no method can explain it by that"
+            )
         difference = abs(float(own.path.value - own.path.baseline_value))
         state = convergence(own.path, tolerance=GAP_TOLERANCE)
         fixed = {
@@ -218,7 +224,7 @@ class Explainer:
             "sound_alone": settings.ranking == MATCHED and not tells_features(self.model.classifier),
             "adversarial": settings.ranking == ADVERSARIAL,
             **self._control(own.control),
-            "silent": bool(np.abs(clip).max() < SILENCE_PEAK),
+            "silent": silent,
             "sample_rate": self.sample_rate,
             "frame_rate": self.sample_rate / self.model.codec.hop,
             "attribution": own.path.attribution[:frames],

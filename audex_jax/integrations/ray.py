@@ -14,12 +14,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from audex_jax.adapters.open import open_explainer
+from audex_jax.adapters.source import Source
 from audex_jax.batch.job import Progress, Tables, explain_shards, survey
 from audex_jax.batch.manifest import Manifest, text
 from audex_jax.batch.plan import Job
 from audex_jax.batch.store import Store
 from audex_jax.batch.stream import Meter, ahead, on_devices
-from audex_jax.bundles import load_explainer
 from audex_jax.core.compilation import use_compilation_cache
 from audex_jax.core.errors import AudexError
 
@@ -41,13 +42,13 @@ class ExplainActor:
         rows.write_parquet("explained")
 
     Args:
-        model: name of a bundled explainer, or a folder that all nodes see, as they see the recordings.
+        model: name of a bundled explainer, a folder that all nodes see, as they see the recordings, or a `Source`.
         job: how to explain, and which columns to write; shards do not matter here.
     """
 
-    def __init__(self, model: str, job: Job | None = None):
+    def __init__(self, model: str | Source, job: Job | None = None):
         use_compilation_cache()
-        self.explainer, self.job, self.meter = load_explainer(model), job or Job(), Meter()
+        self.explainer, self.job, self.meter = open_explainer(model), job or Job(), Meter()
         self.explainer.target_index(self.job.target)
         self.mapped = on_devices(self.explainer, self.job.settings, self.job.parallel)
 
@@ -78,7 +79,7 @@ class ExplainActor:
 class ShardActor:
     """Explains shards of a job, and puts each into the folder of results itself."""
 
-    def __init__(self, model: str, job: Job, store: Store):
+    def __init__(self, model: str | Source, job: Job, store: Store):
         self.actor, self.store = ExplainActor(model, job), store
 
     def __call__(self, batch: pa.Table) -> dict[str, list]:
@@ -95,7 +96,7 @@ class ShardActor:
 
 
 def run_on_ray(
-    model: str,
+    model: str | Source,
     manifest: Manifest,
     store: Store,
     job: Job,
@@ -106,7 +107,8 @@ def run_on_ray(
     """`run_job` on the Ray cluster that this process is connected to, all shards that are not done.
 
     Args:
-        model: name of a bundled explainer, or a folder that all nodes see, as they see recordings and results.
+        model: name of a bundled explainer, a folder that all nodes see, as they see recordings and results, or the
+            `Source` of a classifier.
         manifest, store, job, report, check: as in `run_job`.
         actors: how many; 0 for one an accelerator of the cluster, or one a core where it has none.
     """
