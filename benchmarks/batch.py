@@ -27,8 +27,8 @@ from audex_jax.batch.read import read_recordings
 from audex_jax.batch.store import open_store
 from audex_jax.core.compilation import use_compilation_cache
 from audex_jax.core.settings import Settings
-from audex_jax.data.folder import audio_files
 from audex_jax.data.inputs import demo_clips
+from audex_jax.data.listing import audio_files
 from audex_jax.devices.cpu import use_each_core_as_a_device
 from benchmarks.measure import parser_for, report, show
 from benchmarks.sides import resident

@@ -6,28 +6,21 @@ relative to the file's folder. Ids are unique; without a column of their own the
 is listed again gets `#2`, `#3`, ...
 """
 
-import csv
 import dataclasses
 import functools
 import hashlib
-import io
 import os
 import pathlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from audex_jax.core.errors import AudexError
-from audex_jax.data.folder import SUFFIXES
+from audex_jax.data.listing import DataError, labels_and_splits, list_recordings, text, tidy
 from audex_jax.data.prepared import PREFIX, list_records
+from audex_jax.data.table import read_table
 
 PATH_COLUMNS = ("path", "file")
-
-
-class ManifestError(AudexError):
-    """A list of clips that cannot be used; the message names the fault and the remedy."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,15 +82,6 @@ class Manifest:
         )
 
 
-def text(path: str) -> str:
-    r"""A path as text that every program can read: bytes that are not UTF-8 become `\xff`.
-
-    >>> text(os.fsdecode(b"caf\xe9.wav"))
-    'caf\\xe9.wav'
-    """
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
 def read_manifest(data: str | os.PathLike) -> Manifest:
     """List the clips of a folder, or read a list of them.
 
@@ -106,33 +90,36 @@ def read_manifest(data: str | os.PathLike) -> Manifest:
             `tfds:NAME[/CONFIG][:SPLIT]`.
 
     Raises:
-        ManifestError: nothing there, no clips in it, a column is missing, an id that occurs twice.
-        DataError: a data set that is not there or cannot be read.
+        DataError: nothing there, no clips in it, a column is missing, an id that occurs twice, or a data set that is
+            not there or cannot be read.
     """
     if str(data).startswith(PREFIX):
         ids, addresses = list_records(str(data))
         return _sorted(addresses, ids, [None] * len(ids), addresses)
     root = pathlib.Path(data)
     if root.is_dir():
-        manifest = _sorted(*_walk(root))
-        if not len(manifest):
-            raise ManifestError(f"{root}: no audio in this folder; expected WAV, FLAC, OGG or MP3 files")
-        return manifest
-    if not root.is_file():
-        raise ManifestError(f"{root}: no such file or folder; check the path")
-    try:
-        columns = _columns(root)
-    except (OSError, pa.ArrowException, csv.Error, UnicodeDecodeError) as error:
-        raise ManifestError(f"{root}: not a readable list of clips ({error})") from None
+        listing = list_recordings(root)
+        listing.tell()
+        if not listing.names:
+            others = f" (left out: {listing.left_out()})" if listing.others else ""
+            raise DataError(f"{root}: no audio in this folder{others}; expected WAV, FLAC, OGG or MP3 files")
+        labels = [label for label, _ in labels_and_splits(listing.names)]
+        return _sorted([os.path.join(root, name) for name in listing.names], None, labels, listing.names)
+    if not root.exists():
+        raise DataError(f"{root}: no such file or folder; check the path")
+    columns = read_table(root, (*PATH_COLUMNS, "id", "label")).columns
     name = next((name for name in PATH_COLUMNS if name in columns), None)
     if name is None:
-        raise ManifestError(f"{root}: no column `path`; it has {', '.join(columns) or 'none'}")
-    listed = [os.fsdecode(path) if path else "" for path in columns[name]]
+        raise DataError(f"{root}: no column `path`; it has {', '.join(filter(None, columns)) or 'none'}")
+    listed = columns[name]
     if not listed or not all(listed):
-        raise ManifestError(f"{root}: {'a row without a path' if listed else 'it lists no clips'}")
-    labels = [label or None for label in columns.get("label", [None] * len(listed))]
+        raise DataError(f"{root}: {'a row without a path' if listed else 'it lists no clips'}")
+    labels = [tidy(label) or None for label in columns.get("label", [""] * len(listed))]
     paths = [_beside(root.parent, path) for path in listed]
-    return _sorted(paths, [str(i) for i in columns["id"]] if "id" in columns else None, labels, listed)
+    ids = [text(name) for name in columns["id"]] if "id" in columns else None
+    if ids is not None and not all(ids):
+        raise DataError(f"{root}: a row without an id; give every row one, or leave the column out")
+    return _sorted(paths, ids, labels, listed)
 
 
 def _beside(folder: str | os.PathLike, path: str) -> str:
@@ -140,44 +127,12 @@ def _beside(folder: str | os.PathLike, path: str) -> str:
     return path if path.startswith(PREFIX) else os.path.join(folder, path)
 
 
-def _columns(file: pathlib.Path) -> dict[str, Sequence]:
-    if file.suffix.lower() == ".parquet":
-        table = pq.read_table(file)
-        return {name: table[name].to_pylist() for name in table.column_names if name in (*PATH_COLUMNS, "id", "label")}
-    content = file.read_bytes().decode("utf-8", "surrogateescape")
-    if file.suffix.lower() == ".csv":
-        rows = list(csv.reader(io.StringIO(content, newline=""), strict=True))
-        header, rows = (rows[0], rows[1:]) if rows else ([], [])
-        ragged = next((n for n, row in enumerate(rows, start=2) if len(row) != len(header)), None)
-        if ragged is not None:
-            raise ManifestError(f"{file}: row {ragged} has not the {len(header)} columns of the first row")
-        return {name: [row[i] for row in rows] for i, name in enumerate(header)}
-    return {"path": [line.removesuffix("\r") for line in content.split("\n") if line.strip()]}
-
-
-def _walk(root: pathlib.Path) -> tuple[list[str], None, list[str | None], list[str]]:
-    def refuse(error: OSError):
-        raise ManifestError(f"{error.filename}: cannot list this folder ({error.strerror}); make it readable")
-
-    paths, labels, inside = [], [], []
-    for folder, folders, files in os.walk(root, onerror=refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        relative = os.path.relpath(folder, root)
-        label = None if relative == "." else text(relative.split(os.sep)[0])
-        for name in files:
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES:
-                paths.append(os.path.join(folder, name))
-                inside.append(name if relative == "." else f"{relative}/{name}")
-                labels.append(label)
-    return paths, None, labels, inside
-
-
 def _sorted(paths: list[str], ids: list[str] | None, labels: Iterable[str | None], listed: Iterable[str]) -> Manifest:
     """Sorted by id; ids that are not given are the paths as they were listed."""
     if ids is not None:
         if len(set(ids)) < len(ids):
             name = Counter(ids).most_common(1)[0][0]
-            raise ManifestError(f"the id {name!r} is listed more than once; ids have to be unique")
+            raise DataError(f"the id {name!r} is listed more than once; ids have to be unique")
         clips = sorted(zip(ids, paths, labels, strict=True), key=lambda clip: clip[0])
     else:
         clips, seen, taken = [], Counter(), set()

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import grain
 import numpy as np
 
+from audex_jax.core.errors import shown
 from audex_jax.data.prepared import PREFIX, read_record
 from audex_jax.io.audio import AudioError, read_recording
 
@@ -44,9 +45,9 @@ def read_recordings(
                 return Recording(index, *read_record(path, sample_rate, channels))
             return Recording(index, read_recording(path, sample_rate, channels), None, {})
         except AudioError as error:
-            return Recording(index, None, str(error).removeprefix(f"{path}: "), {})
+            return Recording(index, None, str(error).removeprefix(f"{shown(path)}: "), {})
         except Exception as error:  # whatever a decoder makes of a broken file: one clip is lost, and not the job
-            return Recording(index, None, f"{type(error).__name__}: {error}", {})
+            return Recording(index, None, shown(f"{type(error).__name__}: {error}"), {})
 
     options = grain.ReadOptions(num_threads=workers, prefetch_buffer_size=max(ahead, workers))
     recordings = iter(grain.MapDataset.range(len(paths)).map(read).to_iter_dataset(options))

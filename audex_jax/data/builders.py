@@ -14,7 +14,9 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from audex_jax.data.folder import SPLITS, DataError, LabelledClip, assign_splits, audio_files, read_folder
+from audex_jax.data.folder import LabelledClip, assign_splits, read_folder
+from audex_jax.data.listing import SPLITS, DataError, audio_files, text
+from audex_jax.io.files import opened
 
 EMOTIONS = {
     "angry": "angry",
@@ -127,8 +129,8 @@ def by_split(clips: Iterable[LabelledClip]) -> dict[str, list[LabelledClip]]:
 def examples_of(clips: list[LabelledClip], root: pathlib.Path) -> Iterator[tuple[str, dict]]:
     """Key and record of each clip."""
     for clip in clips:
-        name = os.fsencode(clip.path.relative_to(root)).decode("utf-8", "backslashreplace")
-        with clip.path.open("rb") as audio:
+        name = text(os.path.relpath(clip.path, root))
+        with opened(clip.path) as audio:
             yield name, {"audio": audio, "label": clip.label, "speaker": clip.speaker or "", "file": name}
 
 

@@ -1,25 +1,30 @@
 """A labelled folder of recordings: one sub-folder a label, and an optional `splits.csv`.
 
 `splits.csv` has the columns `file,label,speaker,split` (`speaker` may be missing), `file` relative to the folder and
-`split` one of train, val, test. Without it the split is made here: by speaker when the file names tell one, so that
-nobody is heard in two splits, else by file.
+`split` one of train, val, test. Without it, folders `train`, `val` and `test` with labels inside are the splits. Without
+these the split is made here: by speaker when the file names tell one, so that nobody is heard in two splits, else by
+file.
 """
 
-import csv
 import dataclasses
 import hashlib
 import os
 import pathlib
 import re
 
-from audex_jax.core.errors import AudexError
-
-SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".opus", ".au")
-SPLITS = ("train", "val", "test")
-
-
-class DataError(AudexError):
-    """A data folder that cannot be used; the message says what is wrong and what to do."""
+from audex_jax.core.errors import shown
+from audex_jax.data.listing import (
+    LOG,
+    SPLITS,
+    DataError,
+    Listing,
+    labels_and_splits,
+    list_recordings,
+    require_decoders,
+    tidy,
+)
+from audex_jax.data.table import read_table
+from audex_jax.io.files import is_regular
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,13 +49,6 @@ class LabelledFolder:
         return [clip for clip in self.clips if clip.split == name]
 
 
-def audio_files(root: str | os.PathLike) -> list[pathlib.Path]:
-    """Every audio file below `root`, sorted; hidden files and folders are left out."""
-    root = pathlib.Path(root)
-    found = (p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-    return sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(root).parts))
-
-
 def read_folder(root: str | os.PathLike, labels: tuple[str, ...] | None = None) -> LabelledFolder:
     """List the clips of a labelled folder.
 
@@ -64,11 +62,11 @@ def read_folder(root: str | os.PathLike, labels: tuple[str, ...] | None = None) 
     root = pathlib.Path(root)
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; expected one sub-folder of recordings for each label")
+    listing = list_recordings(root)
+    listing.tell()
+    require_decoders(listing)
     table = root / "splits.csv"
-    if table.exists():
-        clips, split_by = _from_table(root, table), "splits.csv"
-    else:
-        clips, split_by = _from_names(root)
+    clips, split_by = (_from_table(listing, table), "splits.csv") if table.exists() else _from_names(listing)
     present = sorted({clip.label for clip in clips})
     if labels is not None:
         unknown = sorted(set(labels) - set(present))
@@ -76,38 +74,75 @@ def read_folder(root: str | os.PathLike, labels: tuple[str, ...] | None = None) 
             raise DataError(f"{root}: no clips with label {', '.join(unknown)}; there are {', '.join(present)}")
         clips, present = [clip for clip in clips if clip.label in labels], sorted(labels)
     if not clips:
-        raise DataError(f"{root}: no audio below it; expected one sub-folder of recordings for each label")
+        others = f" (left out: {listing.left_out()})" if listing.others else ""
+        raise DataError(f"{root}: no audio below it{others}; expected one sub-folder of recordings for each label")
     return LabelledFolder(tuple(clips), tuple(present), split_by)
 
 
-def _from_table(root: pathlib.Path, table: pathlib.Path) -> list[LabelledClip]:
-    with table.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    missing = {"file", "label", "split"} - set(rows[0] if rows else ())
+def _from_table(listing: Listing, table: pathlib.Path) -> list[LabelledClip]:
+    """The clips that `splits.csv` lists, each once."""
+    root, rows = listing.root, read_table(table, ("file", "label", "speaker", "split"))
+    missing = {"file", "label", "split"} - rows.columns.keys()
     if missing:
-        raise DataError(f"{table}: column {', '.join(sorted(missing))} is missing; it needs file, label and split")
-    clips = []
-    for number, row in enumerate(rows, start=2):
-        if row["split"] not in SPLITS:
-            raise DataError(f"{table}, line {number}: split is {row['split']!r}; use one of {', '.join(SPLITS)}")
-        path = root / row["file"]
-        if not path.exists():
-            raise DataError(f"{table}, line {number}: {row['file']} is not there; remove the line or add the file")
-        clips.append(LabelledClip(path, row["label"], row.get("speaker") or None, row["split"]))
+        has = ", ".join(rows.columns)
+        raise DataError(
+            f"{table}: column {', '.join(sorted(missing))} is missing; it needs file, label and split, has {has}"
+        )
+    speakers = rows.columns.get("speaker", [""] * len(rows.lines))
+    clips: list[LabelledClip] = []
+    known: dict[str, int] = {}
+    cells = (rows.columns[name] for name in ("file", "label", "split"))
+    for number, file, label, split, speaker in zip(rows.lines, *cells, speakers, strict=True):
+        where = f"{table}, line {number}"
+        if split.strip() not in SPLITS:
+            raise DataError(f"{where}: split is {split!r}; use one of {', '.join(SPLITS)}")
+        if not tidy(label):
+            raise DataError(f"{where}: the label is empty; write one, or remove the line")
+        path = root / file
+        if not is_regular(path):
+            if not file.isascii() and "\udc80" <= max(file) <= "\udcff":
+                raise DataError(f"{where}: {file} is not there, and not UTF-8; save the table as UTF-8")
+            what = "no recording but a folder or the like" if path.exists() else "not there"
+            raise DataError(f"{where}: {file or 'the file'} is {what}; remove the line or add the file")
+        first = known.setdefault(os.path.realpath(path), number)
+        if first != number:
+            raise DataError(f"{where}: {file} is listed in line {first}, too; remove one of them")
+        clips.append(LabelledClip(path, tidy(label), speaker.strip() or None, split.strip()))
+    if clips and not any(clip.split == "train" for clip in clips):
+        raise DataError(f"{table}: no line has the split train; a classifier learns from these")
+    unlisted = [name for name in listing.names if os.path.realpath(root / name) not in known]
+    if unlisted:
+        LOG.warning("%s: %d recordings are not listed, such as %s", shown(table), len(unlisted), shown(unlisted[0]))
     return sorted(clips, key=lambda clip: str(clip.path))
 
 
-def _from_names(root: pathlib.Path) -> tuple[list[LabelledClip], str]:
-    files = [path for path in audio_files(root) if path.parent != root]
-    named = [(path, path.relative_to(root).parts[0]) for path in files]
-    speakers = [_speaker(path, label) for path, label in named]
+def _from_names(listing: Listing) -> tuple[list[LabelledClip], str]:
+    """The clips whose folders tell a label."""
+    root, told = listing.root, labels_and_splits(listing.names)
+    found = [(name, label, split) for name, (label, split) in zip(listing.names, told, strict=True) if label]
+    outside = [name for name, (label, _) in zip(listing.names, told, strict=True) if not label]
+    if outside and any(split for _, split in told):
+        raise DataError(
+            f"{root}: its folders are splits, and {len(outside)} recordings, such as {outside[0]}, are in no folder of a "
+            "label inside; move them, or list all in splits.csv"
+        )
+    if outside:
+        LOG.warning("%s: %d recordings are in no folder of a label, such as %s", shown(root), len(outside), outside[0])
+    speakers = [_speaker(root / name, label) for name, label, _ in found]
+    if any(split for *_, split in found):
+        clips = [
+            LabelledClip(root / name, label, speaker, split)
+            for (name, label, split), speaker in zip(found, speakers, strict=True)
+            if split
+        ]
+        return clips, "its folders"
     known = {speaker for speaker in speakers if speaker is not None}
-    by_speaker = bool(files) and None not in speakers and len(known) >= 3
-    groups = speakers if by_speaker else [str(path.relative_to(root)) for path in files]
+    by_speaker = bool(found) and None not in speakers and len(known) >= 3
+    groups = speakers if by_speaker else [name for name, *_ in found]
     place = assign_splits(groups)
     clips = [
-        LabelledClip(path, label, speaker, place[str(group)])
-        for (path, label), speaker, group in zip(named, speakers, groups, strict=True)
+        LabelledClip(root / name, label, speaker, place[str(group)])
+        for (name, label, _), speaker, group in zip(found, speakers, groups, strict=True)
     ]
     return clips, "speaker, read from the file names" if by_speaker else "file (the names tell no speaker)"
 

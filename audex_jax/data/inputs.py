@@ -3,8 +3,9 @@
 import pathlib
 from collections.abc import Sequence
 
-from audex_jax.data.folder import audio_files
-from audex_jax.io.audio import AudioError
+from audex_jax.data.listing import audio_files, list_recordings
+from audex_jax.io.decode import AudioError
+from audex_jax.io.files import is_regular
 
 DEMO = pathlib.Path(__file__).parents[1] / "models" / "demo"
 
@@ -26,12 +27,16 @@ def list_inputs(inputs: Sequence[str]) -> list[pathlib.Path]:
         if name == "demo":
             found += demo_clips()
         elif path.is_dir():
-            files = audio_files(path)
-            if not files:
-                raise AudioError(f"{path}: no audio in this folder; expected WAV, FLAC, OGG or MP3 files")
-            found += files
-        elif path.exists():
+            listing = list_recordings(path)
+            listing.tell()
+            if not listing.names:
+                others = f" (left out: {listing.left_out()})" if listing.others else ""
+                raise AudioError(f"{path}: no audio in this folder{others}; expected WAV, FLAC, OGG or MP3 files")
+            found += [path / inside for inside in listing.names]
+        elif is_regular(path):
             found.append(path)
+        elif path.exists():
+            raise AudioError(f"{path}: not a regular file but a pipe or a device; give a recording")
         else:
             raise AudioError(f"{path}: no such file or folder; check the path")
     return found

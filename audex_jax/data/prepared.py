@@ -11,7 +11,6 @@ TensorFlow: here it is the tensor, or the file, that it is stored as.
 
 import dataclasses
 import functools
-import io
 import json
 import os
 import pathlib
@@ -19,10 +18,10 @@ import re
 from typing import Any, NamedTuple
 
 import numpy as np
-import soundfile
 
-from audex_jax.data.folder import DataError
-from audex_jax.io.audio import AudioError, conform, of_length
+from audex_jax.core.errors import shown
+from audex_jax.data.listing import DataError
+from audex_jax.io.audio import AudioError, conform, decode_audio, of_length
 
 PREFIX, FORMAT = "tfds:", "array_record"
 NAMED = re.compile(r"tfds:(?P<name>(?:.*/)?[^/:]+)(?::(?P<split>[^/#]+))?(?:#(?P<index>\d+))?", re.DOTALL)
@@ -70,19 +69,20 @@ class PreparedSplit:
             known["path"] = example[self.file].decode("utf-8", "backslashreplace")
         name = known.get("path", f"record {index}")
         try:
-            samples = conform(*self._stored(example[self.audio]), sample_rate, channels, name)
+            if self.dtype == "string":
+                samples = decode_audio(bytes(example[self.audio]), sample_rate, channels, name)
+            else:
+                samples = conform(self._stored(example[self.audio]), self.sample_rate, sample_rate, channels, name)
             return Record(of_length(samples, sample_rate, name), None, known)
-        except (AudioError, soundfile.LibsndfileError) as error:
-            return Record(None, str(error).removeprefix(f"{name}: "), known)
+        except AudioError as error:
+            return Record(None, str(error).removeprefix(f"{shown(name)}: "), known)
 
-    def _stored(self, audio: Any) -> tuple[np.ndarray, int]:
-        """Samples and their rate."""
-        if self.dtype == "string":
-            return soundfile.read(io.BytesIO(audio), dtype="float32", always_2d=True)
+    def _stored(self, audio: Any) -> np.ndarray:
+        """Samples, full scale 1."""
         samples = np.asarray(audio, np.float32) / FULL_SCALE[self.dtype]
         if self.dtype == "int64" and np.abs(samples).max(initial=0) > 1:
             raise AudioError("samples of more than 16 bits in 64; prepare the data set with their own type")
-        return samples, self.sample_rate
+        return samples
 
 
 def list_records(data: str) -> tuple[list[str], list[str]]:

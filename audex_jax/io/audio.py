@@ -9,30 +9,33 @@ import numpy as np
 import soundfile
 import soxr
 
-from audex_jax.core.errors import AudexError
 from audex_jax.io.atomic import replacing
+from audex_jax.io.decode import BLOCK, Decoded, decoding
+from audex_jax.io.decode import AudioError as AudioError
 
 SILENCE_PEAK = 1e-4  # -80 dBFS: below this a recording counts as silent
-SHORTEST, LONGEST = 0.1, 60.0  # seconds that a recording to be explained may have
+SHORTEST = 0.1  # seconds that a recording to be explained has at least
+MOST_SAMPLES = 2**24  # of all channels together, at the rate asked for: 17 minutes of mono at 16 kHz, 64 MiB
+CANCELLED = 1e-3  # sum of the channels, against the loudest of them, below which they cancel each other out
 
 
-class AudioError(AudexError):
-    """A recording that cannot be used; the message names the file, what is wrong and what to do."""
-
-
-def read_audio(path: str | os.PathLike, sample_rate: int, channels: int = 1) -> np.ndarray:
-    """Read any file that libsndfile reads, at any rate and channel count.
+def read_audio(
+    path: str | os.PathLike, sample_rate: int, channels: int = 1, seconds: float | None = None
+) -> np.ndarray:
+    """Read a recording in any format (see `io.decode`), at any rate and channel count, block by block.
 
     Args:
         path: the file.
         sample_rate: rate to resample to, in Hz (soxr, high quality).
         channels: 1 mixes down to mono; 2 repeats a mono recording.
+        seconds: read only so much of its beginning; None reads all of it.
 
     Returns:
         float32 samples, `[n]` for one channel, else `[n, channels]`; full scale is 1.0.
 
     Raises:
-        AudioError: missing, empty, not audio, or containing values that are not finite.
+        AudioError: missing, empty, not audio, shorter than its header promises, of more than `MOST_SAMPLES` samples,
+            with channels that cancel each other out, or containing values that are not finite.
 
     Example:
         >>> import tempfile, numpy as np
@@ -41,17 +44,14 @@ def read_audio(path: str | os.PathLike, sample_rate: int, channels: int = 1) -> 
         >>> read_audio(path, 16_000).shape
         (16000,)
     """
-    path = pathlib.Path(path)
-    if not path.exists():
-        raise AudioError(f"{path}: no such file; check the path")
-    if path.is_file() and path.stat().st_size == 0:
-        raise AudioError(f"{path}: the file is empty; record or copy it again")
-    try:
-        samples, rate = soundfile.read(file_name(path), dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        reason = str(error.error_string).rstrip(".")
-        raise AudioError(f"{path}: not readable as audio ({reason}); convert it to WAV or FLAC") from None
-    return conform(samples, rate, sample_rate, channels, name=str(path))
+    with decoding(path) as decoded:
+        return _conformed(decoded, sample_rate, channels, str(path), seconds)
+
+
+def decode_audio(content: bytes, sample_rate: int, channels: int = 1, name: str = "audio") -> np.ndarray:
+    """`read_audio` for a file that is in memory."""
+    with decoding(content, name) as decoded:
+        return _conformed(decoded, sample_rate, channels, name)
 
 
 def file_name(path: str | os.PathLike) -> Any:
@@ -60,32 +60,20 @@ def file_name(path: str | os.PathLike) -> Any:
 
 
 def read_recording(path: str | os.PathLike, sample_rate: int, channels: int = 1) -> np.ndarray:
-    """`read_audio` for a recording that is to be explained; one that is too long is refused before it is decoded.
+    """`read_audio` for a recording that is to be explained, in segments if it is long.
 
     Raises:
-        AudioError: unreadable, or shorter than 0.1 s or longer than 60 s.
+        AudioError: as for `read_audio`, or shorter than 0.1 s.
     """
-    try:
-        seconds = soundfile.info(file_name(path)).duration
-    except (soundfile.LibsndfileError, OSError):
-        seconds = 0.0  # `read_audio` says what is wrong
-    if seconds > LONGEST:
-        raise _too_long(seconds, str(path))
     return of_length(read_audio(path, sample_rate, channels), sample_rate, str(path))
 
 
 def of_length(samples: np.ndarray, sample_rate: int, name: str = "audio") -> np.ndarray:
-    """Samples as they are, if their length is one that can be explained; see `read_recording`."""
+    """Samples as they are, if they are enough to be explained; see `read_recording`."""
     seconds = len(samples) / sample_rate
     if seconds < SHORTEST:
         raise AudioError(f"{name}: only {1000 * seconds:.0f} ms long; it takes at least {1000 * SHORTEST:.0f} ms")
-    if seconds > LONGEST:
-        raise _too_long(seconds, name)
     return samples
-
-
-def _too_long(seconds: float, name: str) -> AudioError:
-    return AudioError(f"{name}: {seconds:.0f} s long; cut it into pieces of at most {LONGEST:.0f} s")
 
 
 def conform(samples: np.ndarray, rate: int, sample_rate: int, channels: int = 1, name: str = "audio") -> np.ndarray:
@@ -93,17 +81,58 @@ def conform(samples: np.ndarray, rate: int, sample_rate: int, channels: int = 1,
     samples = np.asarray(samples, np.float32)
     if samples.ndim == 1:
         samples = samples[:, None]
-    if samples.shape[0] == 0:
-        raise AudioError(f"{name}: it holds no samples; record or copy it again")
-    if not np.isfinite(samples).all():
-        bad = int((~np.isfinite(samples)).sum())
+    return _conformed(Decoded(rate, samples.shape[1], iter((samples,))), sample_rate, channels, name)
+
+
+def _conformed(
+    decoded: Decoded, sample_rate: int, channels: int, name: str, seconds: float | None = None
+) -> np.ndarray:
+    """All blocks, mixed and resampled one after the other, so that memory is taken for the result alone."""
+    wanted = None if seconds is None else round(seconds * sample_rate)
+    mixes = decoded.channels != channels
+    width = 1 if mixes else channels
+    resample = None
+    if decoded.rate != sample_rate:
+        resample = soxr.ResampleStream(decoded.rate, sample_rate, width, dtype="float32").resample_chunk
+    parts: list[np.ndarray] = []
+    count, bad, loudest, mixed = 0, 0, 0.0, 0.0
+
+    def take(block: np.ndarray, last: bool = False) -> None:
+        nonlocal count
+        part = block if resample is None else resample(np.ascontiguousarray(block), last)
+        parts.append(part)
+        count += len(part)
+        if wanted is None and count * channels > MOST_SAMPLES:
+            most = MOST_SAMPLES / channels / sample_rate
+            raise AudioError(f"{name}: too long, more than {most:.0f} s at {sample_rate} Hz; cut it into pieces")
+
+    step = max(1, BLOCK * decoded.rate // max(decoded.rate, sample_rate) // max(decoded.channels, 1))
+    for given in decoded.blocks:
+        for block in (given[at : at + step] for at in range(0, len(given), step)):
+            finite = np.isfinite(block)
+            if not finite.all():
+                bad += int((~finite).sum())
+                continue
+            if mixes:
+                loudest = max(loudest, peak(block))
+                block = block.mean(1, keepdims=True)
+                mixed = max(mixed, peak(block) * decoded.channels)
+            take(block)
+        if wanted is not None and count >= wanted:
+            break
+    if bad:
         raise AudioError(f"{name}: {bad} samples are not finite numbers (NaN or infinity); repair or re-export it")
-    if samples.shape[1] != channels:
-        samples = samples.mean(1, keepdims=True)
-        samples = np.repeat(samples, channels, 1)
-    if rate != sample_rate:
-        samples = soxr.resample(samples, rate, sample_rate)
-    return np.ascontiguousarray(samples[:, 0] if channels == 1 else samples, np.float32)
+    if not parts:
+        raise AudioError(f"{name}: it holds no samples; record or copy it again")
+    if loudest >= SILENCE_PEAK and mixed < CANCELLED * loudest:
+        raise AudioError(f"{name}: its channels cancel each other out in the mix; export one of them alone")
+    if resample is not None:
+        take(np.zeros((0, width), np.float32), last=True)
+    samples = np.concatenate(parts)[:wanted]
+    if not np.isfinite(samples).all():
+        raise AudioError(f"{name}: samples too large to be resampled; export it with a full scale of 1")
+    samples = samples[:, 0] if channels == 1 else np.repeat(samples, channels // width, 1)
+    return np.ascontiguousarray(samples, np.float32)
 
 
 def write_audio(path: str | os.PathLike, samples: np.ndarray, sample_rate: int) -> None:

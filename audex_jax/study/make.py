@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from audex_jax import __version__
-from audex_jax.data.folder import audio_files, read_folder
+from audex_jax.data.folder import read_folder
 from audex_jax.data.inputs import list_inputs
+from audex_jax.data.listing import audio_files
 from audex_jax.explain.explainer import Explainer
 from audex_jax.io.atomic import replacing
 from audex_jax.io.audio import SILENCE_PEAK, flac_of, read_recording

@@ -6,8 +6,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from audex_jax.batch.manifest import ManifestError, read_manifest
+from audex_jax.batch.manifest import read_manifest
 from audex_jax.batch.store import write_table
+from audex_jax.core.errors import AudexError
+from audex_jax.data.listing import DataError
 
 
 def test_a_folder_is_listed_with_labels_and_odd_names(recordings):
@@ -76,11 +78,36 @@ def test_the_order_of_the_list_does_not_matter_and_its_content_does(tmp_path):
         ("list.csv", b"", "no column `path`; it has none"),
         ("list.txt", b"\n", "it lists no clips"),
         ("list.parquet", b"PAR1 nonsense", "not a readable list"),
+        ("list.csv", b"id,path\n,a.wav\n", "a row without an id"),
+        ("list.txt", b"a\0.wav\n", "NUL characters"),
     ],
 )
 def test_a_list_that_cannot_be_used_is_named(tmp_path, name, content, says):
     if content is not None:
         (tmp_path / name).write_bytes(content)
-    with pytest.raises(ManifestError, match=says) as raised:
+    with pytest.raises(DataError, match=says) as raised:
         read_manifest(tmp_path / name)
     assert name in str(raised.value) or "more than once" in says
+
+
+def test_labels_in_parquet_are_text_whatever_their_type(tmp_path):
+    for labels, found in (([1, 0, None], ("1", "0", None)), ([True, False, True], ("true", "false", "true"))):
+        pq.write_table(pa.table({"path": ["a", "b", "c"], "label": labels}), tmp_path / "list.parquet")
+        assert read_manifest(tmp_path / "list.parquet").labels == found
+    for labels in ([0.5, 1.0, 2.0], [["a"], ["b"], []]):
+        pq.write_table(pa.table({"path": ["a", "b", "c"], "label": labels}), tmp_path / "list.parquet")
+        with pytest.raises(DataError, match="it has to hold text"):
+            read_manifest(tmp_path / "list.parquet")
+
+
+def test_a_small_table_of_very_many_rows_is_refused(tmp_path):
+    pq.write_table(pa.table({"path": pa.array(["a"] * 100_000).dictionary_encode()}), tmp_path / "list.parquet")
+    with pytest.raises(DataError, match="100000 rows in"):
+        read_manifest(tmp_path / "list.parquet")
+
+
+def test_pipes_and_devices_are_no_lists(tmp_path):
+    os.mkfifo(tmp_path / "list.csv")
+    for place in (tmp_path / "list.csv", "/dev/zero"):
+        with pytest.raises(AudexError, match="not a regular file but a pipe or a device"):
+            read_manifest(place)

@@ -15,7 +15,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 from audex_jax.batch.manifest import read_manifest
 from audex_jax.batch.store import write_table
 from audex_jax.cli import main
-from audex_jax.data.folder import DataError
+from audex_jax.data.listing import DataError
 from audex_jax.data.prepared import list_records, read_record
 from audex_jax.io.audio import read_recording
 

@@ -1,0 +1,86 @@
+"""Files of others are read here: regular ones only, none larger than expected, JSON without surprises.
+
+A pipe or a device that is called like a file would block, or never end.
+"""
+
+import json
+import os
+import stat
+from typing import Any, BinaryIO
+
+from audex_jax.core.errors import AudexError
+
+MOST_JSON = 2**26  # bytes
+
+
+class FileError(AudexError):
+    """A file that is not there, no regular file, too large or not readable; the message names it."""
+
+
+def is_regular(path: str | os.PathLike) -> bool:
+    """Whether there is a regular file, or a link to one; pipes, devices and folders are none."""
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def opened(path: str | os.PathLike, most: int | None = None) -> BinaryIO:
+    """Open a regular file of at most `most` bytes for reading; never waits for another process.
+
+    Raises:
+        FileError: there is none, or it is something else, too large, or not readable.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    except FileNotFoundError:
+        raise FileError(f"{path}: no such file; check the path") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise FileError(f"{path}: cannot be read ({reason}); make it readable") from None
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(handle)
+        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe or a device"
+        raise FileError(f"{path}: not a regular file but {kind}; give a file")
+    if most is not None and found.st_size > most:
+        os.close(handle)
+        raise FileError(f"{path}: {found.st_size} bytes, more than the {most} that such a file may have")
+    return os.fdopen(handle, "rb")
+
+
+def content(path: str | os.PathLike, most: int | None = None) -> bytes:
+    """All bytes of a regular file; see `opened`."""
+    with opened(path, most) as file:
+        try:
+            return file.read()
+        except OSError as error:
+            raise FileError(f"{path}: cannot be read ({error.strerror}); copy it again") from None
+
+
+def json_object(path: str | os.PathLike) -> dict[str, Any]:
+    """The object that a JSON file holds: UTF-8, no key twice, no NaN or infinity.
+
+    Raises:
+        FileError: as for `opened`, or not such a file.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            raise ValueError("a key stands twice in one object")
+        return found
+
+    def constant(name: str) -> None:
+        raise ValueError(f"{name} is no number of JSON")
+
+    raw = content(path, MOST_JSON)
+    try:
+        found = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=unique, parse_constant=constant)
+    except RecursionError:
+        raise FileError(f"{path}: not valid JSON (nested too deep); fetch or write it again") from None
+    except ValueError as error:  # UnicodeDecodeError, and integers of more digits than Python reads, are such
+        raise FileError(f"{path}: not valid JSON ({error}); fetch or write it again") from None
+    if not isinstance(found, dict):
+        raise FileError(f"{path}: it holds a {type(found).__name__}, not a JSON object")
+    return found
