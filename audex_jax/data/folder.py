@@ -1,7 +1,7 @@
 """A labelled folder of recordings: one sub-folder a label, and an optional `splits.csv`.
 
 `splits.csv` has the columns `file,label,speaker,split` (`speaker` may be missing), `file` relative to the folder and
-`split` one of train, val, test. Without it, folders `train`, `val` and `test` with labels inside are the splits. Without
+`split` one of train, val, test. Without it, folders `train`, `val`, `test` with labels inside are the splits; without
 these the split is made here: by speaker when the file names tell one, so that nobody is heard in two splits, else by
 file.
 """
@@ -16,6 +16,7 @@ from audex_jax.core.errors import shown
 from audex_jax.data.listing import (
     LOG,
     SPLITS,
+    TABLE,
     DataError,
     Listing,
     labels_and_splits,
@@ -65,8 +66,8 @@ def read_folder(root: str | os.PathLike, labels: tuple[str, ...] | None = None) 
     listing = list_recordings(root)
     listing.tell()
     require_decoders(listing)
-    table = root / "splits.csv"
-    clips, split_by = (_from_table(listing, table), "splits.csv") if table.exists() else _from_names(listing)
+    table = root / TABLE
+    clips, split_by = (_from_table(listing, table), TABLE) if table.exists() else _from_names(listing)
     present = sorted({clip.label for clip in clips})
     if labels is not None:
         unknown = sorted(set(labels) - set(present))
@@ -123,8 +124,8 @@ def _from_names(listing: Listing) -> tuple[list[LabelledClip], str]:
     outside = [name for name, (label, _) in zip(listing.names, told, strict=True) if not label]
     if outside and any(split for _, split in told):
         raise DataError(
-            f"{root}: its folders are splits, and {len(outside)} recordings, such as {outside[0]}, are in no folder of a "
-            "label inside; move them, or list all in splits.csv"
+            f"{root}: its folders are splits, and {len(outside)} recordings, such as {outside[0]}, are in no folder of "
+            "a label inside; move them, or list all in splits.csv"
         )
     if outside:
         LOG.warning("%s: %d recordings are in no folder of a label, such as %s", shown(root), len(outside), outside[0])

@@ -15,6 +15,7 @@ SPLITS = ("train", "val", "test")
 # names of folders that stand for a split, where all folders have such names
 SPLIT_FOLDERS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
                  "test": "test", "testing": "test", "eval": "test"}  # fmt: skip
+TABLE = "splits.csv"  # of a labelled folder
 LOG = logging.getLogger(__name__)
 
 
@@ -103,6 +104,8 @@ def _sort_in(name: str, place: tuple[int, int], regular: bool, names: list, othe
     suffix = os.path.splitext(name)[1].lower()
     if not regular:
         others["pipes or devices"].append(name)
+    elif name == TABLE:
+        return
     elif suffix in SUFFIXES:
         names.append(name)
         seen.add(place)
