@@ -5,7 +5,7 @@ own frames, linear out. It knows no positions, so that clips may have any length
 """
 
 import dataclasses
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,8 @@ from flax import nnx
 
 from audex_jax.classifiers._layers import dropout as drop
 from audex_jax.classifiers._layers import neighbours, pool
-from audex_jax.core.configs import config_from
+from audex_jax.core.configs import Between, Depth, Gain, Size, check, config_from
+from audex_jax.core.errors import AudexError
 from audex_jax.core.initializers import layer_norm, linear
 from audex_jax.core.types import Array, ClipLatent, ClipValid, Float
 
@@ -29,19 +30,24 @@ class ConvConfig:
         companding: gain c of `asinh(c * latent)` ahead of the first layer; 0 for none.
     """
 
-    dim: int
-    classes: int
-    width: int = 128
-    layers: int = 4
-    kernel: int = 5
-    companding: float = 0.0
+    dim: Size
+    classes: Size
+    width: Size = 128
+    layers: Depth = 4
+    kernel: Annotated[int, Between(1, 1023)] = 5
+    companding: Gain = 0.0
+
+    def __post_init__(self):
+        check(self)
+        if self.kernel % 2 == 0:
+            raise AudexError(f"ConvConfig: kernel is {self.kernel}, not an odd number")
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "ConvConfig":
         """Rebuild a stored config.
 
         Raises:
-            AudexError: a field is unknown or missing.
+            AudexError: a field is unknown, missing, or has the wrong value.
         """
         return config_from(cls, fields)
 

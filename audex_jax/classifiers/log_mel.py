@@ -6,7 +6,7 @@ normalisation and ReLU, mean and maximum over the clip's own frames, linear out.
 
 import dataclasses
 import itertools
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ from flax import nnx
 
 from audex_jax.classifiers._layers import dropout as drop
 from audex_jax.classifiers._layers import neighbours, pool
-from audex_jax.core.configs import config_from
+from audex_jax.core.configs import Between, Rate, Size, check, config_from
 from audex_jax.core.initializers import layer_norm, linear
 from audex_jax.core.mel import mel_filters
 from audex_jax.core.types import Array, Bool, ClipValid, Float
@@ -37,12 +37,15 @@ class LogMelConfig:
         hop_seconds: from one frame to the next; windows are four times as long.
     """
 
-    sample_rate: int
-    classes: int
-    width: int = 96
-    layers: int = 3
-    bands: int = 40
-    hop_seconds: float = 0.008
+    sample_rate: Rate
+    classes: Size
+    width: Size = 96
+    layers: Annotated[int, Between(1, 16)] = 3
+    bands: Annotated[int, Between(1, 256)] = 40
+    hop_seconds: Annotated[float, Between(1e-4, 0.1)] = 0.008
+
+    def __post_init__(self):
+        check(self)
 
     @property
     def hop(self) -> int:
@@ -62,7 +65,7 @@ class LogMelConfig:
         """Rebuild a stored config.
 
         Raises:
-            AudexError: a field is unknown or missing.
+            AudexError: a field is unknown, missing, or has the wrong value.
         """
         return config_from(cls, fields)
 

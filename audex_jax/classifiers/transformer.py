@@ -5,7 +5,7 @@ feed-forward 512, ReLU), mean over time, linear out. Variable length by a mask o
 """
 
 import dataclasses
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from flax import nnx
 
 from audex_jax.classifiers._attention import attend
 from audex_jax.classifiers._layers import dropout as drop
-from audex_jax.core.configs import config_from
+from audex_jax.core.configs import Between, Depth, Gain, Size, check, config_from
 from audex_jax.core.errors import AudexError
 from audex_jax.core.initializers import init_param, layer_norm, linear
 from audex_jax.core.types import Array, ClipLatent, ClipValid, Float
@@ -32,16 +32,17 @@ class TransformerConfig:
             spectrogram is in magnitudes; 0 (published) for none.
     """
 
-    dim: int
-    classes: int
-    frames: int
-    width: int = 256
-    layers: int = 3
-    heads: int = 8
-    feed_forward: int = 512
-    companding: float = 0.0
+    dim: Size
+    classes: Size
+    frames: Annotated[int, Between(1, 1_000_000)]
+    width: Size = 256
+    layers: Depth = 3
+    heads: Size = 8
+    feed_forward: Size = 512
+    companding: Gain = 0.0
 
     def __post_init__(self):
+        check(self)
         if self.width % self.heads:
             raise AudexError(f"width {self.width} is not divisible by {self.heads} heads")
 
@@ -50,7 +51,7 @@ class TransformerConfig:
         """Rebuild a stored config.
 
         Raises:
-            AudexError: a field is unknown or missing.
+            AudexError: a field is unknown, missing, or has the wrong value.
         """
         return config_from(cls, fields)
 

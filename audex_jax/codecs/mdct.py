@@ -9,6 +9,7 @@ The squares of the window's two halves add up to 1. So the transform is orthonor
 
 import dataclasses
 import functools
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -16,10 +17,12 @@ import numpy as np
 from flax import nnx
 
 from audex_jax.codecs import NOISE_RMS
-from audex_jax.core.configs import config_from
+from audex_jax.core.configs import Between, check, config_from
 from audex_jax.core.errors import AudexError
 from audex_jax.core.protocols import Count
 from audex_jax.core.types import Array, Audio, ClipLatent, Float, Int, Latent
+
+MOST_HOP = 4096  # samples; the cosines are a matrix of 2 hop^2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,13 +30,12 @@ class MDCTConfig:
     """Shape of the transform; `hop` is the number of samples from frame to frame, 0 for about 20 ms."""
 
     name: str
-    sample_rate: int
-    channels: int = 1
-    hop: int = 0
+    sample_rate: Annotated[int, Between(1, 50 * MOST_HOP)]
+    channels: Annotated[int, Between(1, 16)] = 1
+    hop: Annotated[int, Between(0, MOST_HOP)] = 0
 
     def __post_init__(self):
-        if min(self.sample_rate, self.channels) < 1 or self.hop < 0:
-            raise AudexError(f"{self.name}: sample rate, channels and hop have to be positive whole numbers")
+        check(self)
         object.__setattr__(self, "hop", self.hop or max(1, round(self.sample_rate / 50)))
 
     from_dict = classmethod(config_from)

@@ -49,7 +49,8 @@ def optimizer(recipe: ClassifierRecipe, steps_per_epoch: int) -> optax.GradientT
     On log-mel spectrograms of spoken words it reaches after 6 epochs what AdamW alone reaches after 12.
     """
     total = recipe.epochs * steps_per_epoch
-    schedule = optax.warmup_cosine_decay_schedule(0.0, recipe.learning_rate, min(200, total // 10 + 1), total)
+    warmup = min(200, total // 10 + 1)
+    schedule = optax.warmup_cosine_decay_schedule(0.0, recipe.learning_rate, warmup, max(total, warmup + 1))
 
     def matrices(params):
         def of(path, weight):

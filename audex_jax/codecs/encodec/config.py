@@ -6,11 +6,13 @@ Sources: `facebookresearch/encodec` (`encodec/model.py`), the `config.json` file
 
 import dataclasses
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
-from audex_jax.core.configs import config_from
+from audex_jax.core.configs import Between, Rate, Size, check, config_from
 from audex_jax.core.errors import AudexError
 from audex_jax.core.protocols import Count
+
+Taps = Annotated[int, Between(1, 1024)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,26 +41,37 @@ class EncodecConfig:
     """
 
     name: str
-    sample_rate: int
-    channels: int = 1
-    filters: int = 32
-    ratios: tuple[int, ...] = (8, 5, 4, 2)
-    dim: int = 128
-    lstm_layers: int = 2
-    kernel_size: int = 7
-    last_kernel_size: int = 7
-    residual_kernel_size: int = 3
-    compress: int = 2
+    sample_rate: Rate
+    channels: Annotated[int, Between(1, 16)] = 1
+    filters: Size = 32
+    ratios: tuple[Taps, ...] = (8, 5, 4, 2)
+    dim: Size = 128
+    lstm_layers: Annotated[int, Between(1, 16)] = 2
+    kernel_size: Taps = 7
+    last_kernel_size: Taps = 7
+    residual_kernel_size: Taps = 3
+    compress: Size = 2
     norm: Literal["none", "group"] = "none"
     causal: bool = True
     shortcut: Literal["conv", "identity"] = "conv"
     pad_mode: Literal["reflect", "constant"] = "reflect"
-    codebooks: int = 32
-    codebook_size: int = 1024
-    bandwidths: tuple[float, ...] = (1.5, 3.0, 6.0, 12.0, 24.0)
+    codebooks: Annotated[int, Between(1, 1024)] = 32
+    codebook_size: Annotated[int, Between(2, 65_536)] = 1024
+    bandwidths: tuple[Annotated[float, Between(1e-3, 1e5)], ...] = (1.5, 3.0, 6.0, 12.0, 24.0)
     normalize: bool = False
-    segment_seconds: float | None = None
-    overlap: float = 0.0
+    segment_seconds: Annotated[float, Between(1e-3, 3600)] | None = None
+    overlap: Annotated[float, Between(0, 0.99)] = 0.0
+
+    def __post_init__(self):
+        check(self)
+        width = self.filters << min(len(self.ratios), 32)
+        if self.hop > 1_000_000 or width > 2**20 or self.compress > self.filters:
+            raise AudexError(
+                f"EncodecConfig: ratios {self.ratios}, {self.filters} filters and compress {self.compress} make frames "
+                f"of {self.hop} samples and {width} channels; at most 1000000 and {2**20}, compress at most the filters"
+            )
+        if self.segment_samples is not None and self.segment_samples < self.hop:
+            raise AudexError(f"EncodecConfig: a segment of {self.segment_samples} samples is shorter than a frame")
 
     @property
     def hop(self) -> int:
@@ -106,7 +119,7 @@ class EncodecConfig:
         """Rebuild a config that was stored as JSON.
 
         Raises:
-            AudexError: a field is unknown or missing.
+            AudexError: a field is unknown, missing, or has the wrong value.
         """
         return config_from(cls, fields)
 
