@@ -14,10 +14,8 @@ import hashlib
 import json
 import os
 import pathlib
-import shutil
-import tempfile
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -26,10 +24,14 @@ import safetensors
 import safetensors.numpy
 from flax import nnx
 
-from audex_jax.core.errors import AudexError
+from audex_jax.core.configs import Between, check, config_from
+from audex_jax.core.errors import AudexError, listing
 from audex_jax.core.registry import CLASSIFIERS, CODECS, Registry
 from audex_jax.explain.explainer import Explainer
 from audex_jax.explain.model import Model
+from audex_jax.io.atomic import replacing_folder
+from audex_jax.io.files import FileError, json_object
+from audex_jax.io.tensors import as_float32, is_float, read_tensors
 
 MODELS = pathlib.Path(__file__).parent / "models"
 FORMAT = "audex-bundle"
@@ -39,6 +41,27 @@ Module = TypeVar("Module", bound=nnx.Module)
 
 class BundleError(AudexError):
     """A bundle that cannot be loaded or written; the message names the file, the fault and the remedy."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Classes:
+    """What `bundle.json` says of an explainer beside its two configs.
+
+    Attributes:
+        labels: names of the classes, in the order of the logits.
+        clip_seconds: longest clip that is explained in one piece.
+        bandwidth: of the codec's latents, in kilobits per second; None for continuous ones.
+    """
+
+    labels: tuple[str, ...]
+    clip_seconds: Annotated[float, Between(1e-3, 600)]
+    bandwidth: float | None = None
+
+    def __post_init__(self):
+        check(self)
+        bad = [label for label in self.labels if not label or label != label.strip()]
+        if bad or len(set(self.labels)) < len(self.labels):
+            raise AudexError(f"labels are not {len(self.labels)} different ones without blanks around them")
 
 
 def arrays_of(module: nnx.Module) -> dict[str, np.ndarray]:
@@ -75,16 +98,24 @@ def module_from(build: Callable[[], Module], arrays: dict[str, np.ndarray], sour
     wanted = _flatten(nnx.to_pure_dict(nnx.state(shapes)))
     faults = [f"{path} is missing" for path in sorted(wanted.keys() - arrays.keys())]
     faults += [f"{path} is not part of the model" for path in sorted(arrays.keys() - wanted.keys())]
+    floats = {}
     for path in sorted(wanted.keys() & arrays.keys()):
-        if wanted[path].shape != arrays[path].shape:
-            faults.append(f"{path} has shape {arrays[path].shape}, the model wants {wanted[path].shape}")
-        elif not np.isfinite(arrays[path]).all():
-            faults.append(f"{path} holds values that are not finite numbers")
+        floats[path], fault = _fitting(path, arrays[path], wanted[path].shape)
+        faults += fault
     if faults:
-        raise BundleError(f"{source}: the weights do not fit the model:\n  " + "\n  ".join(faults))
-    floats = {path: np.asarray(array, np.float32) for path, array in arrays.items()}
+        raise BundleError(f"{source}: the weights do not fit the model: {listing(faults)}")
     values = jax.device_put(floats)  # all at once: quick
     return _fill(shapes, _unflatten(values))
+
+
+def _fitting(path: str, array: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, list[str]]:
+    """An array of a file in float32, and what is wrong with it: shape, type, or values that float32 does not hold."""
+    if array.shape != shape:
+        return array, [f"{path} has shape {array.shape}, the model wants {shape}"]
+    if not is_float(array.dtype):
+        return array, [f"{path} holds {array.dtype}, not floating-point numbers"]
+    found = as_float32(array)
+    return found, [] if np.isfinite(found).all() else [f"{path} holds values that are not finite numbers"]
 
 
 def save_bundle(
@@ -107,31 +138,30 @@ def save_bundle(
         BundleError: the folder cannot be written, or holds something that is not a bundle.
     """
     directory = pathlib.Path(directory)
-    if directory.exists() and not (directory / "bundle.json").exists() and any(directory.iterdir()):
-        raise BundleError(f"{directory}: the folder holds other things; choose an empty or a new one")
+    files = {}
+    for name, module in modules.items():
+        with np.errstate(over="ignore"):
+            files[name] = {path: array.astype(dtype) for path, array in arrays_of(module).items()}
+        if name == "classifier":
+            files[name] |= {f"statistics.{key}": as_float32(array) for key, array in (extra or {}).items()}
+        faults = [path for path, array in files[name].items() if not np.isfinite(array).all()]
+        if faults:
+            kind = np.dtype(dtype).name
+            raise BundleError(f"{directory}: not written: not finite as {kind}: {listing(faults)}; train it again")
+    text = json.dumps({"format": FORMAT, "version": VERSION} | description, indent=2, sort_keys=True, allow_nan=False)
     try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        staging = pathlib.Path(tempfile.mkdtemp(prefix=f".{directory.name}.", suffix=".tmp", dir=directory.parent))
-    except OSError as error:
-        raise BundleError(f"{directory}: cannot write there ({error.strerror}); choose another folder") from None
-    try:
-        for name, module in modules.items():
-            arrays = {path: array.astype(dtype) for path, array in arrays_of(module).items()}
-            if name == "classifier":
-                arrays |= {f"statistics.{key}": np.asarray(a, np.float32) for key, a in (extra or {}).items()}
-            safetensors.numpy.save_file(arrays, staging / f"{name}.safetensors")
-            (staging / f"{name}.safetensors").chmod(0o644)
-        text = json.dumps({"format": FORMAT, "version": VERSION} | description, indent=2, sort_keys=True)
-        (staging / "bundle.json").write_text(text + "\n", encoding="utf-8")
-        staging.chmod(0o755)
-        if directory.exists():
-            shutil.rmtree(directory)
-        staging.rename(directory)
+        if directory.exists() and not (directory / "bundle.json").exists() and any(directory.iterdir()):
+            raise BundleError(f"{directory}: the folder holds other things; choose an empty or a new one")
+        with replacing_folder(directory) as staging:
+            for name, arrays in files.items():
+                safetensors.numpy.save_file(arrays, staging / f"{name}.safetensors")
+                (staging / f"{name}.safetensors").chmod(0o644)
+            (staging / "bundle.json").write_text(text + "\n", encoding="utf-8")
     except (OSError, safetensors.SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise BundleError(f"{directory}: writing failed ({reason}); nothing was kept") from None
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        raise BundleError(
+            f"{directory}: cannot write there ({reason}); nothing was kept; choose another folder"
+        ) from None
 
 
 def read_description(directory: str | os.PathLike) -> dict:
@@ -144,26 +174,14 @@ def read_description(directory: str | os.PathLike) -> dict:
     if not path.exists():
         raise BundleError(f"{directory}: not a bundle (it has no bundle.json); `audex models` lists the bundled ones")
     try:
-        description = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise BundleError(f"{path}: not valid JSON ({error}); fetch or convert the bundle again") from None
+        description = json_object(path)
+    except FileError as error:
+        raise BundleError(error) from None
     if description.get("format") != FORMAT or description.get("version") != VERSION:
         raise BundleError(f"{path}: not a version {VERSION} {FORMAT}; convert or train it again with this version")
+    if not isinstance(description.setdefault("origin", {}), dict):
+        raise BundleError(f"{path}: origin is no object; fetch or convert the bundle again")
     return description
-
-
-def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """All arrays of a safetensors file.
-
-    Raises:
-        BundleError: the file is missing or broken.
-    """
-    try:
-        return safetensors.numpy.load_file(path)
-    except FileNotFoundError:
-        raise BundleError(f"{path}: no such file; the bundle is incomplete") from None
-    except (safetensors.SafetensorError, OSError) as error:
-        raise BundleError(f"{path}: not a readable safetensors file ({error}); fetch or convert it again") from None
 
 
 def save_codec(directory: str | os.PathLike, codec: Any, origin: dict, dtype: type = np.float32) -> None:
@@ -221,11 +239,40 @@ def load_explainer(name: str | os.PathLike) -> Explainer:
     if "classifier" not in description:
         raise BundleError(f"{directory}: this bundle is a codec; train a classifier on it with audex train")
     codec, _ = load_module(CODECS, directory, "codec", description)
-    if description["bandwidth"] is not None:
-        codec = codec.at(description["bandwidth"])
     classifier, statistics = load_module(CLASSIFIERS, directory, "classifier", description)
-    model = Model(codec, classifier, jnp.asarray(statistics["mean_latent"]))
-    return Explainer(model, description["labels"], description["clip_seconds"])
+    names = [field.name for field in dataclasses.fields(Classes)]
+    try:
+        classes = config_from(Classes, {name: description[name] for name in names if name in description})
+        if classes.bandwidth is not None:
+            if not hasattr(codec, "at"):
+                raise AudexError(f"bandwidth is {classes.bandwidth:g}, but its codec has no quantiser")
+            codec = codec.at(classes.bandwidth)
+        _check_fit(codec, getattr(classifier, "config", None), classes)
+    except AudexError as error:
+        raise BundleError(f"{directory}/bundle.json: {error}") from None
+    mean, faults = _fitting("mean_latent", statistics.pop("mean_latent", np.zeros(0)), (codec.dim,))
+    if faults or statistics:
+        what = listing([*faults, *(f"{name} is not known" for name in statistics)])
+        raise BundleError(f"{directory}/classifier.safetensors: its statistics do not fit: {what}; train it again")
+    return Explainer(Model(codec, classifier, jnp.asarray(mean)), classes.labels, classes.clip_seconds)
+
+
+def _check_fit(codec: Any, config: Any, classes: Classes) -> None:
+    """Refuse a classifier's config that is for another codec, other labels, or shorter clips."""
+    samples = round(classes.clip_seconds * codec.sample_rate)
+    if samples < 1:
+        raise AudexError(f"clip_seconds is {classes.clip_seconds:g}, less than one sample")
+    wanted = {"dim": codec.dim, "classes": len(classes.labels), "sample_rate": codec.sample_rate}
+    faults = [
+        f"{name} of the classifier is {getattr(config, name)}, codec and labels have {value}"
+        for name, value in wanted.items()
+        if getattr(config, name, value) != value
+    ]
+    frames = codec.frames(samples)
+    if getattr(config, "frames", frames) < frames:
+        faults.append(f"frames of the classifier is {config.frames}, a clip has {frames}")
+    if faults:
+        raise AudexError(listing(faults))
 
 
 def bundle_path(name: str | os.PathLike) -> pathlib.Path:
@@ -258,10 +305,17 @@ def load_module(
         fields = dict(description[name])
         kind = families[fields.pop("family")]
         config = kind.config_class.from_dict(fields)
-    except (KeyError, TypeError, ValueError) as error:
+    except KeyError as error:
+        raise BundleError(
+            f"{directory}/bundle.json: {name} has no {error}; fetch or convert the bundle again"
+        ) from None
+    except (TypeError, ValueError) as error:
         raise BundleError(f"{directory}/bundle.json, {name}: {error}") from None
     path = pathlib.Path(directory) / f"{name}.safetensors"
-    arrays = read_arrays(path)
+    try:
+        arrays = read_tensors(path)
+    except FileError as error:
+        raise BundleError(f"{error}; the bundle is incomplete") from None
     prefix = "statistics."
     statistics = {key.removeprefix(prefix): arrays.pop(key) for key in list(arrays) if key.startswith(prefix)}
     return module_from(lambda: kind(config, rngs=None), arrays, str(path)), statistics

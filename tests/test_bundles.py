@@ -7,8 +7,9 @@ import pathlib
 import numpy as np
 import pytest
 import safetensors.numpy
+from flax import nnx
 
-from audex_jax.bundles import BundleError, arrays_of, load_codec, save_codec
+from audex_jax.bundles import BundleError, arrays_of, load_codec, load_explainer, save_codec, save_explainer
 from audex_jax.codecs.encodec.config import TINY
 
 
@@ -79,6 +80,103 @@ def test_a_description_that_is_not_understood_is_refused(bundle, change, says):
     path.write_text(change(json.loads(path.read_text())))
     with pytest.raises(BundleError, match=says):
         load_codec(bundle)
+
+
+def changed_field(part, name, value):
+    """A change of one field of `bundle.json`, of the whole or of one part."""
+
+    def change(d: dict) -> dict:
+        return d | {name: value} if part is None else d | {part: d[part] | {name: value}}
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value", "says"),
+    [
+        (None, "labels", "abc", "labels is 'abc', not a list"),
+        (None, "labels", {"a": 1}, "labels is"),
+        (None, "labels", ["a", "b"], "classes of the classifier is 3, codec and labels have 2"),
+        (None, "labels", ["a", "a", "b"], "not 3 different ones"),
+        (None, "labels", ["a", "b", ""], "without blanks"),
+        (None, "labels", ["a", "b", "\x1b[2J"], "labels is"),
+        (None, "labels", ["a", "b", 3], "labels is"),
+        (None, "clip_seconds", 1e9, "clip_seconds is 1000000000.0, not a number from"),
+        (None, "clip_seconds", "1", "clip_seconds is '1'"),
+        (None, "clip_seconds", 3.0, "frames of the classifier is 100, a clip has 300"),
+        (None, "bandwidth", 0.5, "has no bandwidth 0.5"),
+        (None, "origin", [], "origin is no object"),
+        ("classifier", "layers", 10**9, "layers is 1000000000, not a whole number from 1 to 256"),
+        ("classifier", "heads", 0, "heads is 0"),
+        ("classifier", "heads", 3, "not divisible by 3"),
+        ("classifier", "classes", 4, "classes of the classifier is 4|has shape"),
+        ("classifier", "companding", "NaN", "companding is 'NaN'"),
+        ("classifier", "family", ["x"], "bundle.json"),
+        ("codec", "pad_mode", "x", "pad_mode is 'x', not 'reflect' or 'constant'"),
+        ("codec", "ratios", [], "ratios is"),
+        ("codec", "ratios", [1024] * 9, "make frames of"),
+        ("codec", "causal", 1, "causal is 1, not true or false"),
+        ("codec", "codebook_size", 1, "codebook_size is 1"),
+        ("codec", "sample_rate", 10**400, "sample_rate is"),
+        ("codec", "name", "x" * 10**6, "name is"),
+    ],
+)
+def test_every_field_of_a_bundle_is_checked_before_anything_is_built(tiny_explainer, tmp_path, part, name, value, says):
+    save_explainer(tmp_path / "b", tiny_explainer, {})
+    path = tmp_path / "b" / "bundle.json"
+    path.write_text(json.dumps(changed_field(part, name, value)(json.loads(path.read_text()))))
+    with pytest.raises(BundleError, match=says) as raised:
+        load_explainer(tmp_path / "b")
+    assert len(str(raised.value)) < 2500
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [('{"a": 1, "a": 1}', "a key stands twice"), ("[" * 10**5, "nested too deep"), ('{"a": NaN}', "NaN is no number"),
+     ("[]", "holds a list"), ("\xff", "not valid JSON|not a version")],
+)  # fmt: skip
+def test_json_with_surprises_is_refused(bundle, text, says):
+    (bundle / "bundle.json").write_text(text)
+    with pytest.raises(BundleError, match=says):
+        load_codec(bundle)
+
+
+def test_weights_have_to_be_finite_in_float32_when_read_and_when_written(bundle, codec_of, tmp_path):
+    arrays = safetensors.numpy.load_file(bundle / "codec.safetensors")
+    for value, says in ((1e39, "encoder.layers.0.bias holds values that are not finite"), (1, "holds int64")):
+        safetensors.numpy.save_file(arrays | {"encoder.layers.0.bias": np.full(2, value)}, bundle / "codec.safetensors")
+        with pytest.raises(BundleError, match=says):
+            load_codec(bundle)
+    codec = nnx.clone(codec_of(TINY))
+    codec.encoder.layers[0].bias[...] = np.full(2, 1e5, np.float32)
+    with pytest.raises(BundleError, match=r"not finite as float16: encoder\.layers\.0\.bias"):
+        save_codec(tmp_path / "half", codec, {}, np.float16)
+    assert not (tmp_path / "half").exists()
+
+
+@pytest.mark.parametrize("name", ["bundle.json", "codec.safetensors"])
+def test_pipes_are_no_files_of_a_bundle(bundle, name):
+    (bundle / name).unlink()
+    os.mkfifo(bundle / name)
+    with pytest.raises(BundleError, match="not a regular file but a pipe or a device"):
+        load_codec(bundle)
+
+
+def test_a_replaced_bundle_is_there_at_every_instant(bundle, codec_of, monkeypatch):
+    def gone(*_):
+        raise KeyboardInterrupt
+
+    before = (bundle / "codec.safetensors").read_bytes()
+    monkeypatch.setattr("audex_jax.io.atomic._exchanged", gone)
+    with pytest.raises(KeyboardInterrupt):
+        save_codec(bundle, codec_of(TINY, 1), {})
+    assert (bundle / "codec.safetensors").read_bytes() == before
+    left = bundle.with_name(f".{bundle.name}.00000000.tmp")  # as a killed process leaves it
+    left.mkdir()
+    monkeypatch.undo()
+    save_codec(bundle, codec_of(TINY, 1), {})
+    assert (bundle / "codec.safetensors").read_bytes() != before
+    assert [path.name for path in bundle.parent.iterdir()] == [bundle.name]
 
 
 def test_a_bundle_is_replaced_but_other_things_are_not(codec_of, bundle, tmp_path):

@@ -6,6 +6,8 @@ import re
 from typing import Any
 
 from audex_jax.codecs.encodec import PRESETS, EncodecConfig
+from audex_jax.core.configs import faults_of
+from audex_jax.core.errors import AudexError
 from weights_conversion.errors import ConversionError
 
 # ours -> Hugging Face's `EncodecConfig`
@@ -34,25 +36,23 @@ HUGGING_FACE = {
 HUGGING_FACE_DEFAULTS = {"sampling_rate": 24_000, "norm_type": "weight_norm", "use_conv_shortcut": True}
 # must have this value: anything else is another network
 HUGGING_FACE_FIXED = {"model_type": "encodec", "num_residual_layers": 1, "trim_right_ratio": 1.0}
-# without effect on an EnCodec with one residual layer, or not about the network
-HUGGING_FACE_IGNORED = {
-    "_name_or_path",
-    "architectures",
-    "auto_map",
-    "chunk_size_feed_forward",
-    "dilation_growth_rate",
-    "dtype",
-    "id2label",
-    "initializer_range",
-    "is_encoder_decoder",
-    "label2id",
-    "output_attentions",
-    "output_hidden_states",
-    "problem_type",
-    "return_dict",
-    "torch_dtype",
-    "transformers_version",
-}
+# without effect on an EnCodec with one residual layer
+HUGGING_FACE_IGNORED = {"dilation_growth_rate", "initializer_range"}
+# of the base class of all configs of `transformers`, in all of its versions
+HUGGING_FACE_GENERAL = {
+    "add_cross_attention", "architectures", "auto_map", "bad_words_ids", "begin_suppress_tokens", "bos_token_id",
+    "chunk_size_feed_forward", "cross_attention_hidden_size", "decoder_start_token_id", "diversity_penalty",
+    "do_sample", "dtype", "early_stopping", "encoder_no_repeat_ngram_size", "eos_token_id",
+    "exponential_decay_length_penalty", "finetuning_task", "forced_bos_token_id", "forced_eos_token_id",
+    "gradient_checkpointing", "id2label", "is_decoder", "is_encoder_decoder", "label2id", "length_penalty",
+    "max_length", "min_length", "no_repeat_ngram_size", "num_beam_groups", "num_beams", "num_return_sequences",
+    "output_attentions", "output_hidden_states", "output_scores", "pad_token_id", "prefix", "problem_type",
+    "pruned_heads", "remove_invalid_values", "repetition_penalty", "return_dict", "return_dict_in_generate",
+    "sep_token_id", "suppress_tokens", "task_specific_params", "temperature", "tf_legacy_loss",
+    "tie_encoder_decoder", "tie_word_embeddings", "tokenizer_class", "top_k", "top_p", "torch_dtype", "torchscript",
+    "transformers_version", "typical_p", "use_bfloat16", "use_cache",
+}  # fmt: skip
+MOST_LETTERS, MOST_REFERENCES = 2**20, 20  # of a config in YAML, and from one to the next
 NORMS = {"weight_norm": "none", "time_group_norm": "group"}
 
 # audiocraft: section -> key -> ours; None: only training reads it
@@ -119,8 +119,9 @@ def from_hugging_face(fields: dict[str, Any], source: str) -> EncodecConfig:
     width = fields.get("hidden_size", 128)
     if fields.get("codebook_dim") not in (None, width):
         faults.append(f"codebook_dim is {fields['codebook_dim']!r}, the port knows only that of hidden_size, {width}")
-    known = {*HUGGING_FACE.values(), *HUGGING_FACE_FIXED, *HUGGING_FACE_IGNORED, "codebook_dim"}
-    faults += [f"{key} is unknown" for key in sorted(fields.keys() - known)]
+    known = {*HUGGING_FACE.values(), *HUGGING_FACE_FIXED, *HUGGING_FACE_IGNORED, *HUGGING_FACE_GENERAL, "codebook_dim"}
+    unknown = fields.keys() - known
+    faults += [f"{key} is unknown" for key in sorted(unknown) if not key.startswith("_")]  # `_commit_hash` and the like
     given = HUGGING_FACE_DEFAULTS | fields
     ours = {name: given[theirs] for name, theirs in HUGGING_FACE.items() if theirs in given}
     if ours.get("overlap") is None:
@@ -156,13 +157,7 @@ def from_audiocraft(text: str, source: str) -> EncodecConfig:
     Raises:
         ConversionError: as for `from_hugging_face`.
     """
-    import yaml
-
-    try:
-        tree = yaml.safe_load(text)
-        sections = {name: _resolved(tree[name], tree) for name in AUDIOCRAFT}
-    except (yaml.YAMLError, KeyError, TypeError) as error:
-        raise ConversionError(f"{source}: its config is not that of an audiocraft EnCodec ({error!r})") from None
+    sections = _sections(text, source)
     ours: dict[str, Any] = {}
     faults = []
     for name, section in sections.items():
@@ -200,19 +195,48 @@ def differences(one: EncodecConfig, other: EncodecConfig) -> list[str]:
     ]
 
 
+def _sections(text: str, source: str) -> dict[str, dict[str, Any]]:
+    """The sections of audiocraft's YAML that `AUDIOCRAFT` names, without aliases, references resolved."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        """YAML without aliases: a few lines of them stand for more than any memory holds."""
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.AliasEvent):
+                raise yaml.YAMLError("it has aliases")
+            return super().compose_node(parent, index)
+
+    try:
+        if len(text) > MOST_LETTERS:
+            raise ValueError(f"{len(text)} letters, more than {MOST_LETTERS}")
+        tree = yaml.load(text, Loader)
+        sections = {name: _resolved(tree[name], tree) for name in AUDIOCRAFT}
+    except (yaml.YAMLError, KeyError, TypeError, ValueError, RecursionError) as error:
+        why = f"{type(error).__name__}: {error}"
+        raise ConversionError(f"{source}: its config is not that of an audiocraft EnCodec ({why})") from None
+    flat = [name for name, section in sections.items() if not isinstance(section, dict)]
+    if flat:
+        raise ConversionError(f"{source}: its config is not that of an audiocraft EnCodec ({', '.join(flat)})")
+    return sections
+
+
 def _resolved(node: Any, tree: dict) -> Any:
-    """OmegaConf's `${a.b}` references, which audiocraft's YAML may still hold."""
+    """OmegaConf's `${a.b}` references to single values, which audiocraft's YAML may still hold."""
     if isinstance(node, dict):
-        return {key: _resolved(value, tree) for key, value in node.items()}
+        return {str(key): _resolved(value, tree) for key, value in node.items()}
     if isinstance(node, list):
         return [_resolved(value, tree) for value in node]
-    reference = re.fullmatch(r"\$\{([\w.]+)\}", node) if isinstance(node, str) else None
-    if reference is None:
-        return node
-    value: Any = tree
-    for part in reference[1].split("."):
-        value = value[part]
-    return _resolved(value, tree)
+    for _ in range(MOST_REFERENCES):
+        reference = re.fullmatch(r"\$\{([\w.]+)\}", node) if isinstance(node, str) else None
+        if reference is None:
+            return node
+        node = tree
+        for part in reference[1].split("."):
+            node = node[part]
+        if isinstance(node, dict | list):
+            raise ValueError(f"{reference[0]} is no single value")
+    raise ValueError("references without end")
 
 
 def _checked(ours: dict[str, Any], faults: list[str], source: str) -> EncodecConfig:
@@ -221,46 +245,26 @@ def _checked(ours: dict[str, Any], faults: list[str], source: str) -> EncodecCon
     faults = list(faults)
     if norm not in (*NORMS, "none"):
         faults.append(f"norm is {norm!r}, the port knows weight_norm and time_group_norm")
-    if ours.get("pad_mode", "reflect") not in ("reflect", "constant"):
-        faults.append(f"pad_mode is {ours['pad_mode']!r}, the port knows reflect and constant")
     for key in ("ratios", "bandwidths"):
         if key in ours:
             ours[key] = tuple(ours[key]) if isinstance(ours[key], list | tuple) else (ours[key],)
-    for key, value in ours.items():
-        faults += _type_fault(key, value)
+    faults += faults_of(EncodecConfig, ours)
     if not isinstance(shortcut, bool):
         faults.append(f"shortcut is {shortcut!r}, not true or false")
     if faults:
         raise ConversionError.of(source, "the port does not understand its config", faults)
     ours |= {"norm": NORMS.get(norm, "none"), "shortcut": "conv" if shortcut else "identity"}
-    config = EncodecConfig(name="", **ours)
+    try:
+        config = EncodecConfig(name="", **ours)
+    except AudexError as error:
+        raise ConversionError(f"{source}: {error}") from None
     if "codebooks" not in ours:  # as many as the largest bandwidth pays for
         bits = 1000 * config.bandwidths[-1]
         stages = int(bits // (math.ceil(config.frame_rate) * math.ceil(math.log2(config.codebook_size))))
-        if stages < 1:
-            raise ConversionError(f"{source}: its bandwidths {config.bandwidths} do not pay for one codebook")
+        if not 1 <= stages <= 1024:
+            raise ConversionError(f"{source}: its bandwidths {config.bandwidths} do not pay for 1 to 1024 codebooks")
         config = dataclasses.replace(config, codebooks=stages)
     return _named(config)
-
-
-def _type_fault(key: str, value: Any) -> list[str]:
-    def number(x: Any, kind: type | tuple) -> bool:
-        return isinstance(x, kind) and not isinstance(x, bool) and x > 0
-
-    if key in ("causal", "normalize"):
-        good, wanted = isinstance(value, bool), "true or false"
-    elif key == "pad_mode":
-        good, wanted = True, ""
-    elif key in ("ratios", "bandwidths"):
-        kind = int if key == "ratios" else (int, float)
-        good, wanted = bool(value) and all(number(x, kind) for x in value), "a list of positive numbers"
-    elif key == "segment_seconds":
-        good, wanted = value is None or number(value, (int, float)), "a positive number or nothing"
-    elif key == "overlap":
-        good, wanted = value == 0 or (number(value, (int, float)) and value < 1), "a number from 0 to below 1"
-    else:
-        good, wanted = number(value, int), "a positive whole number"
-    return [] if good else [f"{key} is {value!r}, not {wanted}"]
 
 
 def _named(config: EncodecConfig) -> EncodecConfig:

@@ -11,6 +11,7 @@ from flax import nnx
 from audex_jax.bundles import module_from
 from audex_jax.classifiers.transformer import LatentTransformer, TransformerConfig
 from audex_jax.codecs.encodec import PRESETS, Encodec, EncodecConfig
+from audex_jax.io.tensors import as_float32, is_float
 from weights_conversion import configs, names
 from weights_conversion.errors import ConversionError
 from weights_conversion.sources import Source
@@ -184,7 +185,7 @@ def _fill(
 ) -> dict[str, np.ndarray]:
     """Every array of ours out of the tensors, or one error with `faults` and all others."""
     used = {name: canonical[name] for target in targets for name in target.tensors if name in canonical}
-    faults = faults + _faults(targets, canonical) + _left_over(targets, canonical)
+    faults = faults + _left_over(targets, canonical) + _faults(targets, canonical)
     faults += [f"{t.label} holds values that are not finite numbers" for t in used.values() if not _finite(t.values)]
     if faults:
         raise ConversionError.of(source, "its tensors do not fit the model", faults)
@@ -209,7 +210,7 @@ def _faults(targets: Sequence[Target], canonical: dict[str, Tensor]) -> list[str
             label, values = canonical[name]
             if values.shape != wanted.shape:
                 faults.append(f"{label} has shape {values.shape}, the model wants {wanted.shape}")
-            if not _is_float(values.dtype):
+            if not is_float(values.dtype):
                 faults.append(f"{label} holds {values.dtype}, not floating-point numbers")
     return faults
 
@@ -231,9 +232,6 @@ def _renamed(name: str, renames: Renames) -> str:
     return name
 
 
-def _is_float(dtype: np.dtype) -> bool:
-    return np.issubdtype(dtype, np.floating) or dtype.name == "bfloat16"
-
-
 def _finite(values: np.ndarray) -> bool:
-    return not _is_float(values.dtype) or bool(np.isfinite(values).all())
+    """Whether all values stay finite in float32."""
+    return not is_float(values.dtype) or bool(np.isfinite(as_float32(values)).all())

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from audex_jax.core.errors import AudexError
+from audex_jax.core.errors import AudexError, listing
 
 
 class ConversionError(AudexError):
-    """A source that cannot be converted; the message lists every fault that was found."""
+    """A source that cannot be converted; the message lists the faults that were found."""
 
     @classmethod
     def of(cls, source: str, what: str, faults: Sequence[str]) -> "ConversionError":
-        """All faults of one source in one message, one a line."""
-        return cls(f"{source}: {what}:\n  " + "\n  ".join(faults))
+        """The faults of one source in one message."""
+        return cls(f"{source}: {what}: {listing(faults, 40)}")

@@ -3,8 +3,6 @@
 import json
 import os
 import pathlib
-import shutil
-import tempfile
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -14,6 +12,7 @@ import safetensors.numpy
 from audex_jax.bundles import arrays_of
 from audex_jax.classifiers.transformer import LatentTransformer
 from audex_jax.codecs.encodec import Encodec
+from audex_jax.io.atomic import replacing_folder
 from weights_conversion import configs, names
 from weights_conversion.convert import Target, classifier_targets, codec_targets
 from weights_conversion.errors import ConversionError
@@ -31,23 +30,15 @@ def export_codec(codec: Encodec, folder: str | os.PathLike) -> None:
         raise ConversionError(f"{folder}: it exists and is not empty; choose a new folder")
     model, features = configs.to_hugging_face(codec.config)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        staging = pathlib.Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
-    except OSError as error:
-        raise ConversionError(f"{folder}: cannot write there ({error.strerror}); choose another folder") from None
-    try:
-        safetensors.numpy.save_file(hugging_face_tensors(codec), staging / "model.safetensors", {"format": "pt"})
-        (staging / "model.safetensors").chmod(0o644)
-        for name, fields in (("config.json", model), ("preprocessor_config.json", features)):
-            (staging / name).write_text(json.dumps(fields, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        staging.chmod(0o755)
-        if folder.exists():
-            folder.rmdir()
-        staging.rename(folder)
+        with replacing_folder(folder) as staging:
+            safetensors.numpy.save_file(hugging_face_tensors(codec), staging / "model.safetensors", {"format": "pt"})
+            (staging / "model.safetensors").chmod(0o644)
+            for name, fields in (("config.json", model), ("preprocessor_config.json", features)):
+                text = json.dumps(fields, indent=2, sort_keys=True, allow_nan=False)
+                (staging / name).write_text(text + "\n", encoding="utf-8")
     except (OSError, safetensors.SafetensorError) as error:
-        raise ConversionError(f"{folder}: writing failed ({error}); nothing was kept") from None
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        reason = getattr(error, "strerror", None) or error
+        raise ConversionError(f"{folder}: cannot write there ({reason}); nothing was kept") from None
 
 
 def tensors_of(arrays: Mapping[str, np.ndarray], targets: Iterable[Target]) -> dict[str, np.ndarray]:

@@ -72,8 +72,11 @@ CLASSIFIER_PATHS = (
     (r"\.feed_forward_norm$", ".norm2"),
 )
 
+# What `torch.nn.DataParallel`, `torch.compile` and people's trainers set before every name
+WRAPPERS = r"module\.|_orig_mod\.|model\.|codec\."
 # Tensors' names -> canonical names. Meta's and audiocraft's EnCodec files share one naming.
 CODEC_RENAMES = (
+    (rf"^({WRAPPERS})+(?=(encoder|decoder|quantizer)\.)", ""),
     (r"^(encoder|decoder)\.model\.", r"\1.layers."),
     (r"\.(conv|convtr)\.norm\.", ".norm."),
     (r"\.(conv|convtr)\.\1\.", ".conv."),
@@ -82,7 +85,7 @@ CODEC_RENAMES = (
 # The authors' SC_transformer.pth needs only the last one; the others are what people call the layers around an
 # `nn.TransformerEncoder`, which itself may have any name.
 CLASSIFIER_RENAMES = (
-    (r"^module\.", ""),  # torch.nn.DataParallel
+    (rf"^({WRAPPERS})+", ""),
     (r"^(embed|in_proj|input_embedding|input_layer|input_proj|input_projection|proj_in|project_in)\.", "embedding."),
     (r"^(classifier|fc|fc_out|head|out|out_proj|output|output_proj|project_out)\.", "output_layer."),
     (r"^(pos_embed|pos_embedding|position_embedding|positional_embedding|positions)(\.weight)?$", "pos_encoder"),

@@ -1,7 +1,6 @@
 """Reading checkpoints: files and folders to NumPy arrays. PyTorch is imported for its pickle formats only."""
 
 import hashlib
-import json
 import os
 import pathlib
 import pickle
@@ -10,14 +9,15 @@ import zipfile
 from typing import Any, NamedTuple
 
 import numpy as np
-import safetensors
-import safetensors.numpy
 
 from audex_jax.codecs.encodec import EncodecConfig
+from audex_jax.io.files import FileError, json_object
+from audex_jax.io.tensors import read_tensors
 from weights_conversion import configs, hub
 from weights_conversion.errors import ConversionError
 
 PICKLES = (".bin", ".th", ".pt", ".pth", ".ckpt")
+NESTED = ("state_dict", "model", "model_state_dict")  # where trainers keep the tensors
 # what a folder may hold, best first; an index names the shards of a checkpoint in several files
 IN_FOLDERS = (
     "model.safetensors",
@@ -61,7 +61,7 @@ def read(location: str | os.PathLike, revision: str | None = None) -> Source:
     if path.is_file():
         tensors, config = _read_file(path)
         beside = path.parent / "config.json"
-        if config is None and beside.is_file() and path.name in IN_FOLDERS:
+        if config is None and beside.exists() and path.name in IN_FOLDERS:
             config = _read_config(beside)
         return Source(str(path), tensors, config, {"source": path.name, "sha256": {path.name: sha256(path)}})
     if hub.is_id(str(location)):
@@ -93,7 +93,7 @@ def _read_folder(folder: pathlib.Path) -> Source:
         if twice:
             raise ConversionError.of(str(folder), "tensors are in more than one shard", twice)
         tensors |= part
-    if config is None and (folder / "config.json").is_file():
+    if config is None and (folder / "config.json").exists():
         config = _read_config(folder / "config.json")
     return Source(
         str(folder), tensors, config, {"source": folder.name, "sha256": {file.name: sha256(file) for file in files}}
@@ -102,10 +102,12 @@ def _read_folder(folder: pathlib.Path) -> Source:
 
 def _shards(index: pathlib.Path) -> list[pathlib.Path]:
     try:
-        listed = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        listed = sorted(set(json_object(index)["weight_map"].values()))
+        files = [index.parent / pathlib.PurePath(name).name for name in listed]
+    except FileError as error:
+        raise ConversionError(error) from None
+    except (KeyError, AttributeError, TypeError) as error:
         raise ConversionError(f"{index}: not an index of shards ({error!r}); fetch the checkpoint again") from None
-    files = [index.parent / pathlib.PurePath(name).name for name in listed]
     missing = [file.name for file in files if not file.is_file()]
     if missing:
         raise ConversionError.of(str(index), "shards are missing; fetch the checkpoint again", missing)
@@ -114,11 +116,9 @@ def _shards(index: pathlib.Path) -> list[pathlib.Path]:
 
 def _read_config(path: pathlib.Path) -> EncodecConfig:
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ConversionError(f"{path}: not valid JSON ({error}); fetch the checkpoint again") from None
-    if not isinstance(fields, dict):
-        raise ConversionError(f"{path}: not a model's config; it must hold a JSON object")
+        fields = json_object(path)
+    except FileError as error:
+        raise ConversionError(error) from None
     return configs.from_hugging_face(fields, str(path))
 
 
@@ -126,11 +126,9 @@ def _read_file(path: pathlib.Path) -> tuple[dict[str, np.ndarray], EncodecConfig
     _check_hash_in_name(path)
     if path.suffix == ".safetensors":
         try:
-            return safetensors.numpy.load_file(path), None
-        except (safetensors.SafetensorError, ValueError, TypeError, KeyError) as error:
-            raise ConversionError(
-                f"{path}: not a readable safetensors file, or cut short ({error}); fetch it again"
-            ) from None
+            return read_tensors(path), None
+        except FileError as error:
+            raise ConversionError(error) from None
     if path.suffix not in PICKLES:
         raise ConversionError(f"{path}: unknown file type; accepted are .safetensors and {', '.join(PICKLES)}")
     return _read_pickle(path)
@@ -180,8 +178,8 @@ def _read_pickle(path: pathlib.Path) -> tuple[dict[str, np.ndarray], EncodecConf
             raise ConversionError(f"{path}: an audiocraft checkpoint without its config (xp.cfg); cannot be converted")
         config = configs.from_audiocraft(str(content["xp.cfg"]), str(path))
         content = content["best_state"]
-    elif "state_dict" in content and isinstance(content["state_dict"], dict):
-        content = content["state_dict"]
+    else:
+        content = next((content[key] for key in NESTED if isinstance(content.get(key), dict)), content)
     others = [key for key, value in content.items() if not isinstance(value, torch.Tensor)]
     if others:
         raise ConversionError.of(str(path), "entries that are not tensors", [str(key) for key in others])

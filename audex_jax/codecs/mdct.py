@@ -69,7 +69,7 @@ class MDCT(nnx.Module):
     @classmethod
     def from_name(cls, name: str) -> "MDCT":
         """The mono codec of a sample rate in Hz, as in `--codec mdct:16000`; an `AudexError` if it is none."""
-        if not name.isdecimal():
+        if not name.isdecimal() or len(name) > 9:
             raise AudexError(f"mdct:{name}: give a sample rate in Hz, as in mdct:16000")
         return cls(MDCTConfig(f"mdct-{int(name)}", int(name)))
 

@@ -5,11 +5,16 @@ it.
 """
 
 import contextlib
+import ctypes
 import fcntl
+import glob
 import os
 import pathlib
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator
+
+AT_FDCWD, RENAME_EXCHANGE = -100, 2  # of Linux's renameat2
 
 
 @contextlib.contextmanager
@@ -86,3 +91,60 @@ def sync(path: pathlib.Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+@contextlib.contextmanager
+def replacing_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """Yield an empty folder beside `path`, which takes its place at once on success and is removed on failure.
+
+    A folder that is there already is exchanged for the new one in one step where the system can do that; elsewhere none
+    has that name for an instant. What earlier calls left behind when they were killed is removed.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path = pathlib.Path(os.path.abspath(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{path.name[:40]}."
+    for old in path.parent.glob(f"{glob.escape(prefix)}*.tmp"):
+        _remove_unlocked(old)
+    staging = path.with_name(f"{prefix}{secrets.token_hex(4)}.tmp")
+    staging.mkdir()
+    handle = os.open(staging, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield staging
+        for file in staging.iterdir():
+            sync(file)
+        sync(staging)
+        if not path.exists():
+            os.rename(staging, path)
+        elif not _exchanged(staging, path):
+            aside = path.with_name(f"{prefix}{secrets.token_hex(4)}.tmp")
+            os.rename(path, aside)
+            os.rename(staging, path)
+            shutil.rmtree(aside, ignore_errors=True)
+        sync(path.parent)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+        os.close(handle)
+
+
+def _remove_unlocked(folder: pathlib.Path) -> None:
+    """Remove a folder whose writer is gone."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(handle)
+
+
+def _exchanged(one: pathlib.Path, other: pathlib.Path) -> bool:
+    """Exchange the names of two folders in one step; False where the system cannot."""
+    with contextlib.suppress(OSError, AttributeError):
+        call = ctypes.CDLL(None, use_errno=True).renameat2
+        return call(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE) == 0
+    return False

@@ -180,3 +180,44 @@ def test_damaged_codes_are_refused(codec, damage, tmp_path):
         path.write_bytes({"cut": whole[: len(whole) // 2], "empty": b"", "other": b"RIFF" * 20}[damage])
     with pytest.raises(codes.CodesError, match=r"clip\.npz.*encode the recording again"):
         codes.load(path)
+
+
+def rewritten(path, **changes):
+    """Write codes again with other arrays; compressed, as `save` writes them."""
+    with np.load(path) as file:
+        np.savez_compressed(path, **dict(file) | changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"codes": np.zeros((2**13, 2**13), np.uint16)},  # small in the file, large in memory
+        {"codes": np.zeros((5, 2), np.int64)},
+        {"codes": np.zeros((5, 2), object)},
+        {"codes": np.zeros(10, np.uint16)},
+        {"scales": np.array([np.inf], np.float32)},
+        {"scales": np.array([np.nan], np.float32)},
+        {"scales": np.array([-1.0], np.float32)},
+        {"scales": np.array(["1"])},
+        {"samples": np.array(2**40)},
+        {"samples": np.array(0)},
+        {"samples": np.array([50])},
+        {"model": np.array(["tiny"])},
+        {"bounds": np.array([0.0, 5.0])},
+        {"bounds": np.zeros(0, int)},
+    ],
+)
+def test_arrays_that_are_no_codes_are_refused_unread(codec, changes, tmp_path):
+    path = tmp_path / "clip.npz"
+    codes.save(path, codes.CodedClip(np.zeros((5, 2), np.uint16), np.array([0, 5]), np.ones(1, "f4"), 50, "tiny"))
+    assert codes.load(path).samples == 50
+    rewritten(path, **changes)
+    with pytest.raises(codes.CodesError, match=r"clip\.npz"):
+        codes.load(path)
+
+
+def test_more_frames_than_the_recording_has_are_refused(codec):
+    clip = codes.CodedClip(np.zeros((5, 2), np.uint16), np.array([0, 5]), np.ones(1, "f4"), 50, "tiny")
+    for other in (clip._replace(samples=51), clip._replace(samples=40), clip._replace(bounds=np.array([0, 4]))):
+        with pytest.raises(codes.CodesError, match="are not those of"):
+            codes.decode(codec, other)

@@ -70,7 +70,7 @@ def test_hugging_face_configs_go_and_come_back(name):
         ({"use_transformer": True}, "use_transformer is unknown"),
         ({"upsampling_ratios": [8, "5"]}, r"ratios is \(8, '5'\)"),
         ({"num_filters": 0}, "filters is 0"),
-        ({"target_bandwidths": [0.001]}, "do not pay for one codebook"),
+        ({"target_bandwidths": [0.001]}, "do not pay for 1 to 1024 codebooks"),
         ({"chunk_length_s": 1.0}, "chunk_length_s is given without overlap"),
         ({"model_type": "dac"}, "a model of type 'dac'"),
         (
@@ -82,6 +82,34 @@ def test_hugging_face_configs_go_and_come_back(name):
 def test_configs_that_the_port_does_not_understand_are_refused(fields, message):
     with pytest.raises(ConversionError, match=message):
         configs.from_hugging_face(configs.to_hugging_face(TINY)[0] | {"overlap": None} | fields, "config.json")
+
+
+@pytest.mark.parametrize("key", ["_attn_implementation_autoset", "_commit_hash", "use_cache", "pad_token_id"])
+def test_what_transformers_adds_to_every_config_is_left_alone(key):
+    fields = configs.to_hugging_face(TINY)[0]
+    assert configs.from_hugging_face(fields | {key: None}, "config.json") == TINY
+
+
+ALIASES = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{one}: &{one} [{', '.join(['*' + before] * 9)}]\n" for before, one in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (ALIASES + "encodec: *i\nseanet: *i\nrvq: *i\n", "it has aliases"),
+        ("encodec: {a: '${b}'}\nb: ['${c}']\nseanet: {}\nrvq: {}\n", "is no single value"),
+        ("encodec: {a: '${encodec.a}'}\nseanet: {}\nrvq: {}\n", "references without end"),
+        ("encodec: 1\nseanet: 2\nrvq: 3\n", r"\(encodec, seanet, rvq\)"),
+        ("- 1\n", "TypeError"),
+        ("[" * 500, "audiocraft"),
+    ],
+)
+def test_hostile_yaml_is_refused_in_one_line(text, message):
+    with pytest.raises(ConversionError, match=message) as raised:
+        configs.from_audiocraft(text, "file.bin")
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize(

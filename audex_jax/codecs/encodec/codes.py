@@ -1,18 +1,26 @@
 """Recordings as codes: what `audex encode` stores and `audex decode` plays."""
 
+import itertools
+import math
 import os
-import pathlib
 import zipfile
+import zlib
 from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
+from audex_jax.codecs.encodec.config import EncodecConfig
 from audex_jax.codecs.encodec.model import Encodec
-from audex_jax.codecs.encodec.segments import Segment, decode_segments, encode_segments
+from audex_jax.codecs.encodec.segments import Segment, decode_segments, encode_segments, segment_bounds
 from audex_jax.core.errors import AudexError
 from audex_jax.core.types import Array, Float
 from audex_jax.io.atomic import replacing
+from audex_jax.io.audio import MOST_SAMPLES
+from audex_jax.io.files import FileError, opened
+
+MOST_BYTES = 2**26  # of an array of codes
+DAMAGED = (zipfile.BadZipFile, zlib.error)
 
 
 class CodesError(AudexError):
@@ -77,11 +85,23 @@ def decode(codec: Encodec, clip: CodedClip) -> np.ndarray:
             f"{config.name} ({config.codebooks} codebooks of {config.codebook_size} entries); decode with the codec "
             "that made them"
         )
+    segments = -(-clip.samples // (config.segment_stride or clip.samples))
+    if len(clip.scales) != segments or clip.bounds.tolist() != bounds_of(config, clip.samples):
+        raise CodesError(
+            f"{len(clip.codes)} frames in {len(clip.scales)} segments are not those of {clip.samples} samples; encode "
+            "the recording again"
+        )
     segments = [
         Segment(codec.dequantize(jnp.asarray(clip.codes[None, start:end], jnp.int32)), jnp.full((1, 1, 1), scale))
         for start, end, scale in zip(clip.bounds[:-1], clip.bounds[1:], clip.scales, strict=True)
     ]
     return np.asarray(decode_segments(codec, segments, clip.samples))[0]
+
+
+def bounds_of(config: EncodecConfig, samples: int) -> list[int]:
+    """First frame of each segment of a recording of `samples` samples, and the number of frames at the end."""
+    frames = (config.frames(end - start) for start, end in segment_bounds(config, samples))
+    return list(itertools.accumulate(frames, initial=0))
 
 
 def save(path: str | os.PathLike, clip: CodedClip) -> None:
@@ -91,20 +111,51 @@ def save(path: str | os.PathLike, clip: CodedClip) -> None:
 
 
 def load(path: str | os.PathLike) -> CodedClip:
-    """Read what `save` wrote.
+    """Read what `save` wrote. Types and shapes are known from the headers before any array is read.
 
     Raises:
         CodesError: no such file, or not codes.
     """
-    if not pathlib.Path(path).is_file():
-        raise CodesError(f"{path}: no such file; `audex encode` writes it")
     try:
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
-            fields = {name: file[name] for name in CodedClip._fields}
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        with opened(path, MOST_BYTES) as stream, zipfile.ZipFile(stream) as archive:
+            shapes = {name: _header(archive, name) for name in CodedClip._fields}
+            _check_shapes(shapes)
+            fields = {name: _array(archive, name) for name in CodedClip._fields}
+    except FileError as error:
+        raise CodesError(f"{error}; `audex encode` writes codes") from None
+    except (ValueError, KeyError, OSError, EOFError, NotImplementedError, RuntimeError, *DAMAGED) as error:
         raise CodesError(f"{path}: not a file of codes, or cut short ({error}); encode the recording again") from None
-    codes, bounds, scales = fields["codes"], fields["bounds"], fields["scales"]
-    whole = codes.ndim == 2 and codes.dtype.kind == "u" and bounds.ndim == scales.ndim == 1
-    if not whole or len(bounds) != len(scales) + 1 or bounds[0] != 0 or bounds[-1] != len(codes):
+    clip = CodedClip(fields["codes"], fields["bounds"], fields["scales"], int(fields["samples"]), str(fields["model"]))
+    bounds, scales = clip.bounds, clip.scales
+    whole = len(bounds) == len(scales) + 1 and bounds[0] == 0 and bounds[-1] == len(clip.codes)
+    if not whole or (np.diff(bounds) < 1).any() or not (np.isfinite(scales) & (scales >= 0)).all():
         raise CodesError(f"{path}: its codes, bounds and scales do not fit together; encode the recording again")
-    return CodedClip(codes, bounds, scales, int(fields["samples"]), str(fields["model"]))
+    if not 0 < clip.samples <= MOST_SAMPLES:
+        raise CodesError(f"{path}: {clip.samples} samples; from 1 to {MOST_SAMPLES} can be decoded")
+    return clip
+
+
+def _header(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type of an array, which fill its entry in the archive exactly."""
+    entry = archive.getinfo(f"{name}.npy")
+    with archive.open(entry) as file:
+        version = np.lib.format.read_magic(file)
+        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        shape, _, dtype = read[version](file, max_header_size=1000)
+        if math.prod(shape) * dtype.itemsize != entry.file_size - file.tell():
+            raise ValueError(f"{name} has not the size that its header says")
+    return shape, dtype
+
+
+def _check_shapes(shapes: dict[str, tuple[tuple[int, ...], np.dtype]]) -> None:
+    """Refuse arrays of other kinds and numbers of axes than `CodedClip` says, or of more than `MOST_BYTES`."""
+    wanted = {"codes": ("u", 2), "bounds": ("iu", 1), "scales": ("f", 1), "samples": ("iu", 0), "model": ("U", 0)}
+    for name, (shape, dtype) in shapes.items():
+        kinds, axes = wanted[name]
+        if dtype.kind not in kinds or len(shape) != axes or math.prod(shape) * dtype.itemsize > MOST_BYTES:
+            raise ValueError(f"{name} is of type {dtype} and shape {shape}")
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    with archive.open(f"{name}.npy") as file:
+        return np.lib.format.read_array(file, allow_pickle=False, max_header_size=1000)
