@@ -15,7 +15,7 @@ import json
 import os
 import pathlib
 from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -24,9 +24,10 @@ import safetensors
 import safetensors.numpy
 from flax import nnx
 
-from audex_jax.core.configs import Between, check, config_from
+from audex_jax.core.configs import config_from
 from audex_jax.core.errors import AudexError, listing
 from audex_jax.core.registry import CLASSIFIERS, CODECS, Registry
+from audex_jax.explain.classes import Classes, check_fit
 from audex_jax.explain.explainer import Explainer
 from audex_jax.explain.model import Model
 from audex_jax.io.atomic import replacing_folder
@@ -41,27 +42,6 @@ Module = TypeVar("Module", bound=nnx.Module)
 
 class BundleError(AudexError):
     """A bundle that cannot be loaded or written; the message names the file, the fault and the remedy."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Classes:
-    """What `bundle.json` says of an explainer beside its two configs.
-
-    Attributes:
-        labels: names of the classes, in the order of the logits.
-        clip_seconds: longest clip that is explained in one piece.
-        bandwidth: of the codec's latents, in kilobits per second; None for continuous ones.
-    """
-
-    labels: tuple[str, ...]
-    clip_seconds: Annotated[float, Between(1e-3, 600)]
-    bandwidth: float | None = None
-
-    def __post_init__(self):
-        check(self)
-        bad = [label for label in self.labels if not label or label != label.strip()]
-        if bad or len(set(self.labels)) < len(self.labels):
-            raise AudexError(f"labels are not {len(self.labels)} different ones without blanks around them")
 
 
 def arrays_of(module: nnx.Module) -> dict[str, np.ndarray]:
@@ -247,7 +227,7 @@ def load_explainer(name: str | os.PathLike) -> Explainer:
             if not hasattr(codec, "at"):
                 raise AudexError(f"bandwidth is {classes.bandwidth:g}, but its codec has no quantiser")
             codec = codec.at(classes.bandwidth)
-        _check_fit(codec, getattr(classifier, "config", None), classes)
+        check_fit(codec, getattr(classifier, "config", None), classes)
     except AudexError as error:
         raise BundleError(f"{directory}/bundle.json: {error}") from None
     mean, faults = _fitting("mean_latent", statistics.pop("mean_latent", np.zeros(0)), (codec.dim,))
@@ -255,24 +235,6 @@ def load_explainer(name: str | os.PathLike) -> Explainer:
         what = listing([*faults, *(f"{name} is not known" for name in statistics)])
         raise BundleError(f"{directory}/classifier.safetensors: its statistics do not fit: {what}; train it again")
     return Explainer(Model(codec, classifier, jnp.asarray(mean)), classes.labels, classes.clip_seconds)
-
-
-def _check_fit(codec: Any, config: Any, classes: Classes) -> None:
-    """Refuse a classifier's config that is for another codec, other labels, or shorter clips."""
-    samples = round(classes.clip_seconds * codec.sample_rate)
-    if samples < 1:
-        raise AudexError(f"clip_seconds is {classes.clip_seconds:g}, less than one sample")
-    wanted = {"dim": codec.dim, "classes": len(classes.labels), "sample_rate": codec.sample_rate}
-    faults = [
-        f"{name} of the classifier is {getattr(config, name)}, codec and labels have {value}"
-        for name, value in wanted.items()
-        if getattr(config, name, value) != value
-    ]
-    frames = codec.frames(samples)
-    if getattr(config, "frames", frames) < frames:
-        faults.append(f"frames of the classifier is {config.frames}, a clip has {frames}")
-    if faults:
-        raise AudexError(listing(faults))
 
 
 def bundle_path(name: str | os.PathLike) -> pathlib.Path:
@@ -326,12 +288,23 @@ def digest(explainer: Explainer) -> str:
     codec, classifier, mean_latent = explainer.model
     found = hashlib.sha256(repr(getattr(codec, "bandwidth", None)).encode())
     for module in (codec, classifier):
-        named = getattr(module, "fingerprint", None) or getattr(module, "config", type(module).__name__)
-        found.update(repr(named).encode())
-        for leaf in jax.tree.leaves(module):
-            found.update(np.ascontiguousarray(leaf).tobytes())
+        _hash(module, found)
     found.update(np.asarray(mean_latent).tobytes())
     return found.hexdigest()
+
+
+def digest_of(module: Any) -> str:
+    """SHA-256 of the config and every number of one module."""
+    found = hashlib.sha256()
+    _hash(module, found)
+    return found.hexdigest()
+
+
+def _hash(module: Any, found: Any) -> None:
+    named = getattr(module, "fingerprint", None) or getattr(module, "config", type(module).__name__)
+    found.update(repr(named).encode())
+    for leaf in jax.tree.leaves(module):
+        found.update(np.ascontiguousarray(leaf).tobytes())
 
 
 def _flatten(tree: dict, prefix: str = "") -> dict:

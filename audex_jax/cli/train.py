@@ -31,6 +31,8 @@ examples:
 
 STRANGERS = ("transformer", "conv", "log-mel")  # families of strangers, in turn
 
+LONGEST = 5.0  # seconds of a clip, unless asked otherwise
+
 TEST_FIGURES = ("accuracy", "accuracy_on_reconstruction", "agreement_on_reconstruction")
 
 
@@ -105,6 +107,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.strangers and arguments.start:
         raise UsageError("--start: strangers are trained apart from all others; leave it out")
+    if arguments.clip_seconds is not None and not 0.01 <= arguments.clip_seconds <= 600:
+        raise UsageError(f"--clip-seconds {arguments.clip_seconds:g}: give 0.01 to 600")
     recipe = read_options(ClassifierRecipe, arguments)
     jobs = jobs_of(arguments, recipe)
     logs = [RunLog(job.log) for job in jobs]  # says now if it cannot
@@ -235,12 +239,10 @@ def labelled_folder(arguments: argparse.Namespace) -> "LabelledFolder":
 
 
 def longest(folder: "LabelledFolder") -> float:
-    """Seconds of the longest recording to train on, at most 5."""
-    import soundfile
+    """Seconds of the longest recording to train on, at most `LONGEST`."""
+    from audex_jax.io.audio import duration
 
-    from audex_jax.io.audio import file_name
-
-    return min(5.0, max(soundfile.info(file_name(clip.path)).duration for clip in folder.split("train")))
+    return min(LONGEST, max(duration(clip.path, LONGEST) for clip in folder.split("train")))
 
 
 def figures(labels: "np.ndarray", original: "np.ndarray", decoded: "np.ndarray", classes: int) -> dict[str, Any]:

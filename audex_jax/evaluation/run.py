@@ -20,6 +20,7 @@ from audex_jax.evaluation.plan import Plan
 from audex_jax.evaluation.scores import Scores
 from audex_jax.evaluation.scratch import Scratch
 from audex_jax.explain.explainer import Explainer
+from audex_jax.io.files import opened
 
 
 def evaluate(

@@ -54,6 +54,19 @@ def decode_audio(content: bytes, sample_rate: int, channels: int = 1, name: str 
         return _conformed(decoded, sample_rate, channels, name)
 
 
+def duration(path: str | os.PathLike, most: float) -> float:
+    """Seconds of a recording; one that is longer than `most`, and does not say how long it is, has `most`."""
+    with decoding(path) as decoded:
+        if decoded.seconds is not None:
+            return decoded.seconds
+        read = 0
+        for block in decoded.blocks:
+            read += len(block)
+            if read > most * decoded.rate:
+                return most
+        return read / decoded.rate
+
+
 def file_name(path: str | os.PathLike) -> Any:
     """A path as soundfile takes it: in bytes, it opens names that are not UTF-8 too."""
     return os.fsencode(path) if os.name == "posix" else os.fspath(path)
@@ -81,7 +94,7 @@ def conform(samples: np.ndarray, rate: int, sample_rate: int, channels: int = 1,
     samples = np.asarray(samples, np.float32)
     if samples.ndim == 1:
         samples = samples[:, None]
-    return _conformed(Decoded(rate, samples.shape[1], iter((samples,))), sample_rate, channels, name)
+    return _conformed(Decoded(rate, samples.shape[1], None, iter((samples,))), sample_rate, channels, name)
 
 
 def _conformed(

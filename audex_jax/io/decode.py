@@ -52,11 +52,13 @@ class Decoded(NamedTuple):
     Attributes:
         rate: samples per second.
         channels: their number.
+        seconds: length that the header promises; None if it does not.
         blocks: float32 samples `[n, channels]`, one block after the other.
     """
 
     rate: int
     channels: int
+    seconds: float | None
     blocks: Iterator[np.ndarray]
 
 
@@ -115,7 +117,8 @@ def _sndfile(file: BinaryIO, name: str) -> Iterator[Decoded]:
         raise AudioError(f"{name}: shorter than promised, {there} of {said} bytes are there; copy or export it again")
     file.seek(0)
     with soundfile.SoundFile(file) as sound:
-        yield Decoded(sound.samplerate, sound.channels, _checked(sound, known, name))
+        seconds = sound.frames / sound.samplerate if known and sound.frames < UNKNOWN * 2**16 else None
+        yield Decoded(sound.samplerate, sound.channels, seconds, _checked(sound, known, name))
 
 
 def _checked(sound: Any, known: bool, name: str) -> Iterator[np.ndarray]:
@@ -216,7 +219,7 @@ def _container(file: BinaryIO, name: str) -> Iterator[Decoded]:
             if not container.streams.audio:
                 raise AudioError(f"{name}: no audio in it; give a recording")
             stream = container.streams.audio[0]
-            yield Decoded(int(stream.rate or 0), stream.channels, _frames(av, container, stream, name))
+            yield Decoded(int(stream.rate or 0), stream.channels, None, _frames(av, container, stream, name))
     except av.FFmpegError as error:
         raise AudioError(f"{name}: not readable as audio ({error.strerror}); convert it to WAV or FLAC") from None
 

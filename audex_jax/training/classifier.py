@@ -1,7 +1,9 @@
 """Training a classifier on what it reads of a frozen codec: latents, or sounds; `variants` says which."""
 
+import dataclasses
 import functools
 import pathlib
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +14,7 @@ import optax
 import optax.contrib
 from flax import nnx
 
-from audex_jax.bundles import rebuild
+from audex_jax.bundles import digest_of, rebuild
 from audex_jax.core.types import Array, Int, Valid
 from audex_jax.training.edits import edit
 from audex_jax.training.inputs import Inputs
@@ -148,6 +150,9 @@ def train_classifier(
 
     Returns:
         The classifier of the best epoch.
+
+    Raises:
+        AudexError: the directory holds the state of a training with other settings, or a damaged one.
     """
     values, own, labels = train
     steps = max(1, len(labels) // recipe.batch)
@@ -170,7 +175,17 @@ def train_classifier(
         state = optimizer(recipe, steps).init(params)
         return {"params": params, "optimizer": state, "epoch": jnp.zeros((), jnp.int32), "best": best}
 
-    with TrainingCheckpoints(directory) as checkpoints:
+    identity = {
+        "classifier": {"family": family.__name__, **dataclasses.asdict(config)},
+        "recipe": dataclasses.asdict(recipe),
+        "clips": {
+            "shape": list(values.shape),
+            "labels": zlib.crc32(labels.tobytes()),
+            "own": zlib.crc32(own.tobytes()),
+        },
+        "started_from": None if start is None else digest_of(start),
+    }
+    with TrainingCheckpoints(directory, identity) as checkpoints:
         state = checkpoints.restore(first, shape)
         for epoch in range(int(state["epoch"]), recipe.epochs):
             if epoch - int(state["best"]["epoch"]) > recipe.patience:

@@ -12,6 +12,7 @@ differ, because here the latent is what gets read and edited:
 Discriminators are optional: they make copies crisper, and what they add is not in the clip.
 """
 
+import dataclasses
 import functools
 import itertools
 import pathlib
@@ -257,6 +258,9 @@ def train_codec(
 
     Returns:
         The trained codec.
+
+    Raises:
+        AudexError: the directory holds the state of a training with other settings, or a damaged one.
     """
 
     def first() -> dict:
@@ -268,7 +272,13 @@ def train_codec(
         readout = {"kernel": jnp.zeros((config.dim, bands)), "bias": jnp.zeros(bands)}
         return initial_state(Encodec(config, rngs=None), readout, recipe)
 
-    with TrainingCheckpoints(directory) as checkpoints:
+    identity = {
+        "codec": dataclasses.asdict(config),
+        "recipe": dataclasses.asdict(recipe),
+        "clips": {"count": len(clips), "samples": sum(map(len, clips))},
+        "started_from": None if start is None else digest_of(start),
+    }
+    with TrainingCheckpoints(directory, identity) as checkpoints:
         state = checkpoints.restore(first, shape)
         history: list[dict[str, Array]] = []
         for step in range(int(state["step"]), recipe.steps):

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import pathlib
+import zipfile
+import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,8 +15,11 @@ from audex_jax.core.protocols import Codec
 from audex_jax.data.clips import read_clips
 from audex_jax.data.folder import LabelledClip
 from audex_jax.io.atomic import replacing
+from audex_jax.io.files import FileError, opened
 from audex_jax.io.progress import Bar
 from audex_jax.training.variants import make_variant
+
+HEARD = 1.5  # of a clip's length is read, which is what a faster and shifted variant needs
 
 
 class Inputs(NamedTuple):
@@ -72,9 +77,10 @@ def cached_inputs(
     """
     key = cache_key(codec, clips, clip_seconds, list(variants), seed)
     paths = {kind: directory / f"{kind}-{name}-{key}.npz" for kind in kinds}
-    missing = [kind for kind in kinds if not paths[kind].exists()]
+    shape = len(clips), len(variants)
+    missing = [kind for kind in kinds if _stored(paths[kind], shape) is None]
     if missing:
-        audio = read_clips([clip.path for clip in clips], codec.sample_rate, quiet)
+        audio = read_clips([clip.path for clip in clips], codec.sample_rate, quiet, HEARD * clip_seconds)
         samples = round(clip_seconds * codec.sample_rate)
         found = []
         with Bar(f"encoding {name}", len(clips) * len(variants), quiet) as bar:
@@ -90,8 +96,23 @@ def cached_inputs(
             with replacing(paths[kind]) as temporary, temporary.open("wb") as file:
                 np.savez(file, values=values, own=own)
     classes = np.array([labels.index(clip.label) for clip in clips], np.int32)
-    with np.load(paths[kinds[0]]) as stored:
-        return Inputs(stored["values"], stored["own"], classes)
+    stored = _stored(paths[kinds[0]], shape)
+    assert stored is not None
+    return Inputs(*stored, classes)
+
+
+def _stored(path: pathlib.Path, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Values and lengths that were kept, or None: they are not there, or damaged, and are made again."""
+    try:
+        with opened(path) as file, np.load(file) as stored:
+            values, own = stored["values"], stored["own"]
+    except (FileError, OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
+    right = values.dtype.kind == "f" and values.ndim == 4 and own.dtype.kind in "iu"
+    if not right or values.shape[:2] != shape or own.shape != shape:
+        return None
+    inside = ((own > 0) & (own <= values.shape[2])).all()
+    return (values, own) if inside and np.isfinite(values).all() else None
 
 
 def cache_key(codec: Codec, clips: Sequence[LabelledClip], *settings) -> str:

@@ -1,8 +1,13 @@
 """Everything that determines a training, given the data. Imports no JAX: the command line offers it at once."""
 
 import dataclasses
+from typing import Annotated
 
+from audex_jax.core.configs import Between, Gain, Share, check
 from audex_jax.core.settings import option
+
+Times = Annotated[int, Between(1, 100_000_000)]
+Whole = Annotated[int, Between(0, 2**31 - 1)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,16 +23,19 @@ class ClassifierRecipe:
         seed: of weights, order and augmentation.
     """
 
-    epochs: int = option(40, "most epochs")
-    patience: int = option(10, "stop after so many epochs without gain")
-    batch: int = option(64, "clips a step")
-    learning_rate: float = option(2e-3, "peak learning rate")
-    weight_decay: float = option(0.05, "weight decay of the optimiser")
-    dropout: float = option(0.15, "share of activations that are dropped")
-    label_smoothing: float = option(0.1, "share of the label's probability that all labels get")
-    edited: float = option(0.15, "share of a batch's clips of which random elements are replaced")
-    variants: int = option(6, "times that each training clip is encoded")
-    seed: int = option(0, "seed of weights, order and augmentation")
+    epochs: Times = option(40, "most epochs")
+    patience: Whole = option(10, "stop after so many epochs without gain")
+    batch: Times = option(64, "clips a step")
+    learning_rate: Share = option(2e-3, "peak learning rate")
+    weight_decay: Share = option(0.05, "weight decay of the optimiser")
+    dropout: Annotated[float, Between(0, 0.95)] = option(0.15, "share of activations that are dropped")
+    label_smoothing: Share = option(0.1, "share of the label's probability that all labels get")
+    edited: Share = option(0.15, "share of a batch's clips of which random elements are replaced")
+    variants: Annotated[int, Between(1, 1000)] = option(6, "times that each training clip is encoded")
+    seed: Whole = option(0, "seed of weights, order and augmentation")
+
+    def __post_init__(self):
+        check(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,15 +50,18 @@ class CodecRecipe:
         seed: of the initial weights, of the order of clips and of every random choice.
     """
 
-    steps: int = option(2000, "optimiser steps")
-    batch: int = option(16, "clips a step")
-    seconds: float = option(0.5, "length of a training clip")
-    learning_rate: float = option(1e-3, "peak learning rate")
-    warmup: int = option(100, "steps to the peak")
-    waveform: float = option(2.0, "weight of the waveform's loss")
-    mel: float = option(1.0, "weight of the log-mel spectrum's loss")
-    round_trip: float = option(0.5, "weight of what edited latents lose when decoded and encoded again")
-    spectrum: float = option(0.5, "weight of what a linear map cannot read off the latent")
-    commitment: float = option(0.1, "weight of the distance to the quantised latent")
-    adversarial: float = option(0.0, "weight of the discriminators' losses")
-    seed: int = option(0, "seed of weights and order of clips")
+    steps: Times = option(2000, "optimiser steps")
+    batch: Times = option(16, "clips a step")
+    seconds: Annotated[float, Between(0.01, 60)] = option(0.5, "length of a training clip")
+    learning_rate: Share = option(1e-3, "peak learning rate")
+    warmup: Whole = option(100, "steps to the peak")
+    waveform: Gain = option(2.0, "weight of the waveform's loss")
+    mel: Gain = option(1.0, "weight of the log-mel spectrum's loss")
+    round_trip: Gain = option(0.5, "weight of what edited latents lose when decoded and encoded again")
+    spectrum: Gain = option(0.5, "weight of what a linear map cannot read off the latent")
+    commitment: Gain = option(0.1, "weight of the distance to the quantised latent")
+    adversarial: Gain = option(0.0, "weight of the discriminators' losses")
+    seed: Whole = option(0, "seed of weights and order of clips")
+
+    def __post_init__(self):
+        check(self)

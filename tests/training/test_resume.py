@@ -6,17 +6,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import soundfile
 from flax import nnx
 
 from audex_jax.classifiers.transformer import LatentTransformer, TransformerConfig
 from audex_jax.codecs.encodec.config import TINY
 from audex_jax.codecs.mdct import MDCT, MDCTConfig
+from audex_jax.core.errors import AudexError
 from audex_jax.core.registry import CLASSIFIERS
-from audex_jax.data.folder import LabelledFolder
-from audex_jax.training.classifier import predict, standardise, train_classifier
+from audex_jax.data.folder import LabelledClip, LabelledFolder
+from audex_jax.training.classifier import optimizer, predict, standardise, train_classifier
 from audex_jax.training.codec import sample_batch, train_codec
-from audex_jax.training.inputs import Inputs
+from audex_jax.training.inputs import Inputs, cached_inputs
 from audex_jax.training.recipes import ClassifierRecipe, CodecRecipe
+from audex_jax.training.state import TrainingCheckpoints
 from audex_jax.training.task import Task
 from audex_jax.training.variants import make_variant
 
@@ -149,3 +152,70 @@ def test_predictions_do_not_depend_on_the_batch_size(codec_of):
     classifier = LatentTransformer(config, rngs=nnx.Rngs(0))
     inputs = inputs_of(codec_of(TINY), 7, 1).variant(0)
     np.testing.assert_array_equal(predict(classifier, inputs, 3), predict(classifier, inputs, 7))
+
+
+def test_another_training_is_not_gone_on_with(tmp_path):
+    """Neither settings nor a damaged state of another training are taken over."""
+    identity = {"recipe": {"width": 128, "seed": 0}}
+    with TrainingCheckpoints(tmp_path, identity) as checkpoints:
+        checkpoints.save(1, {"a": jnp.arange(3.0)})
+    with pytest.raises(AudexError, match=r"recipe\.width: 128 there, 64 now"):
+        TrainingCheckpoints(tmp_path, {"recipe": {"width": 64, "seed": 0}})
+    with TrainingCheckpoints(tmp_path, identity) as checkpoints:
+        np.testing.assert_array_equal(checkpoints.restore(lambda: {"a": jnp.zeros(3)})["a"], [0, 1, 2])
+    with (
+        TrainingCheckpoints(tmp_path, identity) as checkpoints,
+        pytest.raises(AudexError, match="delete this folder to begin again"),
+    ):
+        checkpoints.restore(lambda: {"a": jnp.zeros(4)})
+    for path in (path for path in tmp_path.rglob("*") if path.is_file() and path.name != "identity.json"):
+        path.write_bytes(b"")
+    with (
+        TrainingCheckpoints(tmp_path, identity) as checkpoints,
+        pytest.raises(AudexError, match="delete this folder to begin again"),
+    ):
+        checkpoints.restore(lambda: {"a": jnp.zeros(3)})
+
+
+@pytest.mark.parametrize("damage", ["cut", "nan", "shape", "other"])
+def test_damaged_inputs_are_made_again(tmp_path, damage):
+    codec = MDCT(MDCTConfig("small", 1000, hop=10))
+    clips = [LabelledClip(tmp_path / f"{i}.wav", "ab"[i % 2], None, "train") for i in range(4)]
+    for clip, sound in zip(clips, tones(4), strict=True):
+        soundfile.write(clip.path, 0.5 * sound, 1000, subtype="FLOAT")
+
+    def made() -> Inputs:
+        return cached_inputs(codec, clips, ("a", "b"), 0.5, range(2), 0, tmp_path, "train", quiet=True)
+
+    right = made()
+    (path,) = tmp_path.glob("latent-train-*.npz")
+    whole = path.read_bytes()
+    if damage == "cut":
+        path.write_bytes(whole[:-1000])
+    else:
+        values = {"nan": right.values * np.nan, "shape": right.values[:3], "other": right.labels}[damage]
+        np.savez(path, values=values, own=right.own)
+    for kept, before in zip(made(), right, strict=True):
+        np.testing.assert_array_equal(kept, before)
+    assert path.read_bytes() == whole
+
+
+def test_one_step_in_all_is_enough():
+    for recipe in (ClassifierRecipe(epochs=1), ClassifierRecipe(epochs=2, batch=8)):
+        optimizer(recipe, 1).init({"kernel": jnp.zeros((2, 2))})
+
+
+@pytest.mark.parametrize(
+    ("recipe", "field", "value"),
+    [
+        (ClassifierRecipe, "epochs", 0),
+        (ClassifierRecipe, "learning_rate", float("nan")),
+        (ClassifierRecipe, "variants", 0),
+        (ClassifierRecipe, "seed", -1),
+        (CodecRecipe, "seconds", 1e9),
+        (CodecRecipe, "steps", 0),
+    ],
+)
+def test_recipes_refuse_what_no_training_can_use(recipe, field, value):
+    with pytest.raises(AudexError, match=f"{field} is"):
+        recipe(**{field: value})
