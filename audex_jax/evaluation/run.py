@@ -88,9 +88,16 @@ def choose(files: Sequence[LabelledClip], limit: int | None) -> list[LabelledCli
 
 def identity_of(explainer: Explainer, files: Sequence[LabelledClip], plan: Plan) -> dict[str, Any]:
     """What scores depend on; those of one identity may be joined."""
+    recordings = "\n".join(f"{f.path} {f.label} {_hash(f)}" for f in files)
     return {
         "version": __version__,
         "plan": dataclasses.asdict(plan),
         "model": digest(explainer),
-        "recordings": hashlib.sha256("\n".join(f"{f.path} {f.label}" for f in files).encode()).hexdigest(),
+        "recordings": hashlib.sha256(recordings.encode(errors="surrogateescape")).hexdigest(),
     }
+
+
+def _hash(file: LabelledClip) -> str:
+    """SHA-256 of a recording's file."""
+    with opened(file.path) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

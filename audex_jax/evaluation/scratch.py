@@ -3,12 +3,15 @@
 import json
 import pathlib
 import shutil
+import zipfile
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from audex_jax.io.atomic import replacing
+from audex_jax.io.files import FileError, content, is_regular, opened
 
 
 class Scratch:
@@ -25,7 +28,7 @@ class Scratch:
         if folder is None:
             return
         path, text = folder / "identity.json", json.dumps(identity)
-        if folder.exists() and (not path.exists() or path.read_text(encoding="utf-8") != text):
+        if folder.exists() and not (is_regular(path) and content(path) == text.encode()):
             shutil.rmtree(folder)
         folder.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
@@ -33,10 +36,13 @@ class Scratch:
 
     def load(self, first: int) -> dict[str, np.ndarray] | None:
         """The block that begins with clip `first`, if it is there."""
-        if self.folder is None or not (self.folder / f"{first:06d}.npz").exists():
+        if self.folder is None:
             return None
-        with np.load(self.folder / f"{first:06d}.npz") as stored:
-            return dict(stored)
+        try:
+            with opened(self.folder / f"{first:06d}.npz") as file, np.load(file) as stored:
+                return dict(stored)
+        except (FileError, OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+            return None  # not there, or damaged: it is scored again
 
     def save(self, first: int, block: Mapping[str, np.ndarray]) -> None:
         """Keep a block, whole or not at all."""

@@ -175,14 +175,11 @@ def train_classifier(
         state = optimizer(recipe, steps).init(params)
         return {"params": params, "optimizer": state, "epoch": jnp.zeros((), jnp.int32), "best": best}
 
+    labelled, lengths = (zlib.crc32(np.ascontiguousarray(part).tobytes()) for part in (labels, own))
     identity = {
         "classifier": {"family": family.__name__, **dataclasses.asdict(config)},
         "recipe": dataclasses.asdict(recipe),
-        "clips": {
-            "shape": list(values.shape),
-            "labels": zlib.crc32(labels.tobytes()),
-            "own": zlib.crc32(own.tobytes()),
-        },
+        "clips": {"shape": list(values.shape), "labels": labelled, "lengths": lengths},
         "started_from": None if start is None else digest_of(start),
     }
     with TrainingCheckpoints(directory, identity) as checkpoints:
