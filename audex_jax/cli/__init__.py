@@ -4,16 +4,17 @@ Exit codes: 0 done, 1 something failed, 2 wrong usage.
 """
 
 import argparse
+import contextlib
 import importlib
 import io
 import sys
 import textwrap
 import traceback
 from collections.abc import Collection, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn, TextIO, cast
 
 from audex_jax import __version__
-from audex_jax.core.errors import AudexError
+from audex_jax.core.errors import AudexError, escaped, shown
 
 # command -> one line of help. The module of that name holds `configure(parser)` and `run(arguments) -> exit code`;
 # a dash in a command is an underscore in its module.
@@ -89,8 +90,21 @@ def in_words(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{error.filename}: {error.strerror.lower()}; name another place, or make this one writable"
-    return str(error)
+        return shown(f"{error.filename}: {error.strerror.lower()}; name another place, or make this one writable")
+    return shown(error)
+
+
+class Plain:
+    """A stream on which control characters of names and labels stay text, so that they cannot steer a terminal."""
+
+    def __init__(self, stream: TextIO):
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        return self.stream.write(escaped(text, "\n\t"))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -105,10 +119,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     asked = next((word for word in argv if not word.startswith("-")), "")
     try:
-        arguments = parser_of((asked,)).parse_args(argv)
-        return arguments.run(arguments)
+        with contextlib.redirect_stdout(cast(TextIO, Plain(sys.stdout))):
+            arguments = parser_of((asked,)).parse_args(argv)
+            return arguments.run(arguments)
     except (UsageError, AudexError, OSError, KeyboardInterrupt) as error:
         if "--debug" in argv:
             traceback.print_exc()
-        print(f"audex {asked}".strip() + f": {in_words(error)}", file=sys.stderr)
+        print(f"audex {shown(asked)}".strip() + f": {in_words(error)}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1

@@ -70,13 +70,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _convert_classifier(source, arguments: argparse.Namespace) -> int:
-    import pathlib
-
     import jax.numpy as jnp
 
     from audex_jax.bundles import open_codec, save_explainer
     from audex_jax.cli import UsageError
     from audex_jax.cli.bundles import at_bandwidth
+    from audex_jax.data.listing import tidy
+    from audex_jax.data.table import read_lines
     from audex_jax.explain.explainer import Explainer
     from audex_jax.explain.model import Model
     from weights_conversion import ConversionError, convert_classifier
@@ -96,8 +96,7 @@ def _convert_classifier(source, arguments: argparse.Namespace) -> int:
         )
     labels = [f"class {index}" for index in range(config.classes)]
     if arguments.labels is not None:
-        labels = pathlib.Path(arguments.labels).read_text(encoding="utf-8").split("\n")
-        labels = [line.strip() for line in labels if line.strip()]
+        labels = [tidy(line) for line in read_lines(arguments.labels)]
         if len(labels) != config.classes or len(set(labels)) != len(labels):
             raise ConversionError(
                 f"{arguments.labels}: {len(set(labels))} different labels on {len(labels)} lines, the classifier has "

@@ -5,8 +5,9 @@ import pathlib
 import sys
 
 EXAMPLE = """
-INPUT is a recording (any format that libsndfile reads, 0.1 to 60 s, any rate), a folder of recordings, or `demo` for
-the clips that come with the package. Recordings longer than the classifier's clips are explained in segments.
+INPUT is a recording of at least 0.1 s (any rate, any format that libsndfile reads; m4a, mp4, webm and the like with
+pip install 'audex-jax[formats]'), a folder of recordings, or `demo` for the clips that come with the package.
+Recordings longer than the classifier's clips, up to 17 minutes of mono at 16 kHz, are explained in segments.
 
 for every input, in DIR:
   NAME.explanation.wav     the most important elements of the latent, decoded

@@ -44,21 +44,35 @@ def read_table(path: str | os.PathLike, wanted: Sequence[str]) -> Table:
     suffix = path.suffix.lower()
     if suffix == ".parquet":
         return _parquet(path, wanted)
-    raw = content(path)
-    try:
-        decoded = raw.decode("utf-16") if raw[:2] in UTF16 else _utf8(raw.removeprefix(codecs.BOM_UTF8))
-        if "\0" in decoded:
-            raise DataError(f"{path}: not a readable list (it holds NUL characters); save it as UTF-8")
-        if suffix in (".csv", ".tsv"):
-            return _csv(path, decoded)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: not a readable list ({error}); save it as CSV in UTF-8") from None
-    rows = [(n, line.removesuffix("\r")) for n, line in enumerate(decoded.split("\n"), start=1) if line.strip()]
+    if suffix in (".csv", ".tsv"):
+        try:
+            return _csv(path, _text(path))
+        except csv.Error as error:
+            raise DataError(f"{path}: not a readable list ({error}); save it as CSV in UTF-8") from None
+    rows = [(n, line.removesuffix("\r")) for n, line in enumerate(_text(path).split("\n"), start=1) if line.strip()]
     return Table({"path": [line for _, line in rows]}, [n for n, _ in rows])
 
 
-def _utf8(raw: bytes) -> str:
-    return raw.decode("utf-8", "surrogateescape")
+def read_lines(path: str | os.PathLike) -> list[str]:
+    """The lines of a text file that are not empty, without blanks around them.
+
+    Raises:
+        DataError, FileError: as for `read_table`.
+    """
+    return [line.strip() for line in _text(pathlib.Path(path)).split("\n") if line.strip()]
+
+
+def _text(path: pathlib.Path) -> str:
+    """A text file in UTF-8 or UTF-16; bytes that are not UTF-8 stay as they are."""
+    raw = content(path)
+    try:
+        text = raw.decode("utf-16") if raw[:2] in UTF16 else ""
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not a readable list ({error}); save it in UTF-8") from None
+    text = text or raw.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
+    if "\0" in text:
+        raise DataError(f"{path}: not a readable list (it holds NUL characters); save it as UTF-8")
+    return text
 
 
 def _csv(path: pathlib.Path, decoded: str) -> Table:
