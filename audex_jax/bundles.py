@@ -1,6 +1,6 @@
 """Bundles: a folder that holds a codec, or a codec with a classifier, ready to load.
 
-    bundle.json               what the weights are: families, configs, labels, where they come from
+    bundle.json               what the weights are: families, configs, labels, hashes, where they come from
     codec.safetensors         every array of the codec, named by its path, as in `encoder.layers.0.kernel`
     classifier.safetensors    likewise for the classifier (explainer bundles only)
 
@@ -31,7 +31,7 @@ from audex_jax.explain.classes import Classes, check_fit
 from audex_jax.explain.explainer import Explainer
 from audex_jax.explain.model import Model
 from audex_jax.io.atomic import replacing_folder
-from audex_jax.io.files import FileError, json_object
+from audex_jax.io.files import FileError, json_object, sha256
 from audex_jax.io.tensors import as_float32, is_float, read_tensors
 
 MODELS = pathlib.Path(__file__).parent / "models"
@@ -128,14 +128,17 @@ def save_bundle(
         if faults:
             kind = np.dtype(dtype).name
             raise BundleError(f"{directory}: not written: not finite as {kind}: {listing(faults)}; train it again")
-    text = json.dumps({"format": FORMAT, "version": VERSION} | description, indent=2, sort_keys=True, allow_nan=False)
+    stored = {name: safetensors.numpy.save(arrays) for name, arrays in files.items()}
+    hashes = {"sha256": {name: hashlib.sha256(content).hexdigest() for name, content in stored.items()}}
+    text = json.dumps(
+        hashes | {"format": FORMAT, "version": VERSION} | description, indent=2, sort_keys=True, allow_nan=False
+    )
     try:
         if directory.exists() and not (directory / "bundle.json").exists() and any(directory.iterdir()):
             raise BundleError(f"{directory}: the folder holds other things; choose an empty or a new one")
         with replacing_folder(directory) as staging:
-            for name, arrays in files.items():
-                safetensors.numpy.save_file(arrays, staging / f"{name}.safetensors")
-                (staging / f"{name}.safetensors").chmod(0o644)
+            for name, content in stored.items():
+                (staging / f"{name}.safetensors").write_bytes(content)
             (staging / "bundle.json").write_text(text + "\n", encoding="utf-8")
     except (OSError, safetensors.SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
@@ -280,7 +283,11 @@ def load_module(
         raise BundleError(f"{error}; the bundle is incomplete") from None
     prefix = "statistics."
     statistics = {key.removeprefix(prefix): arrays.pop(key) for key in list(arrays) if key.startswith(prefix)}
-    return module_from(lambda: kind(config, rngs=None), arrays, str(path)), statistics
+    module = module_from(lambda: kind(config, rngs=None), arrays, str(path))
+    hashes = description.get("sha256")  # bundles of version 0.1.0 have none
+    if hashes is not None and (not isinstance(hashes, dict) or hashes.get(name) != sha256(path)):
+        raise BundleError(f"{path}: damaged: its sha256 is not that of bundle.json; fetch it again")
+    return module, statistics
 
 
 def digest(explainer: Explainer) -> str:

@@ -1,6 +1,5 @@
 """Reading checkpoints: files and folders to NumPy arrays. PyTorch is imported for its pickle formats only."""
 
-import hashlib
 import os
 import pathlib
 import pickle
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from audex_jax.codecs.encodec import EncodecConfig
-from audex_jax.io.files import FileError, json_object
+from audex_jax.io.files import FileError, json_object, sha256
 from audex_jax.io.tensors import read_tensors
 from weights_conversion import configs, hub
 from weights_conversion.errors import ConversionError
@@ -72,12 +71,6 @@ def read(location: str | os.PathLike, revision: str | None = None) -> Source:
         f"{location}: no such file or folder, and not a hub id; give a checkpoint file ({', '.join(PICKLES)}, "
         ".safetensors), a folder with config.json and model.safetensors, or an id like facebook/encodec_24khz"
     )
-
-
-def sha256(path: pathlib.Path) -> str:
-    """The file's hash, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read_folder(folder: pathlib.Path) -> Source:

@@ -20,7 +20,7 @@ from audex_jax.evaluation.plan import Plan
 from audex_jax.evaluation.scores import Scores
 from audex_jax.evaluation.scratch import Scratch
 from audex_jax.explain.explainer import Explainer
-from audex_jax.io.files import opened
+from audex_jax.io.files import sha256
 
 
 def evaluate(
@@ -88,16 +88,10 @@ def choose(files: Sequence[LabelledClip], limit: int | None) -> list[LabelledCli
 
 def identity_of(explainer: Explainer, files: Sequence[LabelledClip], plan: Plan) -> dict[str, Any]:
     """What scores depend on; those of one identity may be joined."""
-    recordings = "\n".join(f"{f.path} {f.label} {_hash(f)}" for f in files)
+    recordings = "\n".join(f"{f.path} {f.label} {sha256(f.path)}" for f in files)
     return {
         "version": __version__,
         "plan": dataclasses.asdict(plan),
         "model": digest(explainer),
         "recordings": hashlib.sha256(recordings.encode(errors="surrogateescape")).hexdigest(),
     }
-
-
-def _hash(file: LabelledClip) -> str:
-    """SHA-256 of a recording's file."""
-    with opened(file.path) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

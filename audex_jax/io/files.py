@@ -3,6 +3,7 @@
 A pipe or a device that is called like a file would block, or never end.
 """
 
+import hashlib
 import json
 import os
 import stat
@@ -56,6 +57,12 @@ def content(path: str | os.PathLike, most: int | None = None) -> bytes:
             return file.read()
         except OSError as error:
             raise FileError(f"{path}: cannot be read ({error.strerror}); copy it again") from None
+
+
+def sha256(path: str | os.PathLike) -> str:
+    """The hash of a regular file, in hexadecimal."""
+    with opened(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def json_object(path: str | os.PathLike) -> dict[str, Any]:

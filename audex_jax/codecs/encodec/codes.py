@@ -77,7 +77,20 @@ def decode(codec: Encodec, clip: CodedClip) -> np.ndarray:
     Raises:
         CodesError: the codes are not of this codec.
     """
-    config = codec.config
+    require_fit(codec.config, clip)
+    segments = [
+        Segment(codec.dequantize(jnp.asarray(clip.codes[None, start:end], jnp.int32)), jnp.full((1, 1, 1), scale))
+        for start, end, scale in zip(clip.bounds[:-1], clip.bounds[1:], clip.scales, strict=True)
+    ]
+    return np.asarray(decode_segments(codec, segments, clip.samples))[0]
+
+
+def require_fit(config: EncodecConfig, clip: CodedClip) -> None:
+    """Refuse codes that a codec did not make.
+
+    Raises:
+        CodesError: the codes are not of this codec.
+    """
     most = clip.codes.max(initial=0)
     if clip.model != config.name or clip.codes.shape[1] > config.codebooks or most >= config.codebook_size:
         raise CodesError(
@@ -91,11 +104,6 @@ def decode(codec: Encodec, clip: CodedClip) -> np.ndarray:
             f"{len(clip.codes)} frames in {len(clip.scales)} segments are not those of {clip.samples} samples; encode "
             "the recording again"
         )
-    segments = [
-        Segment(codec.dequantize(jnp.asarray(clip.codes[None, start:end], jnp.int32)), jnp.full((1, 1, 1), scale))
-        for start, end, scale in zip(clip.bounds[:-1], clip.bounds[1:], clip.scales, strict=True)
-    ]
-    return np.asarray(decode_segments(codec, segments, clip.samples))[0]
 
 
 def bounds_of(config: EncodecConfig, samples: int) -> list[int]:
