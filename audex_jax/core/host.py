@@ -133,7 +133,12 @@ def in_pieces(function: Callable, static_argnames: Sequence[str] | str = ()) -> 
     @functools.lru_cache(PROGRAMS)
     def program(fixed: tuple, structure: Any, shapes: tuple) -> tuple[Program, Any]:
         given = jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in shapes])
-        traced, out = jax.make_jaxpr(lambda own: function(**own, **dict(fixed)), return_shape=True)(given)
+
+        def whole(own: dict[str, Any]) -> Any:
+            named = inspect.BoundArguments(signature, {**own, **dict(fixed)})  # type: ignore[arg-type]
+            return function(*named.args, **named.kwargs)
+
+        traced, out = jax.make_jaxpr(whole, return_shape=True)(given)
         return Program(traced), jax.tree.structure(out)
 
     @functools.wraps(function)
@@ -192,17 +197,17 @@ def _steps(jaxpr: Jaxpr) -> Iterator[Step]:
         if _asks(run[0]):
             yield Step(run[0].invars, run[0].outvars, _asking(run[0]))
         else:
-            yield _piece(run, later)
+            yield _piece(jaxpr, run, later)
 
 
-def _piece(equations: Sequence[Any], later: set[Any]) -> Step:
-    """Equations that do not ask the host, as one compiled program; of its results those that are used later."""
+def _piece(jaxpr: Jaxpr, equations: Sequence[Any], later: set[Any]) -> Step:
+    """Equations of a program that do not ask the host, as one program; of its results those that are used later."""
     made = [v for equation in equations for v in equation.outvars]
     used = [v for equation in equations for v in equation.invars if not isinstance(v, Literal)]
     inputs = list(dict.fromkeys(v for v in used if v not in set(made)))
     outputs = [v for v in made if v in later]
 
-    part = Jaxpr([], inputs, outputs, list(equations))
+    part = jaxpr.replace(constvars=[], invars=inputs, outvars=outputs, eqns=list(equations))
     run = jax.jit(jaxpr_as_fun(ClosedJaxpr(part, ())))
     return Step(inputs, outputs, run)
 
