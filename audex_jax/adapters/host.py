@@ -56,7 +56,15 @@ class HostClassifier:
         self.function, self.pull_back = function, pull_back
         self.source, self.rate, self.reading, self.labels = source, rate, reading, labels
         self.fingerprint, self.calls = f"{fingerprint} {source} {rate} {reading}", 0
+        self.shuffled = self._shuffled if hasattr(function, "shuffled") else None  # for `attribution.controls`
         self._shapes: dict[int, tuple[int, ...]] = {}
+
+    def _shuffled(self, seed: int) -> "HostClassifier":
+        """The classifier with its weights in random order."""
+        function = self.function.shuffled(seed)  # type: ignore[attr-defined]
+        pull_back = None if self.pull_back is None else function.pull_back
+        how = {"source": self.source, "rate": self.rate, "reading": self.reading, "labels": self.labels}
+        return HostClassifier(function, pull_back, fingerprint=f"{self.fingerprint} shuffled {seed}", **how)
 
     @property
     def has_gradient(self) -> bool:

@@ -1,6 +1,7 @@
 """PyTorch models: outputs and pull-backs by PyTorch itself (extra `torch`). A model on a GPU is used there."""
 
 import contextlib
+import copy
 import hashlib
 from collections.abc import Iterator
 from typing import Any
@@ -56,6 +57,17 @@ class TorchFunction:
                 raise AudexError("PyTorch finds no gradient from the outputs to the audio; use gradient='none'")
             (gradient,) = torch.autograd.grad(found, own, torch.from_numpy(cotangent).to(found), allow_unused=True)
         return np.zeros_like(audio) if gradient is None else gradient.float().cpu().numpy()
+
+    def shuffled(self, seed: int) -> "TorchFunction":
+        """A copy of the module with the entries of each parameter in random order."""
+        import torch
+
+        generator, copied = torch.Generator().manual_seed(seed), copy.deepcopy(self.module)
+        with torch.no_grad():
+            for parameter in copied.parameters():
+                order = torch.randperm(parameter.numel(), generator=generator).to(parameter.device)
+                parameter.copy_(parameter.flatten()[order].reshape(parameter.shape))
+        return TorchFunction(copied)
 
     @property
     def fingerprint(self) -> str:

@@ -1,12 +1,17 @@
 """A model that has learnt nothing, as a control for claims about explanations."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 
 from audex_jax.core.types import Array
 
 Model = TypeVar("Model")
+
+
+def can_be_shuffled(model: Any) -> bool:
+    """Whether a model has weights that `shuffled_weights` can reach."""
+    return getattr(model, "shuffled", None) is not None or bool(jax.tree.leaves(model))
 
 
 def shuffled_weights(model: Model, key: Array) -> Model:
@@ -17,9 +22,11 @@ def shuffled_weights(model: Model, key: Array) -> Model:
     initialisation would not.
 
     Args:
-        model: a pytree of weight arrays, such as an `nnx.Module`.
+        model: a pytree of weight arrays, such as an `nnx.Module`; or what has a method `shuffled(seed)`.
         key: random key; each array draws from a key of its own.
     """
+    if getattr(model, "shuffled", None) is not None:
+        return model.shuffled(int(jax.random.bits(key)))
     leaves, structure = jax.tree.flatten(model)
     keys = jax.random.split(key, len(leaves))
     shuffled = [

@@ -68,6 +68,7 @@ ATTRIBUTION_METRICS: dict[str, Callable[[Attributed], Array]] = {
     "infidelity": infidelity_of,
     "max_sensitivity": max_sensitivity_of,
 }
+DEAR = ("infidelity", "max_sensitivity")  # too many evaluations for a classifier without a gradient: NaN
 
 
 @compile_step(static_argnames="settings")
@@ -93,7 +94,9 @@ def measure(
         path,
         noise,
     )
-    return jnp.stack([metric(attributed) for metric in ATTRIBUTION_METRICS.values()])
+    dear = () if has_gradient(model.classifier) else DEAR
+    found = {name: metric(attributed) for name, metric in ATTRIBUTION_METRICS.items() if name not in dear}
+    return jnp.stack([found.get(name, jnp.float32(jnp.nan)) for name in ATTRIBUTION_METRICS])
 
 
 def sparseness(attribution: Float[Array, "..."], own: Array | bool = True) -> Float[Array, ""]:

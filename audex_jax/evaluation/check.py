@@ -5,6 +5,7 @@ from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 
+from audex_jax.attribution.controls import can_be_shuffled
 from audex_jax.core.settings import Settings
 from audex_jax.data.clips import read_clips
 from audex_jax.data.folder import LabelledClip
@@ -19,7 +20,7 @@ from audex_jax.evaluation.strangers import MEAN, summarise_strangers
 from audex_jax.evaluation.summary import Curves, curves_of
 from audex_jax.evaluation.transfer import ask_strangers
 from audex_jax.explain.explainer import Explainer
-from audex_jax.explain.model import DOMAINS
+from audex_jax.explain.model import DOMAINS, has_gradient
 from audex_jax.explain.result import Explanation
 from audex_jax.io.audio import level_db
 
@@ -31,7 +32,7 @@ FLOOR = 0.15  # above the loudest elements, on shuffled weights
 QUIET_DB = -12.0  # level of explanations below reconstructions
 COLLAPSED = 0.6  # share of one class among the answers to edited latents
 LISTENED, LOOKED = 24, 16  # clips for level and controls, and for the sanity check
-RIVALS = ("magnitude", "random", "waveform-ig", "spectrum-ig")
+RIVALS = ("magnitude", "random", "waveform-ig", "spectrum-ig")  # the first two need no gradient
 AUDIO, SHIFTED = DOMAINS.index("audio"), DOMAINS.index("shifted")
 
 
@@ -65,10 +66,11 @@ def check(
     Raises:
         ValueError: no recording with sound.
     """
-    settings = settings or Settings()
+    settings = explainer.suited(settings or Settings())
+    rivals = RIVALS if has_gradient(explainer.model.classifier) else RIVALS[:2]
     own = f"{settings.method}:{settings.ranking}"
     levels = (settings.keep / 2, settings.keep)
-    plan = Plan((own, *RIVALS), (settings.filler,), levels, 1, settings.rule, settings.steps, settings.mask_steps)
+    plan = Plan((own, *rivals), (settings.filler,), levels, 1, settings.rule, settings.steps, settings.mask_steps)
     scores = evaluate(explainer, files, plan, None, chunk, quiet)
     curves = curves_of(scores)
     speakers = all_or_none(scores.speakers)
@@ -82,9 +84,10 @@ def check(
         *_controls(explainer, clips, settings, explained, quiet),
         _rivals(curves, speakers),
         _level(explained),
-        _sanity(explainer, clips[:LOOKED]),
         _collapse(scores),
     ]
+    if can_be_shuffled(explainer.model.classifier):
+        findings.append(_sanity(explainer, clips[:LOOKED]))
     if strangers:
         findings.append(_strangers(explainer, strangers, files, own, settings, chunk, quiet))
     return findings
@@ -145,7 +148,7 @@ def _controls(
     settings: Settings,
     explained: Sequence[Explanation],
     quiet: bool,
-) -> tuple[Finding, Finding]:
+) -> list[Finding]:
     found = run_controls(explainer, clips, settings, quiet=quiet, explained=explained).figures()
     heard, forced, count = found["wrong"]["mean"], found["forced"]["mean"], found["wrong"]["clips"]
     answer = f"of {count} sounds made for labels that are not there {heard:.1%} are classified as them"
@@ -154,6 +157,8 @@ def _controls(
     if not fine:
         answer += f" (wanted at most {HEARD:.0%}, forced {FORCED:.0%}): this way can show whatever it is asked for"
     wrong = Finding("is a label that is not in the clip left unexplained?", fine, answer)
+    if not can_be_shuffled(explainer.model.classifier):
+        return [wrong]
     above = [found[f"{mode}_above_floor"] for mode in MODES]
     answer = "on shuffled weights explanations "
     answer += ", ".join(
@@ -163,7 +168,7 @@ def _controls(
     fine = all(not a["low"] > FLOOR for a in above)
     if not fine:
         answer += ": a model that has learnt nothing is explained as well; use another ranking"
-    return wrong, Finding("does a model of shuffled weights get no explanations?", fine, answer)
+    return [wrong, Finding("does a model of shuffled weights get no explanations?", fine, answer)]
 
 
 def _rivals(curves: list[Curves], speakers: Sequence[Hashable] | None) -> Finding:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from audex_jax.attribution.controls import can_be_shuffled
 from audex_jax.core.settings import Settings
 from audex_jax.evaluation.blocks import explain_all
 from audex_jax.evaluation.localization import model_of
@@ -30,7 +31,8 @@ class Controls:
 
     Attributes:
         wrong, forced: the sound made for the wrong target is classified as that.
-        keep, delete: on shuffled weights, what is kept keeps the label, the residual loses it.
+        keep, delete: on shuffled weights, what is kept keeps the label, the residual loses it. NaN for a classifier
+            whose weights cannot be reached.
         floor_keep, floor_delete: the same for `FLOOR`.
     """
 
@@ -82,13 +84,13 @@ def run_controls(
         quiet: show no progress.
         explained: the clips explained that way, each with its control, if they are already.
     """
-    ignorant = Explainer(model_of(explainer, seed), explainer.labels, explainer.clip_seconds)
-    ways = (
+    ways = [
         *([] if explained else [(explainer, settings, True)]),
         (explainer, dataclasses.replace(settings, forced=True), True),
-        (ignorant, settings, False),
-        (ignorant, dataclasses.replace(settings, ranking=FLOOR), False),
-    )
+    ]
+    if known := can_be_shuffled(explainer.model.classifier):
+        ignorant = Explainer(model_of(explainer, seed), explainer.labels, explainer.clip_seconds)
+        ways += [(ignorant, settings, False), (ignorant, dataclasses.replace(settings, ranking=FLOOR), False)]
     found: list[list[Explanation]] = []
     with Bar("controls", len(ways) * len(clips), quiet) as bar:
         for model, way, control in ways:
@@ -96,8 +98,10 @@ def run_controls(
             for explanation in explain_all(model, clips, way, control):
                 found[-1].append(explanation)
                 bar.update(sum(map(len, found)))
-    wrong, forced, own, floor = [list(explained), *found] if explained else found
+    wrong, forced, *both = [list(explained), *found] if explained else found
+    unknown = np.full(len(clips), np.nan)
     return Controls(
         *(np.array([np.nan if e.control_heard is None else e.control_heard for e in some]) for some in (wrong, forced)),
-        *(np.array([getattr(e, name) for e in some], float) for some in (own, floor) for name in TESTED),
+        *(np.array([getattr(e, name) for e in some], float) for some in both for name in TESTED),
+        *([] if known else [unknown] * 4),
     )

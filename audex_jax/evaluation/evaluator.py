@@ -16,7 +16,7 @@ from audex_jax.evaluation.input_space import score_sound_edits
 from audex_jax.evaluation.orders import MEASURED, order_elements
 from audex_jax.evaluation.plan import WHOLE, Plan, lay_out
 from audex_jax.explain.explainer import Explainer
-from audex_jax.explain.model import EncodedClip, filler_latent
+from audex_jax.explain.model import EncodedClip, filler_latent, suited
 
 
 class Evaluator:
@@ -83,7 +83,7 @@ class Evaluator:
             baseline = self.fillers["mean" if filler == "other" else filler, 0]
             ranks, paths = order_elements(self.model, clip, baseline, self.fixed, self.settings)
             found |= {(arm, filler, 0): order for arm, order in ranks.items()}
-            own = dataclasses.replace(self.settings, method=MEASURED.method)
+            own = suited(self.model, dataclasses.replace(self.settings, method=MEASURED.method))
             metrics.append(np.asarray(measure(self.model, clip, baseline, paths[MEASURED.method], own)))
             for number, seed in enumerate(seeds if self.random else ()):
                 ranks, _ = order_elements(self.model, clip, baseline, self.random, self.settings, seed)

@@ -8,7 +8,7 @@ from audex_jax.core.host import compile_step
 from audex_jax.core.settings import Settings
 from audex_jax.core.types import Array, ClipLatent, Int
 from audex_jax.evaluation.arms import OWN_ORDER, Arm
-from audex_jax.explain.model import EncodedClip, Model
+from audex_jax.explain.model import EncodedClip, Model, suited
 from audex_jax.explain.step import attribute, rank
 from audex_jax.masking.rank import element_ranks
 
@@ -45,7 +45,7 @@ def _order(
     paths: dict[str, PathAttribution] = {}
     ranks = []
     for arm in arms:
-        own = dataclasses.replace(settings, method=arm.method, ranking=arm.ranking, seed=seed)
+        own = suited(model, dataclasses.replace(settings, method=arm.method, ranking=arm.ranking, seed=seed))
         if arm.method not in paths:
             paths[arm.method] = attribute(model, clip, own, baseline)
         score = rank(model, clip, own, paths[arm.method].attribution, baseline)

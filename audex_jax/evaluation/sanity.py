@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from audex_jax.attribution.controls import shuffled_weights
 from audex_jax.core.errors import AudexError
 from audex_jax.core.host import compile_step
 from audex_jax.core.settings import Settings
@@ -93,6 +94,8 @@ def randomised(classifier: Any, key: Array) -> list[tuple[str, Any]]:
     Returns:
         The name of the layer that was shuffled last, and the classifier, for each stage.
     """
+    if getattr(classifier, "shuffled", None) is not None:
+        return [(INTACT, classifier), (ALL, shuffled_weights(classifier, key))]
     leaves, structure = jax.tree_util.tree_flatten_with_path(classifier)
     layers = [_layer_of(path) for path, _ in leaves]
     numbered = sorted({layer for layer in layers if layer not in (OUTPUT, ALL)}, key=lambda n: int(n.split(".")[-1]))

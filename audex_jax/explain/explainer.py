@@ -12,9 +12,9 @@ from audex_jax.attribution.convergence import convergence
 from audex_jax.attribution.path import FLOOR
 from audex_jax.core.errors import AudexError
 from audex_jax.core.registry import METRICS
-from audex_jax.core.settings import ADVERSARIAL, MATCHED, Settings, without_gradient
+from audex_jax.core.settings import ADVERSARIAL, MATCHED, Settings
 from audex_jax.explain.control import Control, wrong_targets
-from audex_jax.explain.model import DOMAINS, Model, tells_features
+from audex_jax.explain.model import DOMAINS, Model, suited, tells_features
 from audex_jax.explain.result import Explanation
 from audex_jax.explain.step import BatchExplanation, Sounds, explain_step, resynthesize_step
 from audex_jax.io.audio import SILENCE_PEAK
@@ -66,8 +66,8 @@ class Explainer:
         return self.labels.index(label)
 
     def suited(self, settings: Settings) -> Settings:
-        """The settings, with other defaults if the classifier gives no gradient; see `without_gradient`."""
-        return settings if getattr(self.model.classifier, "has_gradient", True) else without_gradient(settings)
+        """The settings, with other defaults if the classifier gives no gradient."""
+        return suited(self.model, settings)
 
     def explain(
         self,

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from audex_jax.core.clips import sounding_frames, valid_frames
-from audex_jax.core.settings import Settings
+from audex_jax.core.settings import Settings, without_gradient
 from audex_jax.core.types import Array, Audio, ClipLatent, ClipValid, Float, Int, Latent, Logits, Valid
 
 DOMAINS = ("latent", "audio", "shifted")
@@ -173,6 +173,16 @@ def reencode(model: Model, clip: EncodedClip, latents: Latent, shift: int | Arra
 def tells_features(classifier: Any) -> bool:
     """Whether a classifier tells its hidden features of a latent; see `core.protocols.Classifier`."""
     return classifier.reads == "latent" and hasattr(classifier, "hidden")
+
+
+def has_gradient(classifier: Any) -> bool:
+    """Whether methods that need a gradient can be used; see `adapters.host.HostClassifier`."""
+    return getattr(classifier, "has_gradient", True)
+
+
+def suited(model: Model, settings: Settings) -> Settings:
+    """The settings, with other defaults if the classifier gives no gradient; see `without_gradient`."""
+    return settings if has_gradient(model.classifier) else without_gradient(settings)
 
 
 def explained_logits(model: Model, clip: EncodedClip) -> Callable[[ClipLatent], Float[Array, " k"]]:
