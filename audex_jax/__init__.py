@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from audex_jax.adapters.explainers import explain_model as explain_model
+    from audex_jax.adapters.explainers import for_waveform as for_waveform
+    from audex_jax.adapters.explainers import from_function as from_function
+    from audex_jax.adapters.explainers import from_torch as from_torch
     from audex_jax.attribution import PathAttribution as PathAttribution
     from audex_jax.attribution import integrated_gradients as integrated_gradients
     from audex_jax.batch.stream import explain_batches as explain_batches
@@ -46,6 +50,10 @@ _HOME = {
     "Model": "explain.model",
     "demo_clips": "data.inputs",
     "explain_batches": "batch.stream",
+    "explain_model": "adapters.explainers",
+    "for_waveform": "adapters.explainers",
+    "from_function": "adapters.explainers",
+    "from_torch": "adapters.explainers",
     "integrated_gradients": "attribution",
     "load_codec": "bundles",
     "load_explainer": "bundles",
