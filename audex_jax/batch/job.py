@@ -23,7 +23,7 @@ from audex_jax.batch.rows import row_of, table_of
 from audex_jax.batch.schema import REJECTS, result_schema
 from audex_jax.batch.store import Store
 from audex_jax.batch.stream import Clip, Mark, Meter, explain_stream, on_devices
-from audex_jax.core.errors import AudexError
+from audex_jax.core.errors import AudexError, ModelError
 from audex_jax.devices.mapping import Mapped
 from audex_jax.explain.explainer import Explainer
 from audex_jax.explain.result import Explanation
@@ -195,23 +195,29 @@ def explain_shards(
         meter=meter,
         check=check,
     )
-    rows = []
+    rows, refused = [], {}
     try:
         with contextlib.closing(stream), ThreadPoolExecutor(job.threads) as pool:
             for found in stream:
                 if isinstance(found, Mark):
                     shard, rejects = found.value
-                    ordered = [row for _, row in sorted(rows, key=lambda placed: placed[0])]
+                    rejects += refused.values()
+                    ordered = [row for (p, _), row in sorted(rows, key=lambda placed: placed[0]) if p not in refused]
                     clips = len(manifest.shard(shard, job.shard_clips))
                     yield Tables(shard, clips, table_of(ordered, schema), pa.Table.from_pylist(rejects, REJECTS))
-                    rows = []
+                    rows, refused = [], {}
                 else:
-                    rows += pool.map(row, found)
+                    refused |= {k.position: k.identity | {"reason": str(e)} for k, e in found if not _explains(e)}
+                    rows += pool.map(row, (one for one in found if _explains(one[1])))
                     yield sum(key.last for key, _ in found)
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
         raise AudexError(f"a batch of {job.batch} clips does not fit into a device; use a smaller one") from error
+
+
+def _explains(found: Explanation | ModelError) -> bool:
+    return isinstance(found, Explanation)
 
 
 class Key(NamedTuple):

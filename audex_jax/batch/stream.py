@@ -20,11 +20,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from audex_jax.batch.plan import CONTROL
+from audex_jax.core.errors import ModelError
 from audex_jax.core.host import traceable
+from audex_jax.core.level import samples_of
 from audex_jax.core.settings import Settings
 from audex_jax.devices.mapping import Mapped, map_over_devices
 from audex_jax.explain.control import wrong_targets
-from audex_jax.explain.explainer import Explainer
+from audex_jax.explain.explainer import Explainer, usable
 from audex_jax.explain.model import Model
 from audex_jax.explain.result import Explanation
 from audex_jax.explain.step import BatchExplanation, explain_step
@@ -85,7 +87,7 @@ def explain_batches(
     Args:
         explainer: what explains.
         clips: pairs of a key and samples `[n]` (or `[n, c]`) at `explainer.sample_rate`, at most
-            `explainer.clip_samples` of them. Read on a thread, a few batches ahead.
+            `explainer.clip_samples` of them, as `explainer.explain` takes them. Read on a thread, a few batches ahead.
         target: label to explain; None for the predicted one.
         batch: clips a device takes at once.
         control: share of the clips for which the same method is asked for a label that is not there, too.
@@ -96,17 +98,18 @@ def explain_batches(
         Key and explanation of every clip. Clips of about equal length come out in order; others may overtake them.
 
     Raises:
-        ValueError: a clip that `explainer.explain` refuses; an unknown label or setting.
+        AudexError: a clip that `explainer.explain` refuses; an unknown label or setting.
     """
     chosen = Settings(**settings)
     mapped = on_devices(explainer, chosen, parallel)
+    items = (Clip(key, samples_of(samples, f"the clip {key!r}")) for key, samples in clips)
     found = explain_stream(
-        explainer, mapped, (Clip(*clip) for clip in clips), chosen, target, batch=batch, control=control
+        explainer, mapped, items, chosen, target, batch=batch, control=control
     )
     with contextlib.closing(found):
         for explained in found:
             assert not isinstance(explained, Mark)
-            yield from explained
+            yield from ((key, usable(explanation)) for key, explanation in explained)
 
 
 def on_devices(explainer: Explainer, settings: Settings, parallel: str = "auto") -> Mapped:
@@ -135,7 +138,7 @@ def explain_stream(
     control: float = 0.0,
     meter: Meter | None = None,
     check: Callable[[], None] = lambda: None,
-) -> Generator[list[tuple[Any, Explanation]] | Mark, None, None]:
+) -> Generator[list[tuple[Any, Explanation | ModelError]] | Mark, None, None]:
     """Explain a stream of clips; `Mark`s come out where they went in.
 
     Args:
@@ -148,7 +151,7 @@ def explain_stream(
         check: called several times a second while waiting; may raise.
 
     Yields:
-        For every batch, keys and explanations; and the marks.
+        For every batch, keys and explanations, or why there is none; and the marks.
     """
     index, meter = explainer.target_index(target), meter or Meter()
 

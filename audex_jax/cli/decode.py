@@ -20,12 +20,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Carry out `audex decode`; the exit code."""
     from audex_jax.cli.bundles import encodec, require_suffix
     from audex_jax.codecs.encodec import codes
+    from audex_jax.core.level import gain_words, within
     from audex_jax.io import audio
 
     require_suffix(arguments.out, (".wav", ".flac"))
     coded = codes.load(arguments.input)
     codec = encodec(arguments.codec)
-    samples = codes.decode(codec, coded)
+    samples, gain = within(codes.decode(codec, coded))
     audio.write_audio(arguments.out, samples, codec.sample_rate)
-    print(f"{arguments.out}: {len(samples) / codec.sample_rate:.2f} s")
+    print(f"{arguments.out}: {len(samples) / codec.sample_rate:.2f} s" + gain_words(gain))
     return 0

@@ -32,6 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     from audex_jax.cli.bundles import at_bandwidth, recording, require_suffix
     from audex_jax.codecs.encodec import Encodec
     from audex_jax.codecs.encodec.segments import reconstruct
+    from audex_jax.core.level import gain_words, within
     from audex_jax.io import audio
 
     require_suffix(arguments.out, (".wav", ".flac"))
@@ -43,9 +44,11 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         kept = codec.decode(codec.encode(clip, jnp.array([len(samples)])), len(samples))
     kept = np.asarray(kept[0])
-    audio.write_audio(arguments.out, kept, codec.sample_rate)
+    sound, gain = within(kept)
+    audio.write_audio(arguments.out, sound, codec.sample_rate)
     error = np.square(samples - kept).sum()
     ratio = 10 * np.log10(max(float(np.square(samples).sum()), 1e-20) / max(float(error), 1e-20))
     rate = "continuous latent" if arguments.bandwidth is None else f"{arguments.bandwidth:g} kbps"
-    print(f"{arguments.out}: {len(samples) / codec.sample_rate:.2f} s, {rate}, signal to error {ratio:.1f} dB")
+    said = f"{len(samples) / codec.sample_rate:.2f} s, {rate}, signal to error {ratio:.1f} dB" + gain_words(gain)
+    print(f"{arguments.out}: {said}")
     return 0

@@ -45,3 +45,11 @@ class AudexError(ValueError):
 
     def __init__(self, message: object = ""):
         super().__init__(shown(message))
+
+
+class AudioError(AudexError):
+    """A recording that cannot be used; the message names it, what is wrong and what to do."""
+
+
+class ModelError(AudexError):
+    """What a model makes of a clip says nothing, since it is not finite; the message says what is not."""

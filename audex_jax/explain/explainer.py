@@ -10,7 +10,8 @@ import numpy as np
 
 from audex_jax.attribution.convergence import convergence
 from audex_jax.attribution.path import FLOOR
-from audex_jax.core.errors import AudexError
+from audex_jax.core.errors import AudexError, ModelError
+from audex_jax.core.level import LOUDEST, samples_of
 from audex_jax.core.registry import METRICS
 from audex_jax.core.settings import ADVERSARIAL, MATCHED, Settings
 from audex_jax.explain.control import Control, wrong_targets
@@ -81,7 +82,8 @@ class Explainer:
         """Explain one clip.
 
         Args:
-            audio: samples `[n]` (or `[n, c]`) at `sample_rate`, up to `clip_samples` of them.
+            audio: samples `[n]` (or `[n, c]`) at `sample_rate`, up to `clip_samples` of them; floats with full scale at
+                1, or integers, which are divided by their range.
             target: label to explain; None for the predicted one.
             versus: label to explain the target against: why this label rather than that one.
             control: also ask the same method for a label that is not in the clip; takes as long again.
@@ -91,7 +93,8 @@ class Explainer:
             The explanation, with what became of it as audio.
 
         Raises:
-            AudexError: the clip is empty, too long or holds values that are not finite; an unknown label or setting.
+            AudexError: the clip is empty, too long or holds no samples (`core.level.samples_of`); what the model makes
+                of it is not finite; an unknown label or setting.
         """
         return self.explain_clips([audio], target, Settings(**settings), versus=versus, control=control)[0]
 
@@ -111,7 +114,9 @@ class Explainer:
         settings = settings or Settings()
         if not clips:
             return []
-        return self.explanations(self.start(clips, target, settings, versus, control), clips, settings)
+        clips = [samples_of(clip, "a clip") for clip in clips]
+        found = self.explanations(self.start(clips, target, settings, versus, control), clips, settings)
+        return [usable(explanation) for explanation in found]
 
     def start(
         self,
@@ -152,6 +157,7 @@ class Explainer:
             raise AudexError(f"{len(clips)} clips, but {len(explanations)} explanations; give one for each")
         if not clips:
             return []
+        clips = [samples_of(clip, "a clip") for clip in clips]
         settings = dataclasses.replace(explanations[0].settings, keep=keep)
         audio, lengths = self.pad(clips)
         codec = self.model.codec
@@ -162,7 +168,9 @@ class Explainer:
         sounds: Any = jax.tree.map(np.asarray, resynthesize_step(self.model, audio, lengths, score, keep, any_keep))
         found = []
         for row, (clip, e) in enumerate(zip(clips, explanations, strict=True)):
-            share = self._share(_row(sounds, row), clip, e.prediction, e.target, e.versus, keep)
+            own = _row(sounds, row)
+            check_finite(own)
+            share = self._share(own, clip, e.prediction, e.target, e.versus, keep)
             found.append(_measured(dataclasses.replace(e, settings=settings, **share), clip))
         return found
 
@@ -172,7 +180,7 @@ class Explainer:
         audio = np.zeros((len(clips), samples or self.clip_samples, channels), np.float32)
         lengths = np.zeros(len(clips), np.int32)
         for row, clip in enumerate(clips):
-            clip = np.asarray(clip, np.float32)
+            clip = samples_of(clip, "a clip")
             clip = clip[:, None] if clip.ndim == 1 else clip
             if clip.ndim != 2 or clip.shape[1] not in (1, channels):
                 raise AudexError(f"audio has shape {clip.shape}; expected [samples] or [samples, {channels}]")
@@ -181,16 +189,25 @@ class Explainer:
                     f"a clip has {len(clip)} samples; this explainer takes 1 to {self.clip_samples} "
                     f"({self.clip_seconds:g} s at {self.sample_rate} Hz): cut longer recordings with `segments`"
                 )
-            if not np.isfinite(clip).all():
-                raise AudexError("a clip holds samples that are not finite numbers; repair it first")
             audio[row, : len(clip)] = clip
             lengths[row] = len(clip)
         return audio, lengths
 
-    def explanations(self, batch: Any, clips: Sequence[np.ndarray], settings: Settings) -> list[Explanation]:
-        """What `explain_step` returned for `clips`, clip by clip, as NumPy arrays; rows of padding are left out."""
+    def explanations(
+        self, batch: Any, clips: Sequence[np.ndarray], settings: Settings
+    ) -> list[Explanation | ModelError]:
+        """What `explain_step` returned for `clips`, clip by clip, as NumPy arrays; rows of padding are left out.
+
+        Where the model gives a clip anything that is not finite, an error stands for its explanation.
+        """
         host, settings = jax.tree.map(np.asarray, batch), self.suited(settings)
-        return [self._explanation(_row(host, row), clip, settings) for row, clip in enumerate(clips)]
+        found: list[Explanation | ModelError] = []
+        for row, clip in enumerate(clips):
+            try:
+                found.append(self._explanation(_row(host, row), clip, settings))
+            except ModelError as error:
+                found.append(error)
+        return found
 
     def segments(self, audio: np.ndarray) -> list[np.ndarray]:
         """Cut a recording into clips of `clip_samples`; the last one is shorter, unless that leaves under 0.1 s."""
@@ -201,6 +218,7 @@ class Explainer:
 
     def _explanation(self, own: BatchExplanation, clip: np.ndarray, settings: Settings) -> Explanation:
         """The record of one clip, of what the step returned for it."""
+        check_finite(own.sounds, logits=own.logits, attribution=own.path.attribution, score=own.score)
         frames = int(own.valid.sum())
         probabilities = self._probabilities(np.asarray(own.logits))
         prediction, target = next(iter(probabilities)), self.labels[int(own.target)]
@@ -273,6 +291,7 @@ class Explainer:
             "necessary_shifted": not moved[2],
             "latent_sufficient": bool(latent[1]),
             "latent_necessary": not latent[2],
+            "gain": float(sounds.gain),
             "metrics": {},
         }
 
@@ -281,6 +300,31 @@ class Explainer:
         shifted = np.exp(logits - logits.max())
         probabilities = shifted / shifted.sum()
         return {self.labels[i]: float(probabilities[i]) for i in np.argsort(-probabilities, stable=True)}
+
+
+def usable(found: Explanation | ModelError) -> Explanation:
+    """An explanation; what stands in its place is raised."""
+    if isinstance(found, ModelError):
+        raise found
+    return found
+
+
+def check_finite(sounds: Sounds, **others: np.ndarray) -> None:
+    """Check what a step returned for one clip.
+
+    Args:
+        sounds: its sounds, and what they are classified as.
+        others: further arrays, by what they are.
+
+    Raises:
+        ModelError: a number is not finite, or a sound is far beyond full scale.
+    """
+    whole = others | {"sound": sounds.audio, "logits of its sounds": sounds.logits}
+    bad = [name for name, values in whole.items() if not np.isfinite(values).all()]
+    if bad:
+        raise ModelError(f"what the model makes of it is not finite ({', '.join(bad)}); check the model's bundle")
+    if sounds.gain * LOUDEST < 1:
+        raise ModelError(f"the model's sounds reach {1 / sounds.gain:.3g} times full scale; check its bundle")
 
 
 def _row(batch: Any, row: int) -> Any:

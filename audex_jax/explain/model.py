@@ -132,7 +132,14 @@ def resynthesize(
         samples: length of the audio.
         level: brings decoded audio `[m, n, c]` to the level of the recording.
     """
-    audio = level(decode_clips(model.codec, latents, lengths, samples))
+    return classify_sounds(model, latents, level(decode_clips(model.codec, latents, lengths, samples)), valid, lengths)
+
+
+def classify_sounds(
+    model: Model, latents: Latent, audio: Audio, valid: Valid, lengths: Int[Array, " m"]
+) -> Resynthesis:
+    """Encode the audio `[m, n, c]` that latents were decoded to again, and classify both; see `resynthesize`."""
+    samples = audio.shape[1]
     sounds = [(audio, lengths), shifted(audio, lengths, model.codec.hop // 2)]
     both, both_lengths = (jnp.concatenate(parts) for parts in zip(*sounds, strict=True))
     if model.classifier.reads == "audio":

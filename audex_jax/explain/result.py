@@ -83,6 +83,10 @@ class Explanation:
         "probability of that label, of the sound that the method made for it", "0 to 1"
     )
     control_heard: bool | None = field("that sound is classified as that label: the method can produce anything here")
+    gain: float = field(
+        "what all sounds of the clip were multiplied by, so that none exceeds full scale; they were judged after it",
+        share=True,
+    )
     metrics: dict[str, float | None] = field("further figures, one a file of `explain/metrics`", share=True)
     sample_rate: int = field("of all audio", "Hz", array=True)
     frame_rate: float = field("latent frames a second", "1/s", array=True)

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from audex_jax.attribution.path import PathAttribution, ends, with_gap
 from audex_jax.classifiers.transformer import in_bfloat16
 from audex_jax.core.host import compile_step
+from audex_jax.core.level import gain_of, sixteen_bits
 from audex_jax.core.protocols import ScalarFunction
 from audex_jax.core.registry import METHODS, RANKINGS
 from audex_jax.core.settings import FILLERS, Settings
@@ -23,12 +24,13 @@ from audex_jax.explain.model import (
     DOMAINS,
     EncodedClip,
     Model,
+    classify_sounds,
+    decode_clips,
     encode_and_classify,
     explained_logits,
     filler_latent,
     level_gain,
     reencode,
-    resynthesize,
     tells_features,
 )
 from audex_jax.explain.units import sound_units
@@ -44,12 +46,14 @@ class Sounds(NamedTuple):
 
     Attributes:
         mask: elements that are kept, `[b, t, d]`.
-        audio: `[b, s, n, c]`.
+        audio: `[b, s, n, c]`; samples of 16 bits.
+        gain: that keeps all of a clip's sounds, and the clip itself, within full scale, `[b]`; in `audio` already.
         logits: in each of `explain.model.DOMAINS`, `[b, w, s, k]`.
     """
 
     mask: Array
     audio: Float[Array, "b s n c"]
+    gain: Float[Array, " b"]
     logits: Float[Array, "b w s k"]
 
 
@@ -213,18 +217,15 @@ def synthesize(
     edited = jax.vmap(edit, (0, 0, 0, 0, None, None))(clips.latent, score, clips.valid, clips.sounding, keep, filler)
     latents = jnp.stack([clips.latent, edited.kept, edited.residual], 1)
     count, kinds = latents.shape[:2]
-
-    def flat(a: Array) -> Array:
-        return a.reshape(count * kinds, *a.shape[2:])
-
-    def level(audio: Audio) -> Audio:
-        whole = audio.reshape(count, kinds, *audio.shape[1:])[:, 0]
-        return audio * jnp.repeat(level_gain(model.codec, whole, clips.audio, clips.length), kinds, 0)
-
+    latents, samples = latents.reshape(count * kinds, *latents.shape[2:]), clips.audio.shape[1]
     valid, lengths = jnp.repeat(clips.valid, kinds, 0), jnp.repeat(clips.length, kinds)
-    found = resynthesize(model, flat(latents), valid, lengths, clips.audio.shape[1], level)
-    logits = found.logits.reshape(len(DOMAINS), count, kinds, -1).swapaxes(0, 1)
-    return Sounds(edited.mask, found.audio.reshape(count, kinds, *found.audio.shape[1:]), logits)
+    audio = decode_clips(model.codec, latents, lengths, samples)
+    audio = audio.reshape(count, kinds, samples, -1)
+    audio = audio * level_gain(model.codec, audio[:, 0], clips.audio, clips.length)[:, None]
+    gain = gain_of(jnp.maximum(jnp.abs(audio).max((1, 2, 3)), jnp.abs(clips.audio).max((1, 2))))
+    audio = sixteen_bits(audio * gain[:, None, None, None])
+    logits = classify_sounds(model, latents, audio.reshape(count * kinds, samples, -1), valid, lengths).logits
+    return Sounds(edited.mask, audio, gain, logits.reshape(len(DOMAINS), count, kinds, -1).swapaxes(0, 1))
 
 
 def clip_key(clip: EncodedClip, seed: int) -> Array:

@@ -3,6 +3,7 @@
 The only place that turns a record into words: command line, report, JSON, Parquet, notebook and Python show this.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ KINDS = {
     "silent": "silence",
 }  # and how lists name them
 TINY = 1e-9
+SOFTER = 0.994  # gain, 0.05 dB, that is worth a word
 JUMP = 0.5  # probability that an explanation may give a target beyond what the clip gives it
 
 
@@ -54,7 +56,8 @@ def verdict(record: Mapping[str, Any], level: Mapping[str, Any] | None = None) -
     ...     "converged": True, "sound_alone": False,
     ...     "reconstruction_agrees": True, "reconstruction_agrees_shifted": True, "control_heard": False,
     ...     "control_target": "go", "control_probability": 0.01, "explanation_probability": 0.93,
-    ...     "sufficient": True, "necessary": True, "sufficient_shifted": True, "necessary_shifted": True}
+    ...     "gain": 1.0, "sufficient": True, "necessary": True,
+    ...     "sufficient_shifted": True, "necessary_shifted": True}
     >>> verdict(record).headline
     "The explanation alone is still classified as 'stop' (0.93), the residual is not; both hold when moved by half a \
 codec frame."
@@ -81,6 +84,9 @@ codec frame."
             f"Control: asked for {record['control_target']!r}, which is not there, the same method makes a sound that "
             f"is not classified as that ({record['control_probability']:.2f})."
         )
+    if level["gain"] < SOFTER:
+        softer = f"All sounds of it are {-20 * math.log10(level['gain']):.1f} dB softer than the recording"
+        reasons.append(f"{softer}, so that none exceeds full scale, and were classified like that.")
     return Verdict(kind, headline, tuple(reasons))
 
 

@@ -9,9 +9,10 @@ import numpy as np
 import soundfile
 import soxr
 
+from audex_jax.core.errors import AudioError as AudioError
+from audex_jax.core.level import pcm16, samples_of
 from audex_jax.io.atomic import replacing
 from audex_jax.io.decode import BLOCK, Decoded, decoding
-from audex_jax.io.decode import AudioError as AudioError
 
 SILENCE_PEAK = 1e-4  # -80 dBFS: below this a recording counts as silent
 SHORTEST = 0.1  # seconds that a recording to be explained has at least
@@ -91,7 +92,7 @@ def of_length(samples: np.ndarray, sample_rate: int, name: str = "audio") -> np.
 
 def conform(samples: np.ndarray, rate: int, sample_rate: int, channels: int = 1, name: str = "audio") -> np.ndarray:
     """Bring samples `[n]` or `[n, c]` at `rate` to `sample_rate` and `channels`; see `read_audio`."""
-    samples = np.asarray(samples, np.float32)
+    samples = samples_of(samples, name)
     if samples.ndim == 1:
         samples = samples[:, None]
     return _conformed(Decoded(rate, samples.shape[1], None, iter((samples,))), sample_rate, channels, name)
@@ -142,8 +143,7 @@ def _conformed(
     if resample is not None:
         take(np.zeros((0, width), np.float32), last=True)
     samples = np.concatenate(parts)[:wanted]
-    if not np.isfinite(samples).all():
-        raise AudioError(f"{name}: samples too large to be resampled; export it with a full scale of 1")
+    samples = samples_of(samples, name)
     samples = samples[:, 0] if channels == 1 else np.repeat(samples, channels // width, 1)
     return np.ascontiguousarray(samples, np.float32)
 
@@ -151,21 +151,24 @@ def _conformed(
 def write_audio(path: str | os.PathLike, samples: np.ndarray, sample_rate: int) -> None:
     """Write 16-bit audio (format by the suffix, WAV or FLAC), whole or not at all.
 
-    Samples beyond full scale are clipped; `peak` tells whether that will happen.
+    Args:
+        path: of the file.
+        samples: `[n]` or `[n, c]`, full scale at 1; integers are divided by their range.
+        sample_rate: in Hz.
+
+    Raises:
+        AudioError: samples that are not finite, or beyond full scale; `core.level.within` scales them.
     """
     path = pathlib.Path(path)
+    whole = pcm16(samples, str(path))
     with replacing(path) as temporary:
-        soundfile.write(
-            file_name(temporary), np.clip(samples, -1.0, 1.0), sample_rate, subtype="PCM_16", format=path.suffix[1:]
-        )
+        soundfile.write(file_name(temporary), whole, sample_rate, subtype="PCM_16", format=path.suffix[1:])
 
 
 def flac_of(samples: np.ndarray, sample_rate: int) -> bytes:
-    """Samples `[n]` or `[n, c]` as a FLAC file of 16 bits; floats beyond full scale are clipped."""
-    if samples.dtype.kind == "f":
-        samples = np.clip(samples, -1.0, 1.0)
+    """Samples `[n]` or `[n, c]` as a FLAC file of 16 bits; see `write_audio`."""
     file = io.BytesIO()
-    soundfile.write(file, samples, sample_rate, format="FLAC", subtype="PCM_16")
+    soundfile.write(file, pcm16(samples), sample_rate, format="FLAC", subtype="PCM_16")
     return file.getvalue()
 
 

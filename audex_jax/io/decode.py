@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 import soundfile
 
-from audex_jax.core.errors import AudexError
+from audex_jax.core.errors import AudioError
 from audex_jax.io.files import FileError, opened
 
 SNDFILE = (
@@ -40,10 +40,6 @@ UNKNOWN = 0x7FFF_F000  # sizes from here on, and 0, stand for "not known" in hea
 PROMISED = re.compile(r"(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)")
 TOLERANCE = 0.3  # seconds by which a container may end early
 STRETCH = 64  # an MP3 without a Xing frame is said to be so much longer; bit rates differ by a factor of 40
-
-
-class AudioError(AudexError):
-    """A recording that cannot be used; the message names the file, what is wrong and what to do."""
 
 
 class Decoded(NamedTuple):

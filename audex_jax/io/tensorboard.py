@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audex_jax.core.errors import AudexError
+from audex_jax.core.level import within
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,10 +55,10 @@ class RunLog:
                     self.writer.add_scalar(name, value, step)
 
     def sound(self, name: str, step: int, samples: np.ndarray, sample_rate: int) -> None:
-        """A sound `[n]` or `[n, c]`; samples beyond full scale are clipped."""
+        """A sound `[n]` or `[n, c]`; one beyond full scale is brought below it."""
         if self.folder is not None:
             channels = samples[:, None] if samples.ndim == 1 else samples
-            self.writer.add_audio(name, np.clip(channels, -1, 1), step, sample_rate=sample_rate)
+            self.writer.add_audio(name, within(channels)[0], step, sample_rate=sample_rate)
 
     def figure(self, name: str, step: int, figure: "Figure") -> None:
         """A picture."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from audex_jax.core.errors import ModelError
 from audex_jax.core.settings import Settings
 from audex_jax.data.inputs import output_names
 from audex_jax.explain.explainer import Explainer
@@ -111,8 +112,8 @@ def _explain(
     """Explain recordings: None once the device has begun with the first, None once all are done, then the results."""
     read = [audio for _, audio in recordings if not isinstance(audio, AudioError)]
     segments = [segment for audio in read for segment in explainer.segments(audio)]
-    explanations: list[Explanation] = []
-    others: dict[float, list[Explanation]] = {keep: [] for keep in sorted({*levels} - {settings.keep})}
+    explanations: list[Explanation | ModelError] = []
+    others: dict[float, list[Explanation | ModelError]] = {keep: [] for keep in sorted({*levels} - {settings.keep})}
     if not segments:
         yield None
     while segments:
@@ -122,8 +123,10 @@ def _explain(
         if not explanations:
             yield None
         found = explainer.explanations(begun, batch, settings)
+        whole = [(clip, e) for clip, e in zip(batch, found, strict=True) if isinstance(e, Explanation)]
         for keep, share in others.items():
-            share += explainer.resynthesize(keep, batch, found)
+            again = iter(explainer.resynthesize(keep, *zip(*whole, strict=True)) if whole else ())
+            share += [next(again) if isinstance(e, Explanation) else e for e in found]
         explanations += found
     yield None
     first = 0
@@ -133,6 +136,10 @@ def _explain(
             continue
         own = slice(first, first + len(explainer.segments(audio)))
         first = own.stop
+        fault = next((e for e in explanations[own] if isinstance(e, ModelError)), None)
+        if fault is not None:
+            yield FileResult(path, error=f"{path}: {fault}")
+            continue
         at = [share[own] for share in others.values()]
         try:
             record = write_explanation(out, names[path], path, audio, explanations[own], model, at)
