@@ -11,7 +11,6 @@ needs resuming and asynchronous saves, goes through Orbax (`training/state.py`).
 
 import dataclasses
 import hashlib
-import json
 import os
 import pathlib
 from collections.abc import Callable
@@ -31,7 +30,7 @@ from audex_jax.explain.classes import Classes, check_fit
 from audex_jax.explain.explainer import Explainer
 from audex_jax.explain.model import Model
 from audex_jax.io.atomic import replacing_folder
-from audex_jax.io.files import FileError, json_object, sha256
+from audex_jax.io.files import FileError, json_object, json_text, sha256
 from audex_jax.io.tensors import as_float32, is_float, read_tensors
 
 MODELS = pathlib.Path(__file__).parent / "models"
@@ -130,9 +129,7 @@ def save_bundle(
             raise BundleError(f"{directory}: not written: not finite as {kind}: {listing(faults)}; train it again")
     stored = {name: safetensors.numpy.save(arrays) for name, arrays in files.items()}
     hashes = {"sha256": {name: hashlib.sha256(content).hexdigest() for name, content in stored.items()}}
-    text = json.dumps(
-        hashes | {"format": FORMAT, "version": VERSION} | description, indent=2, sort_keys=True, allow_nan=False
-    )
+    text = json_text(hashes | {"format": FORMAT, "version": VERSION} | description, indent=2, sort_keys=True)
     try:
         if directory.exists() and not (directory / "bundle.json").exists() and any(directory.iterdir()):
             raise BundleError(f"{directory}: the folder holds other things; choose an empty or a new one")

@@ -1,6 +1,5 @@
 """The way back: a codec as a folder that `transformers.EncodecModel.from_pretrained` loads, a classifier as tensors."""
 
-import json
 import os
 import pathlib
 from collections.abc import Iterable, Mapping
@@ -13,6 +12,7 @@ from audex_jax.bundles import arrays_of
 from audex_jax.classifiers.transformer import LatentTransformer
 from audex_jax.codecs.encodec import Encodec
 from audex_jax.io.atomic import replacing_folder
+from audex_jax.io.files import json_text
 from weights_conversion import configs, names
 from weights_conversion.convert import Target, classifier_targets, codec_targets
 from weights_conversion.errors import ConversionError
@@ -34,7 +34,7 @@ def export_codec(codec: Encodec, folder: str | os.PathLike) -> None:
             safetensors.numpy.save_file(hugging_face_tensors(codec), staging / "model.safetensors", {"format": "pt"})
             (staging / "model.safetensors").chmod(0o644)
             for name, fields in (("config.json", model), ("preprocessor_config.json", features)):
-                text = json.dumps(fields, indent=2, sort_keys=True, allow_nan=False)
+                text = json_text(fields, indent=2, sort_keys=True)
                 (staging / name).write_text(text + "\n", encoding="utf-8")
     except (OSError, safetensors.SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error

@@ -27,6 +27,7 @@ from audex_jax.core.errors import AudexError, ModelError
 from audex_jax.devices.mapping import Mapped
 from audex_jax.explain.explainer import Explainer
 from audex_jax.explain.result import Explanation
+from audex_jax.io.audio import digest_of
 
 
 def run_of(explainer: Explainer, manifest: Manifest, job: Job) -> dict:
@@ -253,6 +254,7 @@ def read_shards(
                 if recording.samples is None:
                     rejects.append(identity | {"reason": recording.error})
                     continue
+                identity["samples_sha256"] = digest_of(recording.samples)
                 pieces = explainer.segments(recording.samples)
                 for number, piece in enumerate(pieces):
                     yield Clip(Key(position, number, number == len(pieces) - 1, identity), piece)

@@ -5,15 +5,14 @@ columns of the judgement are the fields of `explain.result.Explanation`. `audio`
 feature of Hugging Face `datasets`; the schema says so in its metadata.
 """
 
-import json
-
 import pyarrow as pa
 
 from audex_jax.core.registry import METRICS
 from audex_jax.explain.result import columns
 from audex_jax.explain.verdict import KINDS
+from audex_jax.io.files import json_text
 
-VERSION = 3
+VERSION = 4
 METRIC = "metric_"  # prefix of the columns of `explain/metrics`
 
 PROBABILITIES = pa.list_(pa.struct([("label", pa.string()), ("probability", pa.float32())]))
@@ -25,6 +24,7 @@ Column = tuple[str, pa.DataType, str]  # name, type, meaning
 PLACE: tuple[Column, ...] = (
     ("id", pa.string(), "of the recording, unique in the job"),
     ("path", pa.string(), "of the recording as text, bytes that are not UTF-8 as \\xff; of a record, name or address"),
+    ("samples_sha256", pa.string(), "of the recording's samples as the codec takes them; which recording it was"),
     ("label", pa.string(), "what the list of clips, or the record, says that it is; null if neither does"),
     ("segment", pa.int32(), "number of the segment in its recording, from 0; (id, segment) is unique"),
     ("start_seconds", pa.float64(), "start of the segment in the recording"),
@@ -41,7 +41,7 @@ AUDIO = ("audio", pa.struct([("bytes", pa.binary()), ("path", pa.string())]), "t
 
 REJECTS = pa.schema(
     [("id", pa.string()), ("path", pa.string()), ("label", pa.string()), ("reason", pa.string())],
-    {"audex": json.dumps({"version": VERSION})},
+    {"audex": json_text({"version": VERSION})},
 )
 
 
@@ -73,7 +73,7 @@ def result_schema(sample_rate: int, elements: int = 32, attribution: bool = Fals
     features = {name: _feature(kind) for name, kind, _ in chosen}
     if audio:
         features["audio"] = {"sampling_rate": sample_rate, "_type": "Audio"}
-    return pa.schema(fields, {"huggingface": json.dumps({"info": {"features": features}})})
+    return pa.schema(fields, {"huggingface": json_text({"info": {"features": features}})})
 
 
 def _feature(kind: pa.DataType) -> dict:

@@ -28,6 +28,7 @@ from audex_jax.batch.schema import VERSION
 from audex_jax.core.errors import AudexError
 from audex_jax.io import atomic
 from audex_jax.io.atomic import replacing
+from audex_jax.io.files import json_text
 
 FORMAT = "audex-batch"
 ROW_GROUP = 64  # rows; small, since rows with audio are large
@@ -51,7 +52,7 @@ class Store:
 
     @property
     def fingerprint(self) -> str:
-        return hashlib.sha256(json.dumps(self.run, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json_text(self.run, sort_keys=True).encode()).hexdigest()
 
     @property
     def shard_clips(self) -> int:
@@ -85,7 +86,7 @@ class Store:
         """
         about = {"version": VERSION, "shard": shard, "clips": clips, "rejects": len(rejects)}
         about |= {"fingerprint": self.fingerprint}
-        metadata = (results.schema.metadata or {}) | {b"audex": json.dumps(about).encode()}
+        metadata = (results.schema.metadata or {}) | {b"audex": json_text(about).encode()}
         try:
             if len(rejects):
                 write_table(self.rejects(shard), rejects)
@@ -153,7 +154,7 @@ def open_store(root: str | os.PathLike, run: dict, manifest: Manifest, about: di
                 )
             for folder in ("parts", "rejects"):
                 (root / folder).mkdir(parents=True, exist_ok=True)
-            content = json.dumps(store.run | {"about": about}, indent=2, sort_keys=True) + "\n"
+            content = json_text(store.run | {"about": about}, indent=2, sort_keys=True) + "\n"
             with replacing(root / "run.json", durable=True, unless_exists=True) as file:
                 file.write_text(content, encoding="utf-8")
         stored = read_run(root)

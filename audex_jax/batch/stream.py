@@ -103,9 +103,7 @@ def explain_batches(
     chosen = Settings(**settings)
     mapped = on_devices(explainer, chosen, parallel)
     items = (Clip(key, samples_of(samples, f"the clip {key!r}")) for key, samples in clips)
-    found = explain_stream(
-        explainer, mapped, items, chosen, target, batch=batch, control=control
-    )
+    found = explain_stream(explainer, mapped, items, chosen, target, batch=batch, control=control)
     with contextlib.closing(found):
         for explained in found:
             assert not isinstance(explained, Mark)

@@ -2,11 +2,12 @@
 
 import argparse
 import contextlib
-import json
 import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any
+
+from audex_jax.io.files import json_text
 
 if TYPE_CHECKING:
     from audex_jax.batch.job import Progress
@@ -76,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.status:
         counts = status(load_store(arguments.status))
-        print(json.dumps(counts) if arguments.json else sentence(arguments.status, counts))
+        print(json_text(counts) if arguments.json else sentence(arguments.status, counts))
         return 0
     if not arguments.data or not arguments.out:
         raise UsageError("DATA and --out are needed; `audex batch --help` has examples")
@@ -135,7 +136,7 @@ def work(arguments: argparse.Namespace, job: "Job", index: int, count: int) -> i
             nonlocal logged
             if arguments.json and not arguments.quiet and time.monotonic() - logged > LOG_SECONDS:
                 logged = time.monotonic()
-                print(json.dumps({"time": time.time(), "process": index} | progress.record()), flush=True)
+                print(json_text({"time": time.time(), "process": index} | progress.record()), flush=True)
             bar.update(progress.clips_done, note(progress) if progress.clips_done < progress.clips else "")
 
         try:
@@ -174,7 +175,7 @@ def sentence(out: str, counts: dict[str, Any]) -> str:
 def finish(arguments: argparse.Namespace, progress: dict[str, Any], counts: dict[str, Any], index: int) -> int:
     """Say what came out; the exit code."""
     if arguments.json:
-        print(json.dumps({"time": time.time(), "process": index} | progress | {"job": counts}), flush=True)
+        print(json_text({"time": time.time(), "process": index} | progress | {"job": counts}), flush=True)
     else:
         waited = "" if progress["wait_share"] is None else f", devices waited {progress['wait_share']:.1%} of the time"
         print(f"{sentence(arguments.out, counts)}; {progress['clips_per_second']:.1f} recordings/s{waited}")

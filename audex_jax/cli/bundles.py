@@ -2,6 +2,7 @@
 
 import argparse
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from audex_jax.core.errors import AudexError
 from audex_jax.core.protocols import Codec
 from audex_jax.explain.explainer import Explainer
 from audex_jax.io import audio
+from audex_jax.io.marks import must_not_replace
 
 
 def model_of(arguments: argparse.Namespace) -> str | Source:
@@ -108,13 +110,15 @@ def recording(path: str, codec: Codec) -> np.ndarray:
     return samples.reshape(len(samples), codec.channels)
 
 
-def require_suffix(path: str, accepted: tuple[str, ...], option: str = "--out") -> None:
+def require_suffix(path: str, accepted: tuple[str, ...], option: str = "--out", inputs: Sequence[str] = ()) -> None:
     """Fail before the work, not after it.
 
     Raises:
         UsageError: the output's name does not end in an accepted suffix, or its folder does not exist.
+        AudexError: it is one of the `inputs`, or a file that the tool did not write.
     """
     if pathlib.Path(path).suffix.lower() not in accepted:
         raise UsageError(f"{option} {path}: the name must end in {' or '.join(accepted)}")
     if not pathlib.Path(path).parent.is_dir():
         raise UsageError(f"{option} {path}: there is no folder {pathlib.Path(path).parent}; make it first")
+    must_not_replace(path, *inputs)

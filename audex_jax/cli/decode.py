@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
     from audex_jax.core.level import gain_words, within
     from audex_jax.io import audio
 
-    require_suffix(arguments.out, (".wav", ".flac"))
+    require_suffix(arguments.out, (".wav", ".flac"), inputs=[arguments.input])
     coded = codes.load(arguments.input)
     codec = encodec(arguments.codec)
     samples, gain = within(codes.decode(codec, coded))

@@ -3,13 +3,14 @@
 import argparse
 import importlib.metadata
 import importlib.util
-import json
 import os
 import pathlib
 import platform
 import tempfile
 from collections.abc import Iterator
 from typing import NamedTuple
+
+from audex_jax.io.files import json_text
 
 EXAMPLE = """
 Each line says ok, note (something optional is missing; how to get it) or BAD (something that explaining needs does not
@@ -62,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     bad = 0
     for finding in findings():
         bad += finding.state == "BAD"
-        print(json.dumps(finding._asdict()) if arguments.json else "{1:4}  {0:22} {2}".format(*finding))
+        print(json_text(finding._asdict()) if arguments.json else "{1:4}  {0:22} {2}".format(*finding))
     return 1 if bad else 0
 
 

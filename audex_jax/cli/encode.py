@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     from audex_jax.cli.bundles import encodec, recording, require_suffix
     from audex_jax.codecs.encodec import codes
 
-    require_suffix(arguments.out, (".npz",))
+    require_suffix(arguments.out, (".npz",), inputs=[arguments.input])
     codec = encodec(arguments.codec)
     samples = recording(arguments.input, codec)
     coded = codes.encode(codec, jnp.asarray(samples), arguments.bandwidth)

@@ -1,8 +1,9 @@
 """`audex models`: which bundles there are, and what their cards say."""
 
 import argparse
-import json
 import pathlib
+
+from audex_jax.io.files import json_text
 
 EXAMPLE = """
 Without a name: the models that come with the package, and bundles in the current folder. With the name or the folder
@@ -31,18 +32,18 @@ def run(arguments: argparse.Namespace) -> int:
         description = read_description(folder)
         card = folder / "README.md"
         if arguments.json:
-            print(json.dumps({"path": str(folder), **description}))
+            print(json_text({"path": str(folder), **description}))
         elif card.exists():
             print(card.read_text(encoding="utf-8").rstrip())
         else:
             print(f"{folder}: {summary(description)}\nIt has no card (README.md). Where it comes from:")
-            print(json.dumps(description.get("origin", {}), indent=2))
+            print(json_text(description.get("origin", {}), indent=2))
         return 0
     for folder in [*bundled(), *local(pathlib.Path())]:
         description = read_description(folder)
         name = folder.name
         if arguments.json:
-            print(json.dumps({"name": name, "path": str(folder), **description}))
+            print(json_text({"name": name, "path": str(folder), **description}))
         else:
             size = sum(file.stat().st_size for file in folder.glob("*.safetensors")) / 1e6
             print(f"{name:24} {summary(description)}, {size:.1f} MB")

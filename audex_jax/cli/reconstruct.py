@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     from audex_jax.core.level import gain_words, within
     from audex_jax.io import audio
 
-    require_suffix(arguments.out, (".wav", ".flac"))
+    require_suffix(arguments.out, (".wav", ".flac"), inputs=[arguments.input])
     codec = at_bandwidth(open_codec(arguments.codec), arguments.bandwidth)
     samples = recording(arguments.input, codec)
     clip = jnp.asarray(samples)[None]

@@ -10,6 +10,7 @@ import unicodedata
 
 from audex_jax.core.errors import AudexError, shown
 from audex_jax.io.decode import CONTAINERS, SUFFIXES, reads_containers
+from audex_jax.io.marks import is_explanation
 
 SPLITS = ("train", "val", "test")
 # names of folders that stand for a split, where all folders have such names
@@ -82,7 +83,7 @@ def list_recordings(root: str | os.PathLike) -> Listing:
                 elif entry.is_dir():
                     folders.append(name)
                 else:
-                    _sort_in(name, (at.st_dev, entry.inode()), entry.is_file(), names, others, seen)
+                    _sort_in(root, name, (at.st_dev, entry.inode()), entry.is_file(), names, others, seen)
             continue
         name = links.pop()
         try:
@@ -95,17 +96,21 @@ def list_recordings(root: str | os.PathLike) -> Listing:
         elif (at.st_dev, at.st_ino) in seen:
             others["links to recordings that are listed"].append(name)
         else:
-            _sort_in(name, (at.st_dev, at.st_ino), stat.S_ISREG(at.st_mode), names, others, seen)
+            _sort_in(root, name, (at.st_dev, at.st_ino), stat.S_ISREG(at.st_mode), names, others, seen)
     counted = {kind: (len(found), min(found)) for kind, found in others.items()}
     return Listing(root, tuple(sorted(names, key=lambda name: os.fsencode(name).split(b"/"))), counted)
 
 
-def _sort_in(name: str, place: tuple[int, int], regular: bool, names: list, others: dict, seen: set) -> None:
+def _sort_in(
+    root: pathlib.Path, name: str, place: tuple[int, int], regular: bool, names: list, others: dict, seen: set
+) -> None:
     suffix = os.path.splitext(name)[1].lower()
     if not regular:
         others["pipes or devices"].append(name)
     elif name == TABLE:
         return
+    elif suffix in SUFFIXES and is_explanation(root / name):
+        others["sounds that audex explain wrote"].append(name)
     elif suffix in SUFFIXES:
         names.append(name)
         seen.add(place)

@@ -1,6 +1,5 @@
 """What an evaluation leaves on disk and in the terminal: JSON, Parquet, a picture and a table."""
 
-import json
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,9 @@ from audex_jax.evaluation.plan import MODES, SILENCE
 from audex_jax.evaluation.scores import Scores
 from audex_jax.evaluation.summary import finite
 from audex_jax.explain.model import DOMAINS
+from audex_jax.io import atomic
 from audex_jax.io.atomic import replacing
+from audex_jax.io.marks import MARK
 from audex_jax.report.figure import new_figure, save_figure
 
 if TYPE_CHECKING:
@@ -23,14 +24,13 @@ COLOURS = ("#c1272d", "#1f5fa8", "#2f7d4f", "#b8860b", "#7b4397", "#4a5560", "#d
 
 def write_json(path: str | os.PathLike, record: dict[str, Any]) -> None:
     """Write a record, whole or not at all; numbers that are not finite become null."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(finite(record), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    atomic.write_json(path, finite(record), indent=1)
 
 
 def write_parquet(path: str | os.PathLike, scores: Scores) -> None:
     """One line for each clip, method, filler, seed, level and mode; whole or not at all."""
     with replacing(path) as temporary:
-        pyarrow.parquet.write_table(table_of(scores), temporary)
+        pyarrow.parquet.write_table(table_of(scores).replace_schema_metadata({"made_by": MARK}), temporary)
 
 
 def table_of(scores: Scores) -> pyarrow.Table:

@@ -1,6 +1,6 @@
 """What an evaluation has scored so far, on disk, so that one that was stopped goes on."""
 
-import json
+import os
 import pathlib
 import shutil
 import zipfile
@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from audex_jax.io.atomic import replacing
-from audex_jax.io.files import FileError, content, is_regular, opened
+from audex_jax.core.errors import AudexError
+from audex_jax.io.atomic import write_json, write_npz
+from audex_jax.io.files import FileError, content, json_text, opened
+from audex_jax.io.marks import MARK, marked
 
 
 class Scratch:
@@ -27,12 +29,14 @@ class Scratch:
         self.folder = folder
         if folder is None:
             return
-        path, text = folder / "identity.json", json.dumps(identity)
-        if folder.exists() and not (is_regular(path) and content(path) == text.encode()):
+        path = folder / "identity.json"
+        names = [name for name in os.listdir(folder) if not name.startswith(".")] if folder.exists() else []
+        if names and not marked(path):
+            raise AudexError(f"{folder}: it holds what audex did not write; move it away, or choose another --out")
+        if names and content(path).decode("utf-8", "replace") != json_text({"made_by": MARK} | dict(identity)) + "\n":
             shutil.rmtree(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        write_json(path, identity)
 
     def load(self, first: int) -> dict[str, np.ndarray] | None:
         """The block that begins with clip `first`, if it is there."""
@@ -47,5 +51,4 @@ class Scratch:
     def save(self, first: int, block: Mapping[str, np.ndarray]) -> None:
         """Keep a block, whole or not at all."""
         if self.folder is not None:
-            with replacing(self.folder / f"{first:06d}.npz") as temporary, temporary.open("wb") as file:
-                np.savez(file, allow_pickle=False, **block)
+            write_npz(self.folder / f"{first:06d}.npz", block, compressed=False, own=True)

@@ -1,36 +1,51 @@
 """Files that are there as a whole or not at all: the one place that writes them.
 
-A writer holds a lock on its temporary file. One without a lock was left by a process that was killed; `sweep` removes
-it.
+A writer holds a lock on its temporary file or folder. One without a lock was left by a process that was killed; the next
+writer in that place removes it.
 """
 
 import contextlib
 import ctypes
 import fcntl
-import glob
+import functools
 import os
 import pathlib
+import re
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
+import numpy as np
+
+from audex_jax.io.files import json_text
+from audex_jax.io.marks import MARK, must_not_replace
+
+TEMPORARY = re.compile(r"\..*\.[0-9a-f]{8}\.audex-tmp", re.DOTALL)
 AT_FDCWD, RENAME_EXCHANGE = -100, 2  # of Linux's renameat2
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike, *, durable: bool = False, unless_exists: bool = False) -> Iterator[pathlib.Path]:
+def replacing(
+    path: str | os.PathLike, *, durable: bool = False, unless_exists: bool = False, own: bool = False
+) -> Iterator[pathlib.Path]:
     """Yield a temporary path beside `path`; it is renamed over it on success and removed on failure.
 
     Args:
         path: the file to write.
         durable: wait until the disk holds the file and its name, so that a power cut loses neither.
         unless_exists: leave a file of that name as it is.
+        own: the folder is the tool's own; whatever stands there under that name is replaced.
+
+    Raises:
+        AudexError: there is a file that the tool did not write; see `io.marks`.
     """
     path = pathlib.Path(path)
-    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.tmp")
-    handle = None
-    while handle is None:  # nobody else knows the name, but a sweep may hold it for an instant
-        handle = locked(temporary)
+    if not (unless_exists or own):
+        must_not_replace(path)
+    _sweep_once(path.parent.absolute(), os.getpid())
+    temporary, handle = _temporary(path)
     try:
         yield temporary
         if durable:
@@ -42,6 +57,48 @@ def replacing(path: str | os.PathLike, *, durable: bool = False, unless_exists: 
     finally:
         temporary.unlink(missing_ok=True)
         os.close(handle)
+
+
+def write_json(path: str | os.PathLike, record: Mapping[str, Any], *, durable: bool = False, **how: Any) -> None:
+    """Write a JSON object, whole or not at all, marked; keywords are those of `json.dumps`.
+
+    Raises:
+        FileError: it holds a number that is not finite.
+    """
+    text = json_text({"made_by": MARK} | dict(record), **how)
+    with replacing(path, durable=durable) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def write_npz(
+    path: str | os.PathLike, arrays: Mapping[str, Any], *, compressed: bool = True, own: bool = False
+) -> None:
+    """Write arrays, whole or not at all, marked; `own` as in `replacing`."""
+    with replacing(path, own=own) as temporary:
+        with temporary.open("wb") as file:
+            (np.savez_compressed if compressed else np.savez)(file, allow_pickle=False, **arrays)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.comment = MARK.encode()
+
+
+def _temporary(path: pathlib.Path) -> tuple[pathlib.Path, int]:
+    """A new temporary file beside `path`, and the handle that holds its lock."""
+    temporary = _beside(path)
+    handle = None
+    while handle is None:  # nobody else knows the name, but a sweep may hold it for an instant
+        handle = locked(temporary)
+    return temporary, handle
+
+
+def _beside(path: pathlib.Path) -> pathlib.Path:
+    """A new name for something temporary beside `path`."""
+    return path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.audex-tmp")
+
+
+@functools.lru_cache(maxsize=1000)
+def _sweep_once(folder: pathlib.Path, process: int) -> None:
+    """`sweep` one folder, once in a process."""
+    sweep((folder,))
 
 
 def _linked(temporary: pathlib.Path, path: pathlib.Path) -> bool:
@@ -57,14 +114,23 @@ def _linked(temporary: pathlib.Path, path: pathlib.Path) -> bool:
 
 def sweep(folders: Iterable[pathlib.Path]) -> None:
     """Remove what killed writers left behind in some folders."""
-    for path in (path for folder in folders for path in folder.glob(".*.tmp")):
-        with contextlib.suppress(OSError):
-            handle = os.open(path, os.O_RDWR)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                path.unlink(missing_ok=True)
-            finally:
-                os.close(handle)
+    for path in (path for folder in folders for path in folder.glob(".*.audex-tmp")):
+        if TEMPORARY.fullmatch(path.name):
+            with contextlib.suppress(OSError):
+                _remove_unlocked(path)
+
+
+def _remove_unlocked(path: pathlib.Path) -> None:
+    """Remove a temporary file or folder whose writer is gone."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    finally:
+        os.close(handle)
 
 
 def locked(path: pathlib.Path) -> int | None:
@@ -105,10 +171,8 @@ def replacing_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """
     path = pathlib.Path(os.path.abspath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{path.name[:40]}."
-    for old in path.parent.glob(f"{glob.escape(prefix)}*.tmp"):
-        _remove_unlocked(old)
-    staging = path.with_name(f"{prefix}{secrets.token_hex(4)}.tmp")
+    _sweep_once(path.parent, os.getpid())
+    staging = _beside(path)
     staging.mkdir()
     handle = os.open(staging, os.O_RDONLY)
     try:
@@ -121,7 +185,7 @@ def replacing_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         if not path.exists():
             os.rename(staging, path)
         elif not _exchanged(staging, path):
-            aside = path.with_name(f"{prefix}{secrets.token_hex(4)}.tmp")
+            aside = _beside(path)
             os.rename(path, aside)
             os.rename(staging, path)
             shutil.rmtree(aside, ignore_errors=True)
@@ -129,17 +193,6 @@ def replacing_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     finally:
         shutil.rmtree(staging, ignore_errors=True)
         os.close(handle)
-
-
-def _remove_unlocked(folder: pathlib.Path) -> None:
-    """Remove a folder whose writer is gone."""
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
-        finally:
-            os.close(handle)
 
 
 def _exchanged(one: pathlib.Path, other: pathlib.Path) -> bool:

@@ -1,5 +1,6 @@
 """Recordings in and out of NumPy arrays: read, resample, measure, write. No JAX in here."""
 
+import hashlib
 import io
 import os
 import pathlib
@@ -13,6 +14,7 @@ from audex_jax.core.errors import AudioError as AudioError
 from audex_jax.core.level import pcm16, samples_of
 from audex_jax.io.atomic import replacing
 from audex_jax.io.decode import BLOCK, Decoded, decoding
+from audex_jax.io.marks import MARK
 
 SILENCE_PEAK = 1e-4  # -80 dBFS: below this a recording counts as silent
 SHORTEST = 0.1  # seconds that a recording to be explained has at least
@@ -158,11 +160,15 @@ def write_audio(path: str | os.PathLike, samples: np.ndarray, sample_rate: int) 
 
     Raises:
         AudioError: samples that are not finite, or beyond full scale; `core.level.within` scales them.
+        AudexError: there is a file of that name that the tool did not write.
     """
     path = pathlib.Path(path)
     whole = pcm16(samples, str(path))
     with replacing(path) as temporary:
-        soundfile.write(file_name(temporary), whole, sample_rate, subtype="PCM_16", format=path.suffix[1:])
+        channels, kind = 1 if whole.ndim == 1 else whole.shape[1], path.suffix[1:]
+        with soundfile.SoundFile(file_name(temporary), "w", sample_rate, channels, "PCM_16", format=kind) as file:
+            file.software = MARK
+            file.write(whole)
 
 
 def flac_of(samples: np.ndarray, sample_rate: int) -> bytes:
@@ -170,6 +176,12 @@ def flac_of(samples: np.ndarray, sample_rate: int) -> bytes:
     file = io.BytesIO()
     soundfile.write(file, pcm16(samples), sample_rate, format="FLAC", subtype="PCM_16")
     return file.getvalue()
+
+
+def digest_of(samples: np.ndarray) -> str:
+    """SHA-256 of samples as a codec takes them, `[n]` or `[n, c]`: which recording it was, wherever it lies."""
+    whole = np.ascontiguousarray(samples, "<f4")
+    return hashlib.sha256(repr(whole.shape).encode() + whole.tobytes()).hexdigest()
 
 
 def peak(samples: np.ndarray) -> float:

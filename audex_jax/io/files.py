@@ -65,6 +65,18 @@ def sha256(path: str | os.PathLike) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def json_text(value: Any, **how: Any) -> str:
+    """A value as JSON; keywords are those of `json.dumps`.
+
+    Raises:
+        FileError: it holds a number that is not finite, which JSON does not know.
+    """
+    try:
+        return json.dumps(value, allow_nan=False, **how)
+    except ValueError as error:
+        raise FileError(f"a result holds a number that is not finite, and is not written ({error})") from None
+
+
 def json_object(path: str | os.PathLike) -> dict[str, Any]:
     """The object that a JSON file holds: UTF-8, no key twice, no NaN or infinity.
 

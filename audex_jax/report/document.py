@@ -7,9 +7,10 @@ comes from outside (file names, labels, settings) travels as JSON; the page's sc
 import base64
 import hashlib
 import html
-import json
 import pathlib
 from collections.abc import Sequence
+
+from audex_jax.io.files import json_text
 
 
 def fill(
@@ -49,7 +50,7 @@ def embed(content: dict | list) -> str:
     >>> embed(["</script>"])
     '["\\\\u003c/script\\\\u003e"]'
     """
-    text = json.dumps(content, separators=(",", ":"), allow_nan=False)
+    text = json_text(content, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 

@@ -1,7 +1,6 @@
 """Recordings on disk in, explanations on disk out: what `audex explain` does for every input."""
 
 import dataclasses
-import json
 import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -15,6 +14,7 @@ from audex_jax.explain.explainer import Explainer
 from audex_jax.explain.result import Explanation
 from audex_jax.explain.verdict import verdict
 from audex_jax.io.audio import AudioError, read_recording
+from audex_jax.io.files import json_text
 from audex_jax.report.folder import write_explanation
 
 BATCHES = (8, 4, 2, 1)  # clips explained at once; few sizes, since each compiles its own program
@@ -31,7 +31,7 @@ class FileResult:
 
     @property
     def json_line(self) -> str:
-        return json.dumps(self.record)
+        return json_text(self.record)
 
     @property
     def sentence(self) -> str:
@@ -73,7 +73,7 @@ def explain_files(
     Yields:
         One result a recording, in order.
     """
-    names = output_names(paths)
+    names = output_names(paths, out)
     explained: Iterator[Any] = iter(())
     for recordings in _batches_of_recordings(explainer, paths):
         next(explained, None)

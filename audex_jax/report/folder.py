@@ -9,11 +9,10 @@ NAME.png                         a picture
 
 import dataclasses
 import importlib.metadata
-import json
+import io
 import os
 import pathlib
 import threading
-import zipfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,18 +21,18 @@ import soundfile
 
 from audex_jax import __version__
 from audex_jax.core.errors import AudexError
-from audex_jax.explain.result import Explanation, columns, judgement
-from audex_jax.io.atomic import replacing
-from audex_jax.io.audio import AudioError, file_name, flac_of, level_db, read_audio, write_audio
+from audex_jax.core.level import within
+from audex_jax.data.listing import text
+from audex_jax.explain.result import Explanation, judgement
+from audex_jax.io.atomic import write_json, write_npz
+from audex_jax.io.audio import digest_of, flac_of, level_db, read_audio, write_audio
+from audex_jax.io.files import json_object, opened
+from audex_jax.io.marks import marked
 from audex_jax.report.figure import explanation_figure, save_figure
+from audex_jax.report.record import ReportError, check_record, chief
 
-FILE = ("file", "seconds", "unexplained_tail_seconds", "model", "sample_rate", "settings", "versions", "segments")
-NEEDED = {*FILE, "levels", *(one.name for one in columns())}  # of a record
+MOST_BYTES = 2**29  # of one file
 PARSER = threading.Lock()  # np.load parses headers by `ast`, which Python 3.11 cannot do on several threads at once
-
-
-class ReportError(AudexError):
-    """A folder or a record that no report can be made of; the message names it and says what to do."""
 
 
 def write_explanation(
@@ -68,14 +67,12 @@ def write_explanation(
     arrays = {
         kind: np.concatenate([getattr(e, kind) for e in explanations]) for kind in ("attribution", "score", "mask")
     }
-    with replacing(out / f"{name}.attribution.npz") as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, frame_rate=explanations[0].frame_rate, **arrays)
+    write_npz(out / f"{name}.attribution.npz", arrays | {"frame_rate": np.asarray(explanations[0].frame_rate)})
     record = record_of(path, audio, explanations, model, others)
     shown = os.fsencode(path.name).decode("utf-8", "replace")
     title = f"{shown}: {record['prediction']} ({record['prediction_probability']:.2f})"
     save_figure(out / f"{name}.png", explanation_figure(audio, explanations, title))
-    with replacing(out / f"{name}.json") as temporary:
-        temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    write_json(out / f"{name}.json", record, indent=2)
     return record
 
 
@@ -104,7 +101,9 @@ def record_of(
         )
         start = end
     return {
-        "file": os.fsdecode(path),
+        "file": text(os.fspath(path)),
+        "address": text(os.path.abspath(path)),
+        "samples_sha256": digest_of(audio),
         "seconds": len(audio) / rate,
         "unexplained_tail_seconds": (len(audio) - start) / rate,
         **{key: value for key, value in chief(segments).items() if key not in ("start_seconds", "end_seconds")},
@@ -114,12 +113,6 @@ def record_of(
         "settings": dataclasses.asdict(explanations[0].settings),
         "versions": {"audex-jax": __version__} | {p: importlib.metadata.version(p) for p in ("jax", "flax", "numpy")},
     }
-
-
-def chief(segments: Sequence[dict]) -> dict:
-    """The segment that stands for a recording: of those with sound, the most certain one."""
-    sounding = [segment for segment in segments if not segment["silent"]] or segments
-    return max(sounding, key=lambda segment: segment["prediction_probability"])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,31 +156,51 @@ def read_clip(path: pathlib.Path) -> ReportClip:
     """Read what stands in the folder under the name of one record.
 
     Raises:
-        ReportError: the record is broken, or one of its files is missing or broken.
+        ReportError: the record is broken, or one of its files is missing, broken, or not the tool's.
     """
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if missing := sorted(NEEDED - set(record)):
-            raise ReportError(f"it lacks {', '.join(missing)}")  # written by an older version, for instance
+        record = json_object(path)
+        check_record(record)
         record["levels"] = sorted(record["levels"], key=lambda level: level["keep"])
         own, rate = record["settings"]["keep"], record["sample_rate"]
-        sounds: dict[str, list[bytes]] = {"reconstruction": [_flac(path, "reconstruction")]}
+        sounds: dict[str, list[bytes]] = {"reconstruction": [_flac(path, "reconstruction", rate)]}
         for track in ("explanation", "residual"):
             keeps = [level["keep"] for level in record["levels"]]
-            sounds[track] = [_flac(path, track if k == own else f"{track}-{100 * k:g}") for k in keeps]
-        with PARSER, np.load(path.with_name(f"{path.stem}.attribution.npz")) as stored:
-            attribution, frame_rate = stored["attribution"], float(stored["frame_rate"])
-        channels = soundfile.info(file_name(path.with_name(f"{path.stem}.reconstruction.wav"))).channels
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, soundfile.LibsndfileError) as error:
-        what = f"{type(error).__name__}: {error}".splitlines()[0]
+            sounds[track] = [_flac(path, track if k == own else f"{track}-{100 * k:g}", rate) for k in keeps]
+        evidence, frame_rate = _evidence(path.with_name(f"{path.stem}.attribution.npz"))
+        channels = soundfile.info(io.BytesIO(sounds["reconstruction"][0])).channels
+    except Exception as error:  # whatever the files of somebody else hold: one recording is lost, not the report
+        what = f"{type(error).__name__}: {error}"
         raise ReportError(f"{path}: not a whole explanation ({what}); run audex explain for it again") from None
-    try:
-        recording = read_audio(_whereabouts(path, record["file"]), rate, channels)
-    except AudioError:
-        pass
-    else:
-        sounds["original"] = [flac_of(recording, rate)]
-    return ReportClip(record, evidence_of(attribution), frame_rate, sounds)
+    places = (record["address"], path.parent / record["file"], path.parent / pathlib.Path(record["file"]).name)
+    original = original_of(places, record["samples_sha256"], rate, channels, record["segments"])
+    return ReportClip(record, evidence, frame_rate, sounds | ({} if original is None else {"original": [original]}))
+
+
+def original_of(
+    places: Sequence[str | os.PathLike], digest: str, rate: int, channels: int, segments: Sequence[dict]
+) -> bytes | None:
+    """The recording that was explained as a FLAC file, at the level of the sounds made of it; None if it is not there.
+
+    It is told by its samples: whoever wrote a record that names another file of this machine does not get it shown.
+
+    Args:
+        places: where it may be.
+        digest: `io.audio.digest_of` of its samples.
+        rate, channels: with which it was read.
+        segments: of its record, with the gain of each.
+    """
+    for place in places:
+        try:
+            recording = read_audio(place, rate, channels)
+        except (AudexError, OSError, ValueError):
+            continue
+        if digest_of(recording) == digest:
+            gain = np.ones(len(recording), np.float32)
+            for segment in segments:
+                gain[round(segment["start_seconds"] * rate) :] = segment["gain"]
+            return flac_of(within(recording * (gain if recording.ndim == 1 else gain[:, None]))[0], rate)
+    return None
 
 
 def evidence_of(attribution: np.ndarray) -> np.ndarray:
@@ -195,12 +208,24 @@ def evidence_of(attribution: np.ndarray) -> np.ndarray:
     return np.stack([np.maximum(attribution, 0).sum(1), np.minimum(attribution, 0).sum(1)], 1)
 
 
-def _flac(record: pathlib.Path, kind: str) -> bytes:
-    samples, rate = soundfile.read(file_name(record.with_name(f"{record.stem}.{kind}.wav")), dtype="int16")
+def _evidence(path: pathlib.Path) -> tuple[np.ndarray, float]:
+    """Evidence over time and its frame rate, of the file with the attribution."""
+    with PARSER, opened(path) as file, np.load(file) as stored:
+        if sum(entry.file_size for entry in stored.zip.infolist()) > MOST_BYTES:
+            raise ValueError("the attribution is too large")
+        attribution, frame_rate = stored["attribution"], float(stored["frame_rate"])
+    evidence = evidence_of(attribution)
+    if not (np.isfinite(evidence).all() and evidence.size and 0 < frame_rate < 1e6):
+        raise ValueError("the attribution is not finite, or has no frames")
+    return evidence, frame_rate
+
+
+def _flac(record: pathlib.Path, kind: str, rate: int) -> bytes:
+    path = record.with_name(f"{record.stem}.{kind}.wav")
+    if not marked(path):
+        raise ReportError(f"{path.name} is not there, or is not what audex explain wrote")
+    with opened(path, MOST_BYTES) as file:
+        samples, own = soundfile.read(file, dtype="int16")
+    if own != rate or not len(samples):
+        raise ReportError(f"{path.name} is of {own} Hz or empty; the record says {rate} Hz")
     return flac_of(samples, rate)
-
-
-def _whereabouts(record: pathlib.Path, name: str) -> pathlib.Path:
-    """The recording, as it was named, or below the folder of its record."""
-    given = pathlib.Path(name)
-    return given if given.exists() else record.parent / given

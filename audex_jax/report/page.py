@@ -20,9 +20,11 @@ import numpy as np
 
 from audex_jax.explain.verdict import KINDS, verdict
 from audex_jax.io.atomic import replacing
+from audex_jax.io.files import json_text
 from audex_jax.report import table
 from audex_jax.report.document import data_element, embed, fill
-from audex_jax.report.folder import ReportClip, ReportError, explained, read_clip
+from audex_jax.report.folder import ReportClip, explained, read_clip
+from audex_jax.report.record import ReportError
 
 INSIDE_BYTES = 64 * 2**20  # sounds beyond this, as base64, go beside the page: a browser would not open it in 2 s
 TOGETHER = 64  # records read at a time
@@ -82,7 +84,9 @@ def write_report(
             if beside:
                 first = len(index.rows) - len(inside)
                 for number, content in enumerate(inside, start=first):
-                    (files / f"{number}.js").write_text(f"audexClip({number},{content})")
+                    (files / f"{number}.js").write_text(
+                        f"audexClip({number},{content})", encoding="utf-8", errors="replace"
+                    )
                 inside = []
         if not index.rows:
             raise ReportError(f"{source}: none of its {len(faults)} explanations can be read; {faults[0]}")
@@ -112,7 +116,7 @@ class Index:
         self.rows.append(
             [
                 pathlib.Path(record["file"]).name,
-                self.runs.setdefault(json.dumps(run), len(self.runs)),
+                self.runs.setdefault(json_text(run), len(self.runs)),
                 self._label(record["prediction"]),
                 _thousandths(record["prediction_probability"]),
                 self._label(record["target"]),

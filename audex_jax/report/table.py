@@ -6,7 +6,6 @@ of kept elements. The report shows what there is.
 
 import io
 import itertools
-import json
 import pathlib
 from collections.abc import Iterator
 from typing import Any
@@ -16,8 +15,10 @@ import soundfile
 
 from audex_jax.batch.schema import METRIC
 from audex_jax.explain.result import columns
-from audex_jax.io.audio import AudioError, flac_of, read_audio
-from audex_jax.report.folder import ReportClip, ReportError, chief, evidence_of
+from audex_jax.io.audio import flac_of
+from audex_jax.io.files import FileError, json_object
+from audex_jax.report.folder import ReportClip, evidence_of, original_of
+from audex_jax.report.record import ReportError, check_segment, chief
 
 ROWS = 64  # read at once; rows with sounds are large
 
@@ -50,10 +51,10 @@ def read_clips(tables: list[pathlib.Path]) -> Iterator[ReportClip | ReportError]
         for name, rows in itertools.groupby(_rows(table), key=lambda row: row["id"]):
             try:
                 yield _clip(list(rows), run)
-            except (KeyError, TypeError, soundfile.LibsndfileError) as error:
-                yield ReportError(f"{table}, {name}: not a whole explanation ({type(error).__name__}: {error})")
             except ReportError as error:
                 yield ReportError(f"{table}, {name}: {error}")
+            except Exception as error:  # whatever a table of somebody else holds: one recording is lost
+                yield ReportError(f"{table}, {name}: not a whole explanation ({type(error).__name__}: {error})")
 
 
 def _rows(table: pathlib.Path) -> Iterator[dict[str, Any]]:
@@ -66,32 +67,34 @@ def _rows(table: pathlib.Path) -> Iterator[dict[str, Any]]:
 def _run_of(table: pathlib.Path) -> dict[str, Any]:
     """Settings and versions of the job that wrote a table, as far as its folder tells."""
     try:
-        run = json.loads((table.parent.parent / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        run = json_object(table.parent.parent / "run.json")
+    except FileError:
         return {"model": "not told by the table", "settings": {}, "versions": {}}
-    about = run.get("about", {})
-    return {"model": about.get("model", "?"), "settings": run["settings"], "versions": about.get("versions", {})}
+    about, settings, rate = (run.get(name) for name in ("about", "settings", "sample_rate"))
+    about = about if isinstance(about, dict) else {}
+    found = {"model": about.get("model", "?"), "settings": settings, "versions": about.get("versions", {})}
+    return found | ({"sample_rate": rate} if type(rate) is int else {})
 
 
 def _clip(rows: list[dict], run: dict) -> ReportClip:
     segments = [_segment(row) for row in rows]
-    sounds, rate = {}, None
+    sounds, rate, heard = {}, None, []
     if rows[0].get("audio"):
         heard = [soundfile.read(io.BytesIO(row["audio"]["bytes"]), dtype="float32") for row in rows]
         rate = heard[0][1]
         sounds["explanation"] = [flac_of(np.concatenate([samples for samples, _ in heard]), rate)]
-    path = pathlib.Path(rows[0]["path"])
-    try:
-        rate = rate or soundfile.info(path).samplerate
-        sounds["original"] = [flac_of(read_audio(path, rate), rate)]
-    except (AudioError, soundfile.LibsndfileError):
-        if not sounds:
-            raise ReportError("the table holds no sound of it, and the recording is no longer there") from None
+    rate = rate or run.get("sample_rate")
+    if rate is not None:
+        channels = heard[0][0].shape[1] if heard and heard[0][0].ndim == 2 else 1
+        original = original_of([rows[0]["path"]], rows[0]["samples_sha256"], rate, channels, segments)
+        sounds |= {} if original is None else {"original": [original]}
+    if not sounds:
+        raise ReportError("the table holds no sound of it, and the recording is no longer there")
     seconds = segments[-1]["end_seconds"]
     evidence, frame_rate = _evidence(rows, seconds)
     record = {
         **chief(segments), "file": rows[0]["path"], "seconds": seconds, "unexplained_tail_seconds": 0.0,
-        "segments": segments, "sample_rate": rate, **run, "settings": {"keep": segments[0]["keep"], **run["settings"]},
+        "segments": segments, **run, "sample_rate": rate, "settings": {"keep": segments[0]["keep"], **run["settings"]},
     }  # fmt: skip
     return ReportClip(record, evidence, frame_rate, sounds)
 
@@ -107,7 +110,9 @@ def _segment(row: dict) -> dict:
             found[column.name] = {pair["label"]: pair["probability"] for pair in row[column.name]}
         else:
             found[column.name] = row[column.name]
-    return found | {"levels": [{column.name: found[column.name] for column in columns(share=True)}]}
+    found |= {"levels": [{column.name: found[column.name] for column in columns(share=True)}]}
+    check_segment(found)
+    return found
 
 
 def _evidence(rows: list[dict], seconds: float) -> tuple[np.ndarray, float]:

@@ -4,7 +4,6 @@ import base64
 import dataclasses
 import hashlib
 import importlib.metadata
-import json
 import pathlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -18,6 +17,7 @@ from audex_jax.data.listing import audio_files
 from audex_jax.explain.explainer import Explainer
 from audex_jax.io.atomic import replacing
 from audex_jax.io.audio import SILENCE_PEAK, flac_of, read_recording
+from audex_jax.io.files import json_text
 from audex_jax.report.document import data_element, embed, fill
 from audex_jax.report.page import INSIDE_BYTES, PAGE
 from audex_jax.study.design import Sheet, draw_sheets, names_for
@@ -126,7 +126,7 @@ def write_study(
         "sounds": {name: {"clip": clip, "method": method} for (clip, method), name in name_of.items()},
         "listeners": len(sheets),
     }
-    key = {"study": hashlib.sha256(json.dumps(key).encode()).hexdigest()[:8]} | key
+    key = {"study": hashlib.sha256(json_text(key).encode()).hexdigest()[:8]} | key
     _refuse_another(out, key["study"])
     content = {
         "study": key["study"],
@@ -145,7 +145,7 @@ def write_study(
     out.mkdir(parents=True, exist_ok=True)
     page, answers = out / PAGE_NAME, out / KEY_NAME
     with replacing(answers) as temporary:
-        temporary.write_text(json.dumps(key, indent=1) + "\n", encoding="utf-8")
+        temporary.write_text(json_text(key, indent=1) + "\n", encoding="utf-8")
     with replacing(page) as temporary:
         temporary.write_text(document(text), encoding="utf-8", errors="replace")
     return Written(page, answers, len(clips), len(sheets), len(sheets[0].naming) + len(sheets[0].comparing))

@@ -1,7 +1,6 @@
 """What classifiers read of a labelled folder, made once and kept on disk beside the training state."""
 
 import hashlib
-import json
 import pathlib
 import zipfile
 import zlib
@@ -14,8 +13,8 @@ import numpy as np
 from audex_jax.core.protocols import Codec
 from audex_jax.data.clips import read_clips
 from audex_jax.data.folder import LabelledClip
-from audex_jax.io.atomic import replacing
-from audex_jax.io.files import FileError, opened
+from audex_jax.io.atomic import write_npz
+from audex_jax.io.files import FileError, json_text, opened
 from audex_jax.io.progress import Bar
 from audex_jax.training.variants import make_variant
 
@@ -93,8 +92,7 @@ def cached_inputs(
         directory.mkdir(parents=True, exist_ok=True)
         for kind in missing:
             values, own = (np.stack(part, 1) for part in zip(*(one.pop(kind) for one in found), strict=True))
-            with replacing(paths[kind]) as temporary, temporary.open("wb") as file:
-                np.savez(file, values=values, own=own)
+            write_npz(paths[kind], {"values": values, "own": own}, compressed=False, own=True)
     classes = np.array([labels.index(clip.label) for clip in clips], np.int32)
     stored = _stored(paths[kinds[0]], shape)
     assert stored is not None
@@ -118,7 +116,7 @@ def _stored(path: pathlib.Path, shape: tuple[int, int]) -> tuple[np.ndarray, np.
 def cache_key(codec: Codec, clips: Sequence[LabelledClip], *settings) -> str:
     """Short hash of everything that inputs depend on: codec, recordings (path, size, time) and settings."""
     shape = repr((getattr(codec, "config", type(codec).__name__), getattr(codec, "bandwidth", None)))
-    digest = hashlib.sha256(json.dumps([shape, *settings]).encode())
+    digest = hashlib.sha256(json_text([shape, *settings]).encode())
     for path, array in jax.tree.leaves_with_path(codec):
         digest.update(jax.tree_util.keystr(path).encode() + np.ascontiguousarray(array).tobytes())
     for clip in clips:

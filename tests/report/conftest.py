@@ -1,11 +1,14 @@
 """Explanation folders as `audex explain --report` writes them, made up without any model."""
 
 import json
+import os
 import pathlib
 
 import numpy as np
 import pytest
 import soundfile
+
+from audex_jax.io.audio import digest_of, read_audio, write_audio
 
 RATE = 8000
 KEEPS = (0.05, 0.1, 0.2, 0.4)
@@ -32,8 +35,8 @@ def make_up(folder: pathlib.Path, names: list[str], labels: tuple[str, ...] = ("
         for track, level in (("explanation", 0.5), ("residual", 0.1)):
             for kind in kinds:
                 noise = rng.normal(size=len(tone)).astype(np.float32)
-                soundfile.write(folder / f"{stem}.{track}{kind}.wav", level * tone + 0.01 * noise, RATE)
-        soundfile.write(folder / f"{stem}.reconstruction.wav", 0.9 * tone, RATE)
+                write_audio(folder / f"{stem}.{track}{kind}.wav", level * tone + 0.01 * noise, RATE)
+        write_audio(folder / f"{stem}.reconstruction.wav", 0.9 * tone, RATE)
         attribution = rng.normal(size=(25, 6)) * np.hanning(25)[:, None]
         np.savez_compressed(
             folder / f"{stem}.attribution.npz", attribution=attribution, mask=attribution > 0, frame_rate=50.0
@@ -64,6 +67,7 @@ def record(number: int, file: str, labels: tuple[str, ...]) -> dict:
             "explanation_probabilities": after,
             "residual_probability": 0.1 if changes else 0.8,
             "versus_probabilities": {},
+            "gain": 1.0,
             "metrics": {"level": -1.5, "sparseness": None},
         }
 
@@ -90,7 +94,10 @@ def record(number: int, file: str, labels: tuple[str, ...]) -> dict:
         "levels": [share(keep) for keep in (0.2, 0.05, 0.1, 0.4)],
     }
     return {
+        "made_by": "audex-jax",
         "file": file,
+        "address": file,
+        "samples_sha256": digest_of(read_audio(file, RATE)) if os.path.exists(file) else "",
         "seconds": 0.5,
         "unexplained_tail_seconds": 0.0,
         **judged,

@@ -15,7 +15,7 @@ from audex_jax.codecs.encodec.model import Encodec
 from audex_jax.codecs.encodec.segments import Segment, decode_segments, encode_segments, segment_bounds
 from audex_jax.core.errors import AudexError
 from audex_jax.core.types import Array, Float
-from audex_jax.io.atomic import replacing
+from audex_jax.io.atomic import write_npz
 from audex_jax.io.audio import MOST_SAMPLES
 from audex_jax.io.files import FileError, opened
 
@@ -114,8 +114,7 @@ def bounds_of(config: EncodecConfig, samples: int) -> list[int]:
 
 def save(path: str | os.PathLike, clip: CodedClip) -> None:
     """Write codes as `.npz`, whole or not at all."""
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **clip._asdict())
+    write_npz(path, clip._asdict())
 
 
 def load(path: str | os.PathLike) -> CodedClip:
