@@ -6,13 +6,15 @@ import pathlib
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from audex_jax.batch.sealed import FORM, read_sealed
 from audex_jax.batch.store import Store, StoreError
 from audex_jax.io.atomic import replacing
+from audex_jax.io.marks import MARK
 
 
 def status(store: Store) -> dict:
     """How far a job is, all processes together."""
-    counts = [found for shard in range(store.shards) if (found := store.counts(shard))]
+    counts = [found for shard in range(store.shards) if (found := store.counts(shard, whole=False))]
     total = {key: sum(found[key] for found in counts) for key in ("clips", "rows", "rejects")}
     return {
         "shards": store.shards,
@@ -27,26 +29,34 @@ def status(store: Store) -> dict:
 def merge(store: Store, out: str | os.PathLike) -> int:
     """Write the rows of all parts into one Parquet file, in the order of the list of clips; returns their number.
 
-    One group of rows is held in memory at a time.
+    One part is held in memory at a time.
 
     Raises:
-        StoreError: the job is not finished, or the file cannot be written.
+        StoreError: the job is not finished, a part is damaged, a row stands twice, or the file cannot be written.
     """
     out = pathlib.Path(out)
     missing = [shard for shard in range(store.shards) if store.counts(shard) is None]
     if missing:
-        raise StoreError(f"{store.root}: {len(missing)} of {store.shards} shards are not done; finish the job first")
-    schema = pq.read_schema(store.part(0))
-    schema = schema.with_metadata({k: v for k, v in (schema.metadata or {}).items() if k != b"audex"})
-    rows = 0
+        raise StoreError(
+            f"{store.root}: {len(missing)} of {store.shards} shards are not done, or damaged (such as "
+            f"{store.part(missing[0]).name}); give the command of the job again, then merge"
+        )
+    rows, last = 0, ("", -1)
+    schema = read_sealed(store.part(0)).schema_arrow
+    metadata = {k: v for k, v in (schema.metadata or {}).items() if k != b"audex"} | {b"made_by": MARK.encode()}
+    schema = schema.with_metadata(metadata)
     try:
-        with replacing(out, durable=True) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        with replacing(out, durable=True) as file, pq.ParquetWriter(file, schema, **FORM) as writer:
             for shard in range(store.shards):
-                with pq.ParquetFile(store.part(shard)) as part:
-                    for group in range(part.num_row_groups):
-                        table = part.read_row_group(group).replace_schema_metadata(schema.metadata)
-                        writer.write_table(table)
-                        rows += len(table)
+                part = read_sealed(store.part(shard))
+                for group in range(part.num_row_groups):
+                    table = part.read_row_group(group).replace_schema_metadata(metadata)
+                    for place in zip(table["id"].to_pylist(), table["segment"].to_pylist(), strict=True):
+                        if place <= last:  # rows are sorted like the list of clips, whose ids are unique
+                            raise StoreError(f"{store.part(shard)}: the row {place} stands twice or out of order")
+                        last = place
+                    writer.write_table(table)
+                    rows += len(table)
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"{out}: cannot write there ({error}); choose another file") from None
     return rows

@@ -6,14 +6,16 @@
     rejects/part-000017.parquet  clips of shard 17 that could not be explained, and why; only if there are any
 
 A part is written under a temporary name, flushed to the disk and renamed; it is the last thing of its shard. So a
-shard is done when its part is there. A writer holds a lock on its temporary file: one without was left by a process
-that was killed, and is removed.
+shard is done when its part is there and whole: `sealed` notices every bit that changed, and each part says of which
+run and shard it is. A part that is damaged is done again; one of another run is refused. A writer holds a lock on its
+temporary file: one without was left by a process that was killed, and is removed.
 """
 
 import contextlib
 import dataclasses
 import hashlib
 import json
+import logging
 import os
 import pathlib
 import socket
@@ -25,13 +27,15 @@ import pyarrow.parquet as pq
 
 from audex_jax.batch.manifest import Manifest, read_manifest
 from audex_jax.batch.schema import VERSION
-from audex_jax.core.errors import AudexError
+from audex_jax.batch.sealed import read_sealed, write_sealed
+from audex_jax.core.errors import AudexError, listing
 from audex_jax.io import atomic
 from audex_jax.io.atomic import replacing
-from audex_jax.io.files import json_text
+from audex_jax.io.files import json_object, json_text
+from audex_jax.io.marks import MARK
 
 FORMAT = "audex-batch"
-ROW_GROUP = 64  # rows; small, since rows with audio are large
+LOG = logging.getLogger(__name__)
 
 
 class StoreError(AudexError):
@@ -68,15 +72,45 @@ class Store:
     def rejects(self, shard: int) -> pathlib.Path:
         return self.root / "rejects" / f"part-{shard:06d}.parquet"
 
-    def counts(self, shard: int) -> dict[str, int] | None:
-        """Clips, rows and rejects of a finished shard; None if it is not finished or its part is not of this run."""
-        try:
-            metadata = pq.read_metadata(self.part(shard))
-            about = json.loads((metadata.metadata or {})[b"audex"])
-        except (OSError, pa.ArrowException, KeyError, ValueError):
+    def counts(self, shard: int, whole: bool = True) -> dict[str, int] | None:
+        """Clips, rows and rejects of a finished shard; None if it is not finished, or what is there is damaged.
+
+        Args:
+            shard: its number.
+            whole: read all of it, and so notice damage; else only its footer.
+        """
+        part = self._about(self.part(shard), shard, whole)
+        if part is None:
+            if whole and self.part(shard).exists():
+                LOG.warning("%s: damaged, or the copy of another; it does not count", self.part(shard))
             return None
-        mine = about.get("fingerprint") == self.fingerprint
-        return {"clips": about["clips"], "rows": metadata.num_rows, "rejects": about["rejects"]} if mine else None
+        if part["rejects"]:
+            rejects = self._about(self.rejects(shard), shard, whole)
+            if rejects is None or rejects["rows"] != part["rejects"]:
+                return None
+        return {name: part[name] for name in ("clips", "rows", "rejects")}
+
+    def _about(self, path: pathlib.Path, shard: int | None, whole: bool) -> dict[str, Any] | None:
+        """What a file of this run says of itself; None if it is not there, damaged, or of another run or shard."""
+        try:
+            metadata = read_sealed(path).metadata if whole else pq.read_metadata(path)
+            about = json.loads((metadata.metadata or {})[b"audex"])
+            mine = about["fingerprint"] == self.fingerprint and shard in (None, about["shard"])
+            return about | {"rows": metadata.num_rows} if mine else None
+        except (AudexError, OSError, pa.ArrowException, KeyError, TypeError, ValueError):
+            return None
+
+    def foreign(self) -> list[pathlib.Path]:
+        """Files among the results that are not of this run."""
+        names = {self.part(shard).name for shard in range(self.shards)}
+        found = []
+        for folder in (self.root / "parts", self.root / "rejects"):
+            for path in sorted(folder.iterdir()):
+                if path.name.startswith("."):
+                    continue
+                if path.name not in names or (self._about(path, None, False) is None and _is_whole(path)):
+                    found.append(path)
+        return found
 
     def commit(self, shard: int, clips: int, results: pa.Table, rejects: pa.Table) -> None:
         """Write the results of a shard: its rejects, then its part.
@@ -84,15 +118,18 @@ class Store:
         Raises:
             StoreError: the folder cannot be written; the shard is as before.
         """
-        about = {"version": VERSION, "shard": shard, "clips": clips, "rejects": len(rejects)}
+        about = {"made_by": MARK, "version": VERSION, "shard": shard, "clips": clips, "rejects": len(rejects)}
         about |= {"fingerprint": self.fingerprint}
-        metadata = (results.schema.metadata or {}) | {b"audex": json_text(about).encode()}
+
+        def told(table: pa.Table) -> pa.Table:
+            return table.replace_schema_metadata((table.schema.metadata or {}) | {b"audex": json_text(about).encode()})
+
         try:
             if len(rejects):
-                write_table(self.rejects(shard), rejects)
+                write_sealed(self.rejects(shard), told(rejects))
             else:
                 self.rejects(shard).unlink(missing_ok=True)
-            write_table(self.part(shard), results.replace_schema_metadata(metadata))
+            write_sealed(self.part(shard), told(results))
         except OSError as error:
             raise StoreError(
                 f"{self.root}: writing shard {shard} failed ({error.strerror or error}); what was finished before is "
@@ -161,8 +198,14 @@ def open_store(root: str | os.PathLike, run: dict, manifest: Manifest, about: di
         if stored != store.run:
             raise StoreError(f"{root}: it holds the results of another run; choose another folder, or run as then:\n"
                              + differences(root, stored, store.run, manifest))  # fmt: skip
+        foreign = store.foreign()
+        if foreign:
+            names = listing([path.relative_to(root) for path in foreign], 4)
+            raise StoreError(
+                f"{root}: it holds what is not of this run ({names}); move that away, or choose another --out"
+            )
         if not (root / "manifest.parquet").exists():
-            write_table(root / "manifest.parquet", manifest.table())
+            write_sealed(root / "manifest.parquet", manifest.table())
     except OSError as error:
         raise _unwritable(root, error) from None
     return store
@@ -183,7 +226,7 @@ def load_store(root: str | os.PathLike) -> Store:
 def read_run(root: pathlib.Path) -> dict:
     """What decided the results in a folder."""
     try:
-        run = json.loads((root / "run.json").read_text(encoding="utf-8"))
+        run = json_object(root / "run.json")
         if run["format"] != FORMAT or run["version"] != VERSION:
             raise StoreError(f"{root}: results of another version; choose another folder")
     except (ValueError, KeyError, TypeError) as error:
@@ -214,10 +257,11 @@ def differences(root: pathlib.Path, there: dict, here: dict, manifest: Manifest)
     return "\n".join(lines)
 
 
-def write_table(path: pathlib.Path, table: pa.Table) -> None:
-    """Write a Parquet file, whole or not at all, and not lost when the power fails."""
-    with replacing(path, durable=True) as file:
-        pq.write_table(table, file, row_group_size=ROW_GROUP, compression="zstd")
+def _is_whole(path: pathlib.Path) -> bool:
+    try:
+        return read_sealed(path) is not None
+    except AudexError:
+        return False
 
 
 def _unwritable(root: pathlib.Path, error: OSError) -> StoreError:

@@ -39,6 +39,7 @@ def check_record(record: Mapping[str, Any]) -> None:
         ReportError: a field is missing, of another type or out of its range, or contradicts another.
     """
     _check(record, RECORDING)
+    _check_columns(record)
     rate, segments = record["sample_rate"], record["segments"]
     if not (0 < rate <= 10_000_000 and 0 < len(segments) <= MOST and 0 < record["seconds"] < 1e7):
         raise ReportError("sample_rate, segments or seconds are out of range")

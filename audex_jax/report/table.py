@@ -60,7 +60,8 @@ def read_clips(tables: list[pathlib.Path]) -> Iterator[ReportClip | ReportError]
 def _rows(table: pathlib.Path) -> Iterator[dict[str, Any]]:
     import pyarrow.parquet
 
-    for batch in pyarrow.parquet.ParquetFile(table).iter_batches(ROWS):
+    file = pyarrow.parquet.ParquetFile(table, page_checksum_verification=True)
+    for batch in file.iter_batches(ROWS):
         yield from batch.to_pylist()
 
 

@@ -121,9 +121,9 @@ def test_a_share_is_held_by_one_process_and_its_file_is_not_swept(store):
             pass
         with store.held(1, 2):
             store.sweep()
-        assert len(list(store.root.glob("parts/.*.tmp"))) == 1
+        assert len(list(store.root.glob("parts/.*.audex-tmp"))) == 1
         other.kill()  # its lock goes with it, its file stays
-    assert len(list(store.root.glob("parts/.*.tmp"))) == 1
+    assert len(list(store.root.glob("parts/.*.audex-tmp"))) == 1
     with store.held(0, 1):
         store.sweep()
     assert files(store.root) == {"run.json", "manifest.parquet"}
@@ -136,10 +136,65 @@ def test_parts_are_merged_in_order_once_all_are_there(store, tmp_path):
     with pytest.raises(StoreError, match="1 of 2 shards are not done"):
         merge(store, tmp_path / "all.parquet")
     assert not (tmp_path / "all.parquet").exists()
-    store.commit(0, 3, pa.Table.from_pylist([{"id": "0.wav"}, {"id": "1.wav"}], schema), NONE)
+    store.commit(
+        0, 3, pa.Table.from_pylist([{"id": "0.wav", "segment": 0}, {"id": "1.wav", "segment": 0}], schema), NONE
+    )
     assert merge(store, tmp_path / "all.parquet") == 3
     merged = pq.read_table(tmp_path / "all.parquet")
     assert merged["id"].to_pylist() == ["0.wav", "1.wav", "4.wav"]
     assert "features" in json.loads(merged.schema.metadata[b"huggingface"])["info"]
     with pytest.raises(StoreError, match="cannot write there"):
         merge(store, tmp_path / "nowhere" / "all.parquet")
+
+
+@pytest.fixture
+def done(store) -> Store:
+    """Both shards, with a reject."""
+    schema = result_schema(1000, elements=0, audio=False)
+    rejects = pa.Table.from_pylist([{"id": "2.wav", "path": "2.wav", "label": None, "reason": "gone"}], REJECTS)
+    for shard, names in enumerate((NAMES[:2], NAMES[3:])):
+        rows = [{"id": name, "path": name, "segment": 0, "prediction": "yes"} for name in names]
+        store.commit(shard, 3 - shard, pa.Table.from_pylist(rows, schema), NONE if shard else rejects)
+    return store
+
+
+def test_no_changed_bit_of_a_finished_part_goes_unnoticed(done, rng):
+    for path in (done.part(0), done.rejects(0)):
+        whole = path.read_bytes()
+        for at in rng.integers(8 * len(whole), size=500):
+            data = bytearray(whole)
+            data[at // 8] ^= 1 << at % 8
+            path.write_bytes(data)
+            assert done.counts(0) is None
+        path.write_bytes(whole[:-1])
+        assert done.counts(0) is None
+        path.write_bytes(whole)
+        assert done.counts(0)
+    assert open_store(done.root, RUN, MANIFEST, {}) == done
+
+
+def test_a_part_that_is_the_copy_of_another_does_not_count(done, tmp_path):
+    shutil.copy(done.part(1), done.part(0))
+    assert done.counts(0) is None
+    with pytest.raises(StoreError, match=r"1 of 2 shards are not done, or damaged \(such as part-000000.parquet\)"):
+        merge(done, tmp_path / "all.parquet")
+
+
+def test_a_row_that_stands_twice_is_not_merged(done, tmp_path):
+    schema = result_schema(1000, elements=0, audio=False)
+    done.commit(1, 2, pa.Table.from_pylist([{"id": "1.wav", "segment": 0}], schema), NONE)
+    with pytest.raises(StoreError, match="stands twice"):
+        merge(done, tmp_path / "all.parquet")
+    assert not (tmp_path / "all.parquet").exists()
+
+
+def test_results_of_another_run_in_the_same_folder_are_named(done):
+    (done.root / "run.json").unlink()
+    assert open_store(done.root, RUN, MANIFEST, {}) == done
+    (done.root / "run.json").unlink()
+    with pytest.raises(StoreError, match=r"not of this run \(parts/part-000000.parquet; parts/part-000001.parquet"):
+        open_store(done.root, RUN | {"settings": {"keep": 0.5}}, MANIFEST, {})
+
+
+def test_other_programs_read_a_part_as_it_is(done):
+    assert pq.read_table(done.part(0), page_checksum_verification=True)["id"].to_pylist() == list(NAMES[:2])

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from audex_jax.core.errors import AudexError
+from audex_jax.core.level import samples_of, within
 from audex_jax.io.audio import AudioError, conform, fit_length, level_db, peak, read_audio, replacing, write_audio
+from audex_jax.io.marks import must_not_replace
 
 
 def tone(rate: int, seconds: float = 0.5, frequency: float = 440.0) -> np.ndarray:
@@ -68,10 +71,54 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_written_audio_is_clipped_not_wrapped(tmp_path):
-    write_audio(tmp_path / "loud.wav", np.array([2.0, -2.0, 0.5], np.float32), 8_000)
-    samples, _ = soundfile.read(tmp_path / "loud.wav")
-    np.testing.assert_allclose(samples, [1, -1, 0.5], atol=1e-4)
+def test_sound_beyond_full_scale_is_not_clipped_but_refused_and_scaled_when_asked_for(tmp_path):
+    loud = np.array([2.0, -2.0, 0.5], np.float32)
+    with pytest.raises(AudioError, match=r"loud.wav: samples reach 2 times full scale"):
+        write_audio(tmp_path / "loud.wav", loud, 8_000)
+    assert not list(tmp_path.iterdir())
+    softer, gain = within(loud)
+    write_audio(tmp_path / "loud.wav", softer, 8_000)
+    np.testing.assert_allclose(soundfile.read(tmp_path / "loud.wav")[0], gain * loud, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["float64", "int16", "int32", "uint8"])
+def test_samples_of_any_type_are_the_same_sound(kind):
+    sound = np.array([0.0, 0.5, -0.25, -1.0])
+    full = {"int16": 2**15, "int32": 2**31, "uint8": 2**7}.get(kind, 1)
+    given = (sound * full + (128 if kind == "uint8" else 0)).astype(kind)
+    np.testing.assert_array_equal(samples_of(given), sound.astype(np.float32))
+
+
+@pytest.mark.parametrize("given", [np.ones(3, bool), np.ones(3, complex), np.array([None]), np.array([1e20]), [np.nan]])
+def test_what_is_no_sound_is_refused(given):
+    with pytest.raises(AudioError, match="samples"):
+        samples_of(given)
+
+
+def test_what_the_tool_did_not_write_is_never_replaced(tmp_path):
+    """The recording of a user, what is no file, and an input; what the tool wrote is replaced."""
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.zeros(100), 8_000)
+    before = path.read_bytes()
+    with pytest.raises(AudexError, match="did not write"):
+        write_audio(path, np.zeros(50), 8_000)
+    (tmp_path / "folder.wav").mkdir()
+    with pytest.raises(AudexError, match="not a regular file"):
+        write_audio(tmp_path / "folder.wav", np.zeros(50), 8_000)
+    assert path.read_bytes() == before
+    path.unlink()
+    for samples in (50, 60):
+        write_audio(path, np.zeros(samples), 8_000)
+    assert soundfile.info(path).frames == 60
+    with pytest.raises(AudexError, match="is the input"):
+        must_not_replace(path, path)
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_write(tmp_path):
+    for name in (".a.wav.0123abcd.audex-tmp", ".theirs.tmp"):
+        (tmp_path / name).write_bytes(b"half")
+    write_audio(tmp_path / "b.wav", np.zeros(50), 8_000)
+    assert {path.name for path in tmp_path.iterdir()} == {"b.wav", ".theirs.tmp"}
 
 
 def test_levels_and_lengths():

@@ -125,7 +125,7 @@ def test_broken_records_are_named_and_do_not_stop_the_others(folder, capsys):
     errors = said.err.splitlines()
     assert len(errors) == 3
     assert "clip-0003.json: not a whole explanation (ReportError: it lacks convergence)" in errors[2]
-    assert "clip-0000.json: not a whole explanation (JSONDecodeError" in errors[0]
+    assert "clip-0000.json: not a whole explanation (FileError" in errors[0]
     assert "clip-0002.json" in errors[1]
 
 

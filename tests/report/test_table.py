@@ -7,8 +7,8 @@ import pytest
 import soundfile
 
 from audex_jax.cli import main
-from audex_jax.io.audio import flac_of
-from audex_jax.report.folder import ReportError
+from audex_jax.io.audio import digest_of, flac_of
+from audex_jax.report.record import ReportError
 from audex_jax.report.table import parts, read_clips
 
 pa = pytest.importorskip("pyarrow")
@@ -17,14 +17,14 @@ pq = pytest.importorskip("pyarrow.parquet")
 
 def row(name: str, segment: int, **change) -> dict:
     tone = 0.1 * np.sin(np.arange(4000) / 5).astype(np.float32)
-    pairs = [{"label": "stop", "probability": 0.8}]
+    pairs = [{"label": "stop", "probability": 0.9}]
     return {
-        "id": name, "path": f"/gone/{name}.wav", "label": None, "segment": segment,
+        "id": name, "path": f"/gone/{name}.wav", "label": None, "samples_sha256": "", "segment": segment,
         "start_seconds": 0.5 * segment, "end_seconds": 0.5 * segment + 0.5,
         "prediction": "stop", "prediction_probability": 0.9, "target": "stop", "target_probability": 0.9,
         "probabilities": pairs, "completeness_gap": 0.01, "converged": True, "convergence": "The gap is 1%.",
         "reconstruction_agrees": True, "reconstruction_agrees_shifted": True, "reconstruction_probability": 0.9,
-        "silent": False, "keep": 0.2, "adversarial": False, "sound_alone": False,
+        "silent": False, "keep": 0.2, "gain": 1.0, "adversarial": False, "sound_alone": False,
         "sufficient_shifted": True, "necessary_shifted": True,
         "versus": None, "versus_probabilities": [],
         "control_target": None, "control_probability": None, "control_heard": None,
@@ -40,7 +40,13 @@ def job(tmp_path):
     """A finished job of two parts with a recording of two segments, one of one, and one that was not explained well."""
     rows = [
         row("a", 0),
-        row("a", 1, prediction_probability=0.95),
+        row(
+            "a",
+            1,
+            prediction_probability=0.95,
+            target_probability=0.95,
+            probabilities=[{"label": "stop", "probability": 0.95}],
+        ),
         row("b", 0),
         row("c", 0, sufficient=False, converged=False),
     ]
@@ -78,14 +84,19 @@ def test_a_report_of_a_job_and_of_one_part(job, capsys):
 
 
 def test_what_is_not_stored_is_read_again_or_reported(tmp_path):
-    soundfile.write(tmp_path / "here.wav", np.zeros(4000), 8000)
-    rows = [row("here", 0, path=str(tmp_path / "here.wav")), row("gone", 0), row("broken", 0)]
-    for each in rows[:2]:
+    path = tmp_path / "here.wav"
+    soundfile.write(path, np.zeros(4000), 8000)
+    here = {"path": str(path), "samples_sha256": digest_of(np.zeros(4000, np.float32))}
+    rows = [row("here", 0, **here), row("another", 0, path=str(path)), row("gone", 0), row("broken", 0)]
+    for each in rows[:3]:
         del each["audio"], each["attribution"]
-    rows[2]["audio"] = {"bytes": b"not audio", "path": ""}
-    del rows[2]["attribution"]
-    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "t.parquet")
-    here, gone, broken = read_clips([tmp_path / "t.parquet"])
+    rows[3]["audio"] = {"bytes": b"not audio", "path": ""}
+    del rows[3]["attribution"]
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "run.json").write_text('{"settings": {}, "sample_rate": 8000}')
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "parts" / "t.parquet")
+    here, another, gone, broken = read_clips([tmp_path / "parts" / "t.parquet"])
+    assert isinstance(another, ReportError)  # the file there is not what was explained
     assert list(here.sounds) == ["original"]
     assert not here.evidence.any()
     assert isinstance(gone, ReportError)
