@@ -53,19 +53,20 @@ def draw_sheets(clips: int, methods: int, listeners: int, seed: int) -> list[She
     >>> [sheet.naming for sheet in draw_sheets(1, 2, 2, seed=0)]
     [((0, 0),), ((0, 1),)]
     """
-    rng = np.random.default_rng([seed, 0])
+    return [draw_sheet(clips, methods, listener, seed) for listener in range(listeners)]
+
+
+def draw_sheet(clips: int, methods: int, listener: int, seed: int) -> Sheet:
+    """The sheet of one listener, counted from 0; see `draw_sheets`."""
+    rng, own = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 1 + listener])
     pairs = pairs_of(methods)
     naming_start, comparing_start = rng.permutation(clips), rng.permutation(clips)
-    sheets = []
-    for listener in range(listeners):
-        own = np.random.default_rng([seed, 1 + listener])
-        naming = [(int(c), int((naming_start[c] + listener) % methods)) for c in own.permutation(clips)]
-        comparing = [
-            (int(c), *pairs[(int(comparing_start[c]) + listener) % len(pairs)])
-            for c in (own.permutation(clips) if pairs else ())
-        ]
-        sheets.append(Sheet(tuple(naming), tuple(comparing)))
-    return sheets
+    naming = [(int(c), int((naming_start[c] + listener) % methods)) for c in own.permutation(clips)]
+    comparing = [
+        (int(c), *pairs[(int(comparing_start[c]) + listener) % len(pairs)])
+        for c in (own.permutation(clips) if pairs else ())
+    ]
+    return Sheet(tuple(naming), tuple(comparing))
 
 
 def names_for(count: int, seed: int) -> list[str]:

@@ -15,7 +15,7 @@ from audex_jax.data.folder import read_folder
 from audex_jax.data.inputs import list_inputs
 from audex_jax.data.listing import audio_files
 from audex_jax.explain.explainer import Explainer
-from audex_jax.io.atomic import replacing
+from audex_jax.io.atomic import replacing, write_json
 from audex_jax.io.audio import SILENCE_PEAK, flac_of, read_recording
 from audex_jax.io.files import json_text
 from audex_jax.report.document import data_element, embed, fill
@@ -144,8 +144,7 @@ def write_study(
         raise StudyError(f"the sounds come to {len(text) / 1e6:.0f} MB, too much for one page; take fewer clips")
     out.mkdir(parents=True, exist_ok=True)
     page, answers = out / PAGE_NAME, out / KEY_NAME
-    with replacing(answers) as temporary:
-        temporary.write_text(json_text(key, indent=1) + "\n", encoding="utf-8")
+    write_json(answers, key, indent=1)
     with replacing(page) as temporary:
         temporary.write_text(document(text), encoding="utf-8", errors="replace")
     return Written(page, answers, len(clips), len(sheets), len(sheets[0].naming) + len(sheets[0].comparing))

@@ -7,6 +7,7 @@ from audex_jax.core.settings import Settings, option
 from audex_jax.evaluation.arms import arm_names, arm_of
 from audex_jax.study.design import round_of
 
+MOST_CLIPS, MOST_LISTENERS = 1000, 10_000  # a page and a key hold every listener's sheet
 RECONSTRUCTION = "reconstruction"  # everything kept: a hidden reference, the most that listeners can understand
 SHORT = {"ig": "weighted", "input-ig": "waveform-ig"}  # Integrated Gradients in the latent, and the paper's other arm
 
@@ -44,8 +45,11 @@ class StudyPlan:
                 arm_of(name)
         if len(set(self.full_methods)) < len(self.methods):
             raise AudexError(f"methods {', '.join(self.methods)}: two of them are the same")
-        if self.clips < 1 or self.listeners < 1:
-            raise AudexError(f"{self.clips} clips and {self.listeners} listeners; give at least 1 of each")
+        if not (1 <= self.clips <= MOST_CLIPS and 1 <= self.listeners <= MOST_LISTENERS):
+            raise AudexError(
+                f"{self.clips} clips and {self.listeners} listeners; give 1 to {MOST_CLIPS} clips and 1 to "
+                f"{MOST_LISTENERS} listeners"
+            )
         if not 0 < self.keep <= 1:
             raise AudexError(f"keep is {self.keep}; it is a share of the elements, above 0 and up to 1")
         if self.seed < 0:

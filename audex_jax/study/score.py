@@ -5,8 +5,10 @@ listeners (or clips) against zero by flipping their signs. It should hold over b
 """
 
 import csv
+import io
 import os
 import pathlib
+import re
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
@@ -14,9 +16,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from audex_jax.evaluation.statistics import RESAMPLES, bootstrap, sign_flip
-from audex_jax.study.key import StudyError
+from audex_jax.io.files import FileError, content
+from audex_jax.study.key import Question, StudyError, questions_of
 
 COLUMNS = ("study", "listener", "position", "task", "sound", "other", "answer", "sure", "plays", "seconds")
+MOST_BYTES = 2**24  # of a file with answers
 SURE = ("1", "2", "3", "4", "5")
 Interval = tuple[float, float, float]  # mean, and the ends of its 95 % interval
 
@@ -60,19 +64,26 @@ def read_answers(paths: Sequence[str | os.PathLike], key: dict[str, Any]) -> Ans
     """
     answers = Answers([], [])
     whose: dict[int, pathlib.Path] = {}
+    sheets: dict[int, list[Question]] = {}
     for path in map(pathlib.Path, paths):
-        listeners, asked = set(), set()
+        given: set[tuple[int, int]] = set()
         for number, row in enumerate(_rows(path), start=2):
             try:
-                listeners.add(int(row["listener"]))
-                question = (row["listener"], row["task"], row["sound"], row["other"])
-                if question in asked:
+                if row["study"] != key["study"]:
+                    raise ValueError(f"of the study {row['study']!r}, not of {key['study']!r}")
+                listener = _number(row, "listener", key["listeners"])
+                if listener not in sheets:
+                    sheets[listener] = questions_of(key, listener)
+                position = _number(row, "position", len(sheets[listener]))
+                if (listener, position) in given:
                     raise ValueError("the same question once more")
-                asked.add(question)
-                _take(row, key, answers)
+                given.add((listener, position))
+                if (row["task"], row["sound"], row["other"]) != sheets[listener][position - 1]:
+                    raise ValueError(f"not what listener {listener} was asked at position {position}")
+                _take(row, listener, key, answers)
             except (KeyError, TypeError, ValueError) as error:
                 raise StudyError(f"{path}, line {number}: {error}; use the file as the page saved it") from None
-        for listener in listeners:
+        for listener in {listener for listener, _ in given}:
             if listener in whose:
                 raise StudyError(f"{whose[listener]} and {path}: both of listener {listener}; give one file for each")
             whose[listener] = path
@@ -81,11 +92,19 @@ def read_answers(paths: Sequence[str | os.PathLike], key: dict[str, Any]) -> Ans
     return answers
 
 
+def _number(row: dict[str, str], column: str, most: int) -> int:
+    """A whole number from 1 to `most`, written as the page writes it."""
+    text = row[column]
+    if not re.fullmatch(r"[1-9][0-9]{0,8}", text) or int(text) > most:
+        raise ValueError(f"{column} is {text!r}; it goes from 1 to {most}")
+    return int(text)
+
+
 def _rows(path: pathlib.Path) -> list[dict[str, str]]:
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        text = content(path, MOST_BYTES).decode("utf-8-sig")
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    except (FileError, UnicodeDecodeError, csv.Error) as error:
         raise StudyError(f"{path}: cannot be read ({error}); give files that listeners saved") from None
     missing = set(COLUMNS) - set(rows[0] if rows else ())
     if missing:
@@ -93,13 +112,9 @@ def _rows(path: pathlib.Path) -> list[dict[str, str]]:
     return rows
 
 
-def _take(row: dict[str, str], key: dict[str, Any], answers: Answers) -> None:
-    if row["study"] != key["study"]:
-        raise ValueError(f"of the study {row['study']!r}, not of {key['study']!r}")
-    listener, sounds = int(row["listener"]), key["sounds"]
-    for name in (row["sound"], *([row["other"]] if row["task"] == "comparing" else [])):
-        if name not in sounds or sounds[name]["method"] not in key["plan"]["methods"]:
-            raise ValueError(f"no sound {name!r} to judge in this study")
+def _take(row: dict[str, str], listener: int, key: dict[str, Any], answers: Answers) -> None:
+    """Take the answer to a question that the listener was asked."""
+    sounds = key["sounds"]
     sound = sounds[row["sound"]]
     if row["task"] == "naming":
         if row["answer"] not in ("", *key["labels"]):
@@ -107,14 +122,12 @@ def _take(row: dict[str, str], key: dict[str, Any], answers: Answers) -> None:
         if row["sure"] not in SURE:
             raise ValueError(f"sure is {row['sure']!r}; it goes from 1 to 5")
         answers.naming.append(Naming(listener, sound["clip"], sound["method"], row["answer"], int(row["sure"])))
-    elif row["task"] == "comparing":
+    else:
         if row["answer"] not in ("", row["sound"], row["other"]):
             raise ValueError(f"the answer {row['answer']!r} is neither of the two sounds")
         preferred = sounds[row["answer"]]["method"] if row["answer"] else ""
         other = sounds[row["other"]]["method"]
         answers.comparing.append(Comparison(listener, sound["clip"], sound["method"], other, preferred))
-    else:
-        raise ValueError(f"no task {row['task']!r}; there are naming and comparing")
 
 
 def score(answers: Answers, key: dict[str, Any]) -> dict[str, Any]:
@@ -157,7 +170,7 @@ def _method(name: str, answers: Answers, key: dict[str, Any]) -> dict[str, Any]:
         ),
         "cannot_tell": float(np.mean([n.answer == "" for n in own])) if own else None,
         "sure": _mean([n.sure for n in own], who),
-        "agreement": agreement([(n.clip, n.answer) for n in own]),
+        "agreement": agreement([(n.clip, n.answer) for n in own if n.answer]),  # "cannot tell" is no name
         "compared": len(values),
         "preferred": _mean(values, judges),
     }

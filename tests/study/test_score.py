@@ -25,7 +25,7 @@ def key():
     sounds["0recording"] = {"clip": 0, "method": "recording"}
     return {
         "study": "12345678",
-        "plan": {"methods": methods},
+        "plan": {"methods": methods, "seed": 0},
         "labels": LABELS,
         "clips": clips,
         "sounds": sounds,
@@ -121,12 +121,17 @@ def test_agreement_is_krippendorffs(rng):
     ("change", "says"),
     [
         ({"study": "87654321"}, "line 3: of the study '87654321', not of '12345678'"),
-        ({"sound": "nothing"}, "line 3: no sound 'nothing'"),
+        ({"sound": "nothing"}, "line 3: not what listener 1 was asked at position 2"),
         ({"answer": "maybe"}, "line 3: no label 'maybe'"),
         ({"sure": "9"}, "line 3: sure is '9'; it goes from 1 to 5"),
-        ({"sound": "0recording"}, "line 3: no sound '0recording' to judge"),
-        ({"task": "guessing"}, "line 3: no task 'guessing'"),
-        ({"listener": ""}, "line 3: invalid literal"),
+        ({"sound": "0recording"}, "line 3: not what listener 1 was asked"),
+        ({"task": "guessing"}, "line 3: not what listener 1 was asked"),
+        ({"listener": ""}, "line 3: listener is ''; it goes from 1 to 8"),
+        ({"listener": "01"}, "line 3: listener is '01'"),
+        ({"listener": " 1"}, "line 3: listener is ' 1'"),
+        ({"listener": "99"}, "line 3: listener is '99'; it goes from 1 to 8"),
+        ({"position": "13"}, "line 3: position is '13'; it goes from 1 to 12"),
+        ({"position": "1"}, "line 3: the same question once more"),
     ],
 )
 def test_answers_that_do_not_fit_are_refused(tmp_path, key, change, says):
@@ -134,6 +139,16 @@ def test_answers_that_do_not_fit_are_refused(tmp_path, key, change, says):
     rows[1] |= change
     with pytest.raises(StudyError, match=says):
         read_answers([save(tmp_path / "x.csv", rows)], key)
+
+
+def test_cannot_tell_is_no_name_that_listeners_agree_on(tmp_path, key):
+    def hears(clip: int, method: str) -> str:
+        return "" if method == "good" else LABELS[clip % 3]
+
+    paths = [save(tmp_path / f"{i}.csv", rows_of(i, key, hears)) for i in range(1, 9)]
+    good, bad = score(read_answers(paths, key), key)["methods"]
+    assert (good["agreement"], good["cannot_tell"]) == (None, 1)
+    assert bad["agreement"] == (1, 1, 1)
 
 
 def test_files_that_are_no_answers_are_refused(tmp_path, key, files, capsys):
