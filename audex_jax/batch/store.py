@@ -155,7 +155,7 @@ class Store:
         if handle is None:
             owner = ""
             with contextlib.suppress(OSError):  # it may have ended since
-                owner = path.read_text()
+                owner = path.read_text(encoding="utf-8", errors="replace")
             raise StoreError(f"{self.root}: {owner or 'another process'} is at work on this; let it finish")
         try:
             os.ftruncate(handle, 0)

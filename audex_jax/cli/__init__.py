@@ -7,10 +7,14 @@ import argparse
 import contextlib
 import importlib
 import io
+import os
+import signal
 import sys
 import textwrap
+import threading
 import traceback
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from types import FrameType
 from typing import Any, NoReturn, TextIO, cast
 
 from audex_jax import __version__
@@ -107,6 +111,30 @@ class Plain:
         return getattr(self.stream, name)
 
 
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """SIGINT ends the command at once while something is imported: what Python raises there may be swallowed."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        at = frame
+        while at is not None:
+            if at.f_code.co_filename.startswith("<frozen importlib"):
+                os.write(2, b"audex: interrupted\n")
+                os._exit(1)
+            at = at.f_back
+        raise KeyboardInterrupt
+
+    usual = threading.current_thread() is threading.main_thread()
+    usual = usual and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if usual:
+        signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        if usual:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the process's exit code.
 
@@ -119,7 +147,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     asked = next((word for word in argv if not word.startswith("-")), "")
     try:
-        with contextlib.redirect_stdout(cast(TextIO, Plain(sys.stdout))):
+        with interruptible(), contextlib.redirect_stdout(cast(TextIO, Plain(sys.stdout))):
             arguments = parser_of((asked,)).parse_args(argv)
             return arguments.run(arguments)
     except (UsageError, AudexError, OSError, KeyboardInterrupt) as error:

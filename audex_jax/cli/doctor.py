@@ -131,7 +131,9 @@ def _folders() -> Iterator[Finding]:
     from audex_jax.core.compilation import cache_folder
 
     cache = cache_folder()
-    if not _writable(cache):
+    if cache is None:
+        yield Finding("compilation cache", "note", "none, since you have no home; set AUDEX_CACHE to a folder")
+    elif not _writable(cache):
         yield Finding("compilation cache", "note", f"{cache} cannot be written; set AUDEX_CACHE to a folder that can")
     else:
         size = sum(file.stat().st_size for file in cache.rglob("*") if file.is_file()) / 1e6

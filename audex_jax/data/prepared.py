@@ -115,7 +115,7 @@ def read_record(address: str, sample_rate: int, channels: int = 1) -> Record:
 
 def data_home() -> pathlib.Path:
     """Where data sets are kept, as TFDS has it."""
-    return pathlib.Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser().absolute()
+    return pathlib.Path(os.path.expanduser(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")).absolute()
 
 
 def version_folder(name: str) -> pathlib.Path:
@@ -124,7 +124,7 @@ def version_folder(name: str) -> pathlib.Path:
     Raises:
         DataError: there is none.
     """
-    folder = data_home() / pathlib.Path(name).expanduser()
+    folder = data_home() / os.path.expanduser(name)
     if (folder / "dataset_info.json").exists():
         return folder
     if not folder.is_dir():

@@ -11,6 +11,7 @@ import numpy as np
 from audex_jax.attribution.convergence import convergence
 from audex_jax.attribution.path import FLOOR
 from audex_jax.core.errors import AudexError, ModelError
+from audex_jax.core.forks import must_not_be_forked
 from audex_jax.core.level import LOUDEST, samples_of
 from audex_jax.core.registry import METRICS
 from audex_jax.core.settings import ADVERSARIAL, MATCHED, Settings
@@ -40,6 +41,7 @@ class Explainer:
             labels: names of the classes, in the order of the logits.
             clip_seconds: longest clip that is explained in one piece.
         """
+        must_not_be_forked()
         self.model = model
         self.labels = tuple(labels)
         self.clip_seconds = clip_seconds
@@ -176,6 +178,7 @@ class Explainer:
 
     def pad(self, clips: Sequence[np.ndarray], samples: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Clips as one batch `[b, n, c]`, zero-padded to `samples` (`clip_samples`), and their lengths `[b]`."""
+        must_not_be_forked()
         channels = self.model.codec.channels
         audio = np.zeros((len(clips), samples or self.clip_samples, channels), np.float32)
         lengths = np.zeros(len(clips), np.int32)
