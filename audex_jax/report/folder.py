@@ -1,6 +1,7 @@
 """A folder of explanations: what `audex explain` writes for each recording, and how the report reads it.
 
-NAME.json                        the record; written last: where it stands, the others are complete
+NAME.json                        the record; written last: where it stands, the others are complete. It holds digests of
+                                 sounds and attribution, so that no others are taken for them
 NAME.explanation.wav, NAME.residual.wav, NAME.reconstruction.wav
 NAME.explanation-10.wav, ...     the same at other shares of kept elements, in percent
 NAME.attribution.npz             attribution, score and mask of every latent element
@@ -8,6 +9,7 @@ NAME.png                         a picture
 """
 
 import dataclasses
+import hashlib
 import importlib.metadata
 import io
 import os
@@ -26,8 +28,7 @@ from audex_jax.data.listing import text
 from audex_jax.explain.result import Explanation, judgement
 from audex_jax.io.atomic import write_json, write_npz
 from audex_jax.io.audio import digest_of, flac_of, level_db, read_audio, write_audio
-from audex_jax.io.files import json_object, opened
-from audex_jax.io.marks import marked
+from audex_jax.io.files import content, json_object
 from audex_jax.report.figure import explanation_figure, save_figure
 from audex_jax.report.record import ReportError, check_record, chief
 
@@ -59,16 +60,21 @@ def write_explanation(
         The content of the JSON file.
     """
     rate = explanations[0].sample_rate
-    write_audio(out / f"{name}.reconstruction.wav", np.concatenate([e.reconstruction for e in explanations]), rate)
+    sounds = {"reconstruction": [e.reconstruction for e in explanations]}
     for share in (explanations, *others):
         suffix = "" if share is explanations else f"-{100 * share[0].keep:g}"
-        write_audio(out / f"{name}.explanation{suffix}.wav", np.concatenate([e.audio for e in share]), rate)
-        write_audio(out / f"{name}.residual{suffix}.wav", np.concatenate([e.residual for e in share]), rate)
+        sounds |= {f"explanation{suffix}": [e.audio for e in share], f"residual{suffix}": [e.residual for e in share]}
+    for track, parts in sounds.items():
+        write_audio(out / f"{name}.{track}.wav", np.concatenate(parts), rate)
     arrays = {
         kind: np.concatenate([getattr(e, kind) for e in explanations]) for kind in ("attribution", "score", "mask")
     }
     write_npz(out / f"{name}.attribution.npz", arrays | {"frame_rate": np.asarray(explanations[0].frame_rate)})
     record = record_of(path, audio, explanations, model, others)
+    record["files"] = {
+        kind: hashlib.sha256(content(out / f"{name}.{kind}")).hexdigest()
+        for kind in ("attribution.npz", *(f"{track}.wav" for track in sounds))
+    }
     shown = os.fsencode(path.name).decode("utf-8", "replace")
     title = f"{shown}: {record['prediction']} ({record['prediction_probability']:.2f})"
     save_figure(out / f"{name}.png", explanation_figure(audio, explanations, title))
@@ -163,11 +169,11 @@ def read_clip(path: pathlib.Path) -> ReportClip:
         check_record(record)
         record["levels"] = sorted(record["levels"], key=lambda level: level["keep"])
         own, rate = record["settings"]["keep"], record["sample_rate"]
-        sounds: dict[str, list[bytes]] = {"reconstruction": [_flac(path, "reconstruction", rate)]}
+        sounds: dict[str, list[bytes]] = {"reconstruction": [_flac(path, record, "reconstruction")]}
         for track in ("explanation", "residual"):
             keeps = [level["keep"] for level in record["levels"]]
-            sounds[track] = [_flac(path, track if k == own else f"{track}-{100 * k:g}", rate) for k in keeps]
-        evidence, frame_rate = _evidence(path.with_name(f"{path.stem}.attribution.npz"))
+            sounds[track] = [_flac(path, record, track if k == own else f"{track}-{100 * k:g}") for k in keeps]
+        evidence, frame_rate = _evidence(_file(path, record, "attribution.npz"))
         channels = soundfile.info(io.BytesIO(sounds["reconstruction"][0])).channels
     except Exception as error:  # whatever the files of somebody else hold: one recording is lost, not the report
         what = f"{type(error).__name__}: {error}"
@@ -208,9 +214,17 @@ def evidence_of(attribution: np.ndarray) -> np.ndarray:
     return np.stack([np.maximum(attribution, 0).sum(1), np.minimum(attribution, 0).sum(1)], 1)
 
 
-def _evidence(path: pathlib.Path) -> tuple[np.ndarray, float]:
+def _file(path: pathlib.Path, record: dict, kind: str) -> io.BytesIO:
+    """A file beside a record; it has to be the one that was written with it."""
+    data = content(path.with_name(f"{path.stem}.{kind}"), MOST_BYTES)
+    if hashlib.sha256(data).hexdigest() != record["files"].get(kind):
+        raise ReportError(f"{path.stem}.{kind} is not the file that was written with it")
+    return io.BytesIO(data)
+
+
+def _evidence(file: io.BytesIO) -> tuple[np.ndarray, float]:
     """Evidence over time and its frame rate, of the file with the attribution."""
-    with PARSER, opened(path) as file, np.load(file) as stored:
+    with PARSER, np.load(file) as stored:
         if sum(entry.file_size for entry in stored.zip.infolist()) > MOST_BYTES:
             raise ValueError("the attribution is too large")
         attribution, frame_rate = stored["attribution"], float(stored["frame_rate"])
@@ -220,12 +234,8 @@ def _evidence(path: pathlib.Path) -> tuple[np.ndarray, float]:
     return evidence, frame_rate
 
 
-def _flac(record: pathlib.Path, kind: str, rate: int) -> bytes:
-    path = record.with_name(f"{record.stem}.{kind}.wav")
-    if not marked(path):
-        raise ReportError(f"{path.name} is not there, or is not what audex explain wrote")
-    with opened(path, MOST_BYTES) as file:
-        samples, own = soundfile.read(file, dtype="int16")
-    if own != rate or not len(samples):
-        raise ReportError(f"{path.name} is of {own} Hz or empty; the record says {rate} Hz")
+def _flac(path: pathlib.Path, record: dict, track: str) -> bytes:
+    samples, rate = soundfile.read(_file(path, record, f"{track}.wav"), dtype="int16")
+    if rate != record["sample_rate"] or not len(samples):
+        raise ReportError(f"{path.stem}.{track}.wav is of {rate} Hz or empty; its record says otherwise")
     return flac_of(samples, rate)

@@ -18,6 +18,7 @@ SHARE = "0 to 1"
 RECORDING = {
     "file": str, "address": str, "samples_sha256": str, "seconds": float, "unexplained_tail_seconds": float,
     "model": str, "sample_rate": int, "settings": dict[str, Any], "versions": dict[str, str], "segments": list,
+    "files": dict[str, str],
 }  # fmt: skip
 PLACE = {"start_seconds": float, "end_seconds": float}
 

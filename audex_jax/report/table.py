@@ -46,15 +46,22 @@ def count(tables: list[pathlib.Path]) -> int:
 
 def read_clips(tables: list[pathlib.Path]) -> Iterator[ReportClip | ReportError]:
     """The recordings in the tables; the rows of one stand together."""
+    import pyarrow
+
     for table in tables:
         run = _run_of(table)
-        for name, rows in itertools.groupby(_rows(table), key=lambda row: row["id"]):
-            try:
-                yield _clip(list(rows), run)
-            except ReportError as error:
-                yield ReportError(f"{table}, {name}: {error}")
-            except Exception as error:  # whatever a table of somebody else holds: one recording is lost
-                yield ReportError(f"{table}, {name}: not a whole explanation ({type(error).__name__}: {error})")
+        try:
+            for name, rows in itertools.groupby(_rows(table), key=lambda row: row["id"]):
+                try:
+                    yield _clip(list(rows), run)
+                except ReportError as error:
+                    yield ReportError(f"{table}, {name}: {error}")
+                except (OSError, pyarrow.ArrowException):
+                    raise
+                except Exception as error:  # whatever a table of somebody else holds: one recording is lost
+                    yield ReportError(f"{table}, {name}: not a whole explanation ({type(error).__name__}: {error})")
+        except (OSError, KeyError, pyarrow.ArrowException) as error:
+            yield ReportError(f"{table}: damaged, or no table of audex batch ({error})")
 
 
 def _rows(table: pathlib.Path) -> Iterator[dict[str, Any]]:

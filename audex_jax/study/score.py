@@ -72,6 +72,8 @@ def read_answers(paths: Sequence[str | os.PathLike], key: dict[str, Any]) -> Ans
                 if row["study"] != key["study"]:
                     raise ValueError(f"of the study {row['study']!r}, not of {key['study']!r}")
                 listener = _number(row, "listener", key["listeners"])
+                if any(listener != other for other, _ in given):
+                    raise ValueError(f"of listener {listener}, as the lines before are not")
                 if listener not in sheets:
                     sheets[listener] = questions_of(key, listener)
                 position = _number(row, "position", len(sheets[listener]))

@@ -1,5 +1,6 @@
 """Explanation folders as `audex explain --report` writes them, made up without any model."""
 
+import hashlib
 import json
 import os
 import pathlib
@@ -41,7 +42,11 @@ def make_up(folder: pathlib.Path, names: list[str], labels: tuple[str, ...] = ("
         np.savez_compressed(
             folder / f"{stem}.attribution.npz", attribution=attribution, mask=attribution > 0, frame_rate=50.0
         )
-        (folder / f"{stem}.json").write_text(json.dumps(record(number, str(recording), labels)))
+        files = {
+            path.name.removeprefix(f"{stem}."): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in folder.glob(f"{stem}.*")
+        }
+        (folder / f"{stem}.json").write_text(json.dumps(record(number, str(recording), labels) | {"files": files}))
     return folder
 
 
