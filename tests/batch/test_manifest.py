@@ -33,7 +33,7 @@ def test_text_csv_and_parquet_name_the_same_clips(tmp_path):
     (tmp_path / "list.txt").write_bytes(b"b.wav\r\n\nsub/a.wav\ncaf\xe9.wav\n")
     (tmp_path / "list.csv").write_bytes(b'label,path\nyes,b.wav\n,sub/a.wav\n"n,o",caf\xe9.wav\n')
     paths = pa.array([b"b.wav", b"sub/a.wav", b"caf\xe9.wav"], pa.binary())
-    pq.write_sealed(pa.table({"file": paths, "label": ["yes", None, "n,o"]}), tmp_path / "list.parquet")
+    pq.write_table(pa.table({"file": paths, "label": ["yes", None, "n,o"]}), tmp_path / "list.parquet")
     text, csv, parquet = (read_manifest(tmp_path / f"list.{kind}") for kind in ("txt", "csv", "parquet"))
     assert text.ids == csv.ids == parquet.ids == ("b.wav", r"caf\xe9.wav", "sub/a.wav")
     assert text.labels == (None, None, None)
@@ -92,16 +92,16 @@ def test_a_list_that_cannot_be_used_is_named(tmp_path, name, content, says):
 
 def test_labels_in_parquet_are_text_whatever_their_type(tmp_path):
     for labels, found in (([1, 0, None], ("1", "0", None)), ([True, False, True], ("true", "false", "true"))):
-        pq.write_sealed(pa.table({"path": ["a", "b", "c"], "label": labels}), tmp_path / "list.parquet")
+        pq.write_table(pa.table({"path": ["a", "b", "c"], "label": labels}), tmp_path / "list.parquet")
         assert read_manifest(tmp_path / "list.parquet").labels == found
     for labels in ([0.5, 1.0, 2.0], [["a"], ["b"], []]):
-        pq.write_sealed(pa.table({"path": ["a", "b", "c"], "label": labels}), tmp_path / "list.parquet")
+        pq.write_table(pa.table({"path": ["a", "b", "c"], "label": labels}), tmp_path / "list.parquet")
         with pytest.raises(DataError, match="it has to hold text"):
             read_manifest(tmp_path / "list.parquet")
 
 
 def test_a_small_table_of_very_many_rows_is_refused(tmp_path):
-    pq.write_sealed(pa.table({"path": pa.array(["a"] * 100_000).dictionary_encode()}), tmp_path / "list.parquet")
+    pq.write_table(pa.table({"path": pa.array(["a"] * 100_000).dictionary_encode()}), tmp_path / "list.parquet")
     with pytest.raises(DataError, match="100000 rows in"):
         read_manifest(tmp_path / "list.parquet")
 
