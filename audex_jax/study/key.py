@@ -49,7 +49,7 @@ def fault_of(key: dict[str, Any]) -> str:
         if (
             not isinstance(clip, dict)
             or clip.get("target") not in labels
-            or type(clip.get("label")) not in (str, type(None))
+            or type(clip.get("label", 0)) not in (str, type(None))
         ):
             return "a clip has no target or no label"
     places = set()
