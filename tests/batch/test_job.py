@@ -88,7 +88,7 @@ def test_three_processes_make_up_parts_that_are_gone_or_broken(finished, recordi
     first.unlink()
     third.unlink()
     second.write_bytes(second.read_bytes()[:1000])
-    (out / "parts" / ".part-000000.parquet.0.tmp").write_text("left by a killed process")
+    (out / "parts" / ".part-000000.parquet.01234567.audex-tmp").write_text("left by a killed process")
     for index in (2, 0, 1):
         share = ("--num-processes", "3", "--process-id", str(index))
         assert batch(recordings, model, out, "--attribution", *share, "--max-reject-share", "1") == 0

@@ -98,7 +98,7 @@ def test_arrays_that_are_no_floats_are_divided_by_their_range_or_refused(mdct_ex
     whole = [np.rint(clip * 2**15).astype(np.int16) for clip in clips]
     for e, f in zip(plain, mdct_explainer.explain_clips(whole, None, SETTINGS), strict=True):
         assert f.probabilities == pytest.approx(e.probabilities, abs=1e-3)
-    with pytest.raises(AudioError, match="samples of type complex128"):
+    with pytest.raises(AudioError, match="samples of type complex"):
         mdct_explainer.explain(clips[0] + 0j)
     with pytest.raises(AudioError, match=r"reach .* times full scale"):
         mdct_explainer.explain(clips[0] * 1e20)
