@@ -171,7 +171,7 @@ def test_a_replaced_bundle_is_there_at_every_instant(bundle, codec_of, monkeypat
     with pytest.raises(KeyboardInterrupt):
         save_codec(bundle, codec_of(TINY, 1), {})
     assert (bundle / "codec.safetensors").read_bytes() == before
-    left = bundle.with_name(f".{bundle.name}.00000000.tmp")  # as a killed process leaves it
+    left = bundle.with_name(f".{bundle.name}.00000000.audex-tmp")  # as a killed process leaves it
     left.mkdir()
     monkeypatch.undo()
     save_codec(bundle, codec_of(TINY, 1), {})

@@ -25,8 +25,9 @@ from audex_jax.core.host import traceable
 from audex_jax.core.level import samples_of
 from audex_jax.core.settings import Settings
 from audex_jax.devices.mapping import Mapped, map_over_devices
+from audex_jax.explain.checks import usable
 from audex_jax.explain.control import wrong_targets
-from audex_jax.explain.explainer import Explainer, usable
+from audex_jax.explain.explainer import Explainer
 from audex_jax.explain.model import Model
 from audex_jax.explain.result import Explanation
 from audex_jax.explain.step import BatchExplanation, explain_step

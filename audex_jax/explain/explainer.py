@@ -12,9 +12,10 @@ from audex_jax.attribution.convergence import convergence
 from audex_jax.attribution.path import FLOOR
 from audex_jax.core.errors import AudexError, ModelError
 from audex_jax.core.forks import must_not_be_forked
-from audex_jax.core.level import LOUDEST, samples_of
+from audex_jax.core.level import samples_of
 from audex_jax.core.registry import METRICS
 from audex_jax.core.settings import ADVERSARIAL, MATCHED, Settings
+from audex_jax.explain.checks import check_finite, usable
 from audex_jax.explain.control import Control, wrong_targets
 from audex_jax.explain.model import DOMAINS, Model, suited, tells_features
 from audex_jax.explain.result import Explanation
@@ -303,31 +304,6 @@ class Explainer:
         shifted = np.exp(logits - logits.max())
         probabilities = shifted / shifted.sum()
         return {self.labels[i]: float(probabilities[i]) for i in np.argsort(-probabilities, stable=True)}
-
-
-def usable(found: Explanation | ModelError) -> Explanation:
-    """An explanation; what stands in its place is raised."""
-    if isinstance(found, ModelError):
-        raise found
-    return found
-
-
-def check_finite(sounds: Sounds, **others: np.ndarray) -> None:
-    """Check what a step returned for one clip.
-
-    Args:
-        sounds: its sounds, and what they are classified as.
-        others: further arrays, by what they are.
-
-    Raises:
-        ModelError: a number is not finite, or a sound is far beyond full scale.
-    """
-    whole = others | {"sound": sounds.audio, "logits of its sounds": sounds.logits}
-    bad = [name for name, values in whole.items() if not np.isfinite(values).all()]
-    if bad:
-        raise ModelError(f"what the model makes of it is not finite ({', '.join(bad)}); check the model's bundle")
-    if sounds.gain * LOUDEST < 1:
-        raise ModelError(f"the model's sounds reach {1 / sounds.gain:.3g} times full scale; check its bundle")
 
 
 def _row(batch: Any, row: int) -> Any:

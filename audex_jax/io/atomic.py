@@ -1,7 +1,7 @@
 """Files that are there as a whole or not at all: the one place that writes them.
 
-A writer holds a lock on its temporary file or folder. One without a lock was left by a process that was killed; the next
-writer in that place removes it.
+A writer holds a lock on its temporary file or folder. One without a lock was left by a process that was killed; the
+next writer in that place removes it.
 """
 
 import contextlib
@@ -171,7 +171,7 @@ def replacing_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """
     path = pathlib.Path(os.path.abspath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    _sweep_once(path.parent, os.getpid())
+    sweep((path.parent,))
     staging = _beside(path)
     staging.mkdir()
     handle = os.open(staging, os.O_RDONLY)
