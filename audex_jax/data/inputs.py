@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 from audex_jax.core.errors import AudioError
-from audex_jax.data.listing import audio_files, list_recordings, text
+from audex_jax.data.listing import audio_files, list_recordings
 from audex_jax.io.files import FileError, is_regular, json_object
 from audex_jax.io.marks import OUTPUT, marked
 
@@ -86,7 +86,7 @@ def _foreign(path: pathlib.Path, inputs: Collection[str]) -> bool:
 def _is_of(record: pathlib.Path, path: pathlib.Path) -> bool:
     """Whether a record is that of a recording, or not there."""
     try:
-        return not os.path.lexists(record) or json_object(record).get("address") == text(os.path.abspath(path))
+        return not os.path.lexists(record) or json_object(record).get("address") == os.fsdecode(os.path.abspath(path))
     except FileError:
         return False
 

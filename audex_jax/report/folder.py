@@ -24,7 +24,6 @@ import soundfile
 from audex_jax import __version__
 from audex_jax.core.errors import AudexError
 from audex_jax.core.level import within
-from audex_jax.data.listing import text
 from audex_jax.explain.result import Explanation, judgement
 from audex_jax.io.atomic import write_json, write_npz
 from audex_jax.io.audio import digest_of, flac_of, level_db, read_audio, write_audio
@@ -107,8 +106,8 @@ def record_of(
         )
         start = end
     return {
-        "file": text(os.fspath(path)),
-        "address": text(os.path.abspath(path)),
+        "file": os.fsdecode(path),
+        "address": os.fsdecode(os.path.abspath(path)),
         "samples_sha256": digest_of(audio),
         "seconds": len(audio) / rate,
         "unexplained_tail_seconds": (len(audio) - start) / rate,

@@ -159,7 +159,7 @@ def test_what_vanishes_after_listing_or_breaks_the_decoder_is_rejected(model, tm
     for name in ("gone.wav", "bug.wav", "fine.wav"):
         soundfile.write(data / name, 0.1 * np.random.default_rng(0).normal(size=400), 1000)
     hours = np.zeros(7_200_000 // 100, np.int16)
-    soundfile.write(data / "two hours.wav", hours, 10)
+    soundfile.write(data / "two hours.wav", hours, 1000)
     decode = read.read_recording
 
     def broken(path, *how):
