@@ -1,5 +1,7 @@
 """What a model makes of a clip is checked before anybody hears of it."""
 
+from typing import Any
+
 import numpy as np
 
 from audex_jax.core.errors import ModelError
@@ -15,7 +17,7 @@ def usable(found: Explanation | ModelError) -> Explanation:
     return found
 
 
-def check_finite(sounds: Sounds, **others: np.ndarray) -> None:
+def check_finite(sounds: Sounds, **others: Any) -> None:
     """Check what a step returned for one clip.
 
     Args:

@@ -7,7 +7,7 @@ from typing import Any
 
 from audex_jax.core.errors import AudexError, listing
 from audex_jax.io.atomic import replacing
-from audex_jax.io.files import FileError, json_object
+from audex_jax.io.files import FileError, json_object, json_text
 
 NAME = "identity.json"
 
@@ -46,11 +46,11 @@ def claim(folder: pathlib.Path, identity: Mapping[str, Any], what: str) -> None:
     Raises:
         AudexError: the folder says something else, or not readably.
     """
-    path, wanted = folder / NAME, json.loads(json.dumps(identity, allow_nan=False))
+    path, wanted = folder / NAME, json.loads(json_text(identity))
     folder.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         with replacing(path) as temporary:
-            temporary.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
+            temporary.write_text(json_text(wanted, indent=2) + "\n", encoding="utf-8")
         return
     try:
         faults = differences(json_object(path), wanted)

@@ -10,6 +10,7 @@ import numpy as np
 from audex_jax.core.errors import ModelError
 from audex_jax.core.settings import Settings
 from audex_jax.data.inputs import output_names
+from audex_jax.explain.checks import usable
 from audex_jax.explain.explainer import Explainer
 from audex_jax.explain.result import Explanation
 from audex_jax.explain.verdict import verdict
@@ -136,13 +137,13 @@ def _explain(
             continue
         own = slice(first, first + len(explainer.segments(audio)))
         first = own.stop
-        fault = next((e for e in explanations[own] if isinstance(e, ModelError)), None)
-        if fault is not None:
-            yield FileResult(path, error=f"{path}: {fault}")
-            continue
-        at = [share[own] for share in others.values()]
         try:
-            record = write_explanation(out, names[path], path, audio, explanations[own], model, at)
+            mine, *at = ([usable(e) for e in share[own]] for share in (explanations, *others.values()))
+        except ModelError as error:
+            yield FileResult(path, error=f"{path}: {error}")
+            continue
+        try:
+            record = write_explanation(out, names[path], path, audio, mine, model, at)
         except OSError as error:
             yield FileResult(path, error=f"{out}: cannot write there ({error.strerror}); choose another --out")
         else:
