@@ -53,8 +53,39 @@ for keep in (0.05, 0.1, 0.2, 0.4):
 # %% [markdown]
 # ## 2. Your own classifier
 #
-# Anything that maps a latent to logits can be learnt on the frozen codec. For recordings in folders there is
-# `audex train`; here the same by hand, on two kinds of sound that are made up on the spot: a whistle and a hiss.
+# Any JAX function from audio to logits can be explained as it is. It is compiled together with a codec, whose latent is
+# the space of the explanation; by default that is the MDCT, which loses nothing. A toy: dull or bright?
+
+
+# %%
+def brightness(params, audio, length):
+    """Logits of audio `[samples, 1]`; what lies behind `length` samples is zeros."""
+    return params * jnp.stack([jnp.abs(audio).mean(), jnp.abs(jnp.diff(audio, axis=0)).mean()])
+
+
+toy = audex.Explainer.for_waveform(
+    brightness, ["dull", "bright"], params=jnp.float32(40), sample_rate=16000, clip_seconds=1.0
+)
+toys = toy.explain(audio, keep=0.3)
+print(f"the toy says {toys.prediction!r}; {toys.verdict.headline}")
+
+# %% [markdown]
+# A function without a gradient, such as an ONNX model or a server, is asked about random masks instead. PyTorch modules
+# (`audex.from_torch`) and Hugging Face models (`audex.from_huggingface`) keep their own gradients.
+
+
+# %%
+def asked(audio: np.ndarray) -> np.ndarray:
+    """Logits `[b, 2]` of audio `[b, samples]`."""
+    return 40 * np.stack([np.abs(audio).mean(1), np.abs(np.diff(audio)).mean(1)], 1)
+
+
+black_box = audex.from_function(asked, ["dull", "bright"], sample_rate=16000, clip_seconds=1.0)
+print(f"asked without a gradient: {black_box.explain(audio, keep=0.3, budget=64).verdict.headline}")
+
+# %% [markdown]
+# A classifier can also be trained on the latent of a codec. For recordings in folders there is `audex train`; here the
+# same by hand, on two kinds of sound that are made up on the spot: a whistle and a hiss.
 
 # %%
 codec = explainer.model.codec

@@ -39,7 +39,7 @@ from audex_jax.evaluation import events, localization, mixtures, sanity, words
 from audex_jax.evaluation.arms import arm_of
 from audex_jax.evaluation.bands import band_rows
 from audex_jax.evaluation.blocks import explain_all
-from audex_jax.evaluation.controls import run_controls
+from audex_jax.evaluation.controls import FLOOR, run_controls
 from audex_jax.evaluation.folder import clips_of, evaluate_folder
 from audex_jax.evaluation.outputs import write_json
 from audex_jax.evaluation.plan import Plan
@@ -57,7 +57,7 @@ from benchmarks.measure import parser_for, report
 DEFAULT = Settings.ranking
 MAIN = tuple(dict.fromkeys((DEFAULT, "weighted", "signed", "magnitude", "random")))
 CONTROLLED = (DEFAULT, "weighted", "magnitude", ADVERSARIAL)
-RIVAL_CLIPS = 48  # of rivals' controls
+RIVAL_CLIPS = 48  # of the controls of other rivals than `magnitude`
 STRANGE = (DEFAULT, "magnitude", "weighted", "random", ADVERSARIAL)
 JUDGED = ("sufficient", "necessary", "reconstruction_agrees_shifted", "sufficient_shifted", "necessary_shifted")
 INPUT = ("waveform-ig", "spectrum-ig", "audio-frames")
@@ -93,7 +93,8 @@ def main_figures(subject: Subject) -> dict[str, Any]:
     given = subject.given
     levels = tuple(float(level) for level in given.levels.split(","))
     plan = Plan(tuple(given.methods.split(",")), tuple(given.fillers.split(",")), levels, given.seeds)
-    return evaluate_folder(subject.name, subject.data, plan, subject.out / "main", limit=given.limit)
+    how = {"limit": given.limit, "skip": given.skip}
+    return evaluate_folder(subject.name, subject.data, plan, subject.out / "main", **how)
 
 
 def other_figures(subject: Subject) -> dict[str, Any]:
@@ -118,7 +119,7 @@ def control_rows(subject: Subject) -> list[dict[str, Any]]:
     """What rankings make of moved sounds, wrong targets and shuffled weights, with 20 % kept."""
     rows = []
     for name in CONTROLLED:
-        settings, count = Settings(ranking=name), None if name == DEFAULT else RIVAL_CLIPS
+        settings, count = Settings(ranking=name), None if name in (DEFAULT, FLOOR) else RIVAL_CLIPS
         clips, speakers = subject.clips[:count], all_or_none(f.speaker for f in subject.files[:count])
         explained = list(explain_all(subject.explainer, clips, settings, control=True))
         records = [judgement(e) for e in explained]
@@ -201,7 +202,8 @@ def task_figures(subject: Subject) -> list[dict[str, Any]]:
     """The main rankings of other models on other data."""
     found = []
     for name, model in (task.split("=", 1) for task in subject.given.tasks.split(",") if task):
-        plan, folder = Plan(MAIN, ("zero",), SHOWN, subject.given.seeds), pathlib.Path(subject.given.data) / name
+        methods = tuple(subject.given.methods.split(","))
+        plan, folder = Plan(methods, ("zero",), SHOWN, subject.given.seeds), pathlib.Path(subject.given.data) / name
         record = evaluate_folder(model, folder, plan, subject.out / name, limit=subject.given.few)
         found.append({"task": name, "levels": SHOWN, **record})
     return found
@@ -243,7 +245,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--parts", default="main,others,contaminations,controls,sanity,localization,events,bands")
     parser.add_argument("--limit", type=int, help="clips of the part main at most; default: all of the split")
     parser.add_argument("--few", type=int, default=240, help="clips of other parts at most (default: 240)")
-    parser.add_argument("--skip", type=int, default=0, help="clips before those of other parts, of an earlier run")
+    parser.add_argument("--skip", type=int, default=0, help="clips that are left out, of an earlier run")
     parser.add_argument("--methods", default=",".join(MAIN))
     parser.add_argument("--fillers", default="zero,mean,noise")
     parser.add_argument("--levels", default=",".join(f"{level:g}" for level in LEVELS))

@@ -85,17 +85,33 @@ def main_tables(record: dict[str, Any]) -> list[str]:
     ]
 
 
-def contaminated_tables(records: list[dict[str, Any]]) -> list[str]:
-    parts = ["### Contaminated clips", "Something lies over each clip, as loud as the clip; over zeros, by the audio."]
-    for record in records:
-        shape = {name: record["attribution"][0][name] for name in ("SPS", "COMP")}
-        rows = [rounded(row | shape) for row in metric_rows(record, ())]
-        parts += [f"#### Clips {record['task']}", ceiling_of(record), table(rows), shares_table(record)]
-    return parts
+def task_tables(title: str) -> Callable[[list[dict[str, Any]]], list[str]]:
+    """One table for several sets of clips, at the second of the shown shares, and what their controls say."""
 
+    def tables(records: list[dict[str, Any]]) -> list[str]:
+        header, share = header_of(SHOWN[1:2]), SHOWN[1]
+        rows, said = [], []
+        for record in records:
+            shape = {name: record["attribution"][0][name] for name in ("SPS", "COMP")}
+            field = {row["method"]: row for row in metric_rows(record, ())}
+            for row in rows_of(record, SHOWN[1:2]):
+                own = dict(zip(header, row, strict=True))
+                rows.append(rounded({"clips": record["task"]} | own | field[own["method"]] | shape))
+            means = {name: figure["mean"] for name, figure in record["ceiling"].items()}
+            text = (
+                f"{record['task']}: {record['clips']} clips, accuracy {means['accuracy']:.3f}, reconstructions agree "
+            )
+            text += f"in {means['agreement_on_reconstruction']:.3f}"
+            if "controls" in record:
+                found = record["controls"]
+                text += (
+                    f", a wrong target is heard in {found['wrong']['mean']:.3f}, forced {found['forced']['mean']:.3f}"
+                )
+            said.append(text)
+        first = f"{share:.0%} kept, over zeros; AI to Fid-In by the audio. " + "; ".join(said) + "."
+        return [title, first, table(rows)]
 
-def task_tables(records: list[dict[str, Any]]) -> list[str]:
-    return [part for record in records for part in (f"## {record['task']}", ceiling_of(record), shares_table(record))]
+    return tables
 
 
 def sanity_tables(record: dict[str, Any]) -> list[str]:
@@ -137,7 +153,7 @@ def rows_under(*words: str) -> Callable[[list[dict[str, Any]]], list[str]]:
 TABLES: dict[str, Callable[[Any], list[str]]] = {
     "main": main_tables,
     "others": lambda record: [f"### Other rankings, {record['clips']} clips", shares_table(record)],
-    "contaminations": contaminated_tables,
+    "contaminations": task_tables("### Something as loud as the clip lies over it"),
     "controls": rows_under(
         "### Controls",
         "20 % kept, through the audio, with 95 % intervals. Shifted: moved by half a codec frame. Wrong, forced: a "
@@ -155,7 +171,7 @@ TABLES: dict[str, Callable[[Any], list[str]]] = {
         "### Bands", "Rank correlation, and one band at the top, of what a band's loss costs and what is kept of it."
     ),
     "strangers": strangers_tables,
-    "tasks": task_tables,
+    "tasks": task_tables("### Other tasks"),
 }
 
 

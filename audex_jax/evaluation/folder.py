@@ -40,6 +40,7 @@ def evaluate_folder(
     *,
     split: str = "test",
     limit: int | None = None,
+    skip: int = 0,
     chunk: int = 8,
     quiet: bool = False,
     devices: int | None = None,
@@ -53,7 +54,7 @@ def evaluate_folder(
         data: the labelled folder.
         plan: what to measure.
         out: folder to write to; it is made.
-        split, limit: which clips, and at most how many.
+        split, limit, skip: which clips, at most how many, and how many are left out before them.
         chunk: edits classified at once.
         quiet: show no progress.
         devices: how many of this process take a clip each; None for all.
@@ -67,7 +68,7 @@ def evaluate_folder(
         ValueError: a model or folder that cannot be used, or no clips in the split.
     """
     explainer = open_explainer(model)
-    files = clips_of(explainer, data, split, limit)
+    files = clips_of(explainer, data, split, None if limit is None else skip + limit)[skip:]
     out.mkdir(parents=True, exist_ok=True)
     others = open_strangers(strangers)
     scratch, asked = out / "fidelity.partial", out / "strangers.partial"
