@@ -226,7 +226,7 @@ def load_explainer(name: str | os.PathLike) -> Explainer:
         if classes.bandwidth is not None:
             if not hasattr(codec, "at"):
                 raise AudexError(f"bandwidth is {classes.bandwidth:g}, but its codec has no quantiser")
-            codec = codec.at(classes.bandwidth)
+            codec = codec.at(float(classes.bandwidth))
         check_fit(codec, getattr(classifier, "config", None), classes)
     except AudexError as error:
         raise BundleError(f"{directory}/bundle.json: {error}") from None

@@ -105,12 +105,14 @@ def _parquet(path: pathlib.Path, wanted: Sequence[str]) -> Table:
                 if stored.metadata.num_rows > size:  # paths differ, so that each takes a byte at least
                     raise DataError(f"{path}: {stored.metadata.num_rows} rows in {size} bytes; no list of recordings")
                 names = [name for name in stored.schema_arrow.names if name in wanted]
+                if len(set(names)) < len(names):
+                    raise DataError(f"{path}: two columns have one name, {', '.join(names)}; rename one")
                 table = stored.read(columns=names)
+                columns = {name: [_cell(path, name, value) for value in table[name].to_pylist()] for name in names}
     except (pa.ArrowException, OSError, ValueError) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f"{path}: not a readable list ({error}); write it again") from None
-    columns = {name: [_cell(path, name, value) for value in table[name].to_pylist()] for name in names}
     return Table(columns, range(1, table.num_rows + 1))
 
 

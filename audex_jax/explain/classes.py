@@ -20,7 +20,7 @@ class Classes:
 
     labels: tuple[str, ...]
     clip_seconds: Annotated[float, Between(1e-3, 600)]
-    bandwidth: float | None = None
+    bandwidth: Annotated[float, Between(1e-3, 1e5)] | None = None
 
     def __post_init__(self):
         check(self)

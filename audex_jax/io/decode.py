@@ -97,9 +97,8 @@ def decoding(source: str | os.PathLike | bytes, name: str | None = None) -> Iter
 @contextlib.contextmanager
 def _sndfile(file: BinaryIO, name: str) -> Iterator[Decoded]:
     """Through libsndfile."""
-    with soundfile.SoundFile(file) as found:
+    with _opened(file) as found:
         kind, log, frames = found.format, found.extra_info, found.frames
-    file.seek(0)
     known = True
     if kind == "MP3" and not _has_xing(file):
         file, known = _Altered(file, stretch=STRETCH), False
@@ -111,10 +110,17 @@ def _sndfile(file: BinaryIO, name: str) -> Iterator[Decoded]:
     if promised and 0 < int(promised[1]) < UNKNOWN and int(promised[1]) > int(promised[2]) + 8:
         there, said = int(promised[2]), int(promised[1])
         raise AudioError(f"{name}: shorter than promised, {there} of {said} bytes are there; copy or export it again")
-    file.seek(0)
-    with soundfile.SoundFile(file) as sound:
+    with _opened(file) as sound:
         seconds = sound.frames / sound.samplerate if known and sound.frames < UNKNOWN * 2**16 else None
         yield Decoded(sound.samplerate, sound.channels, seconds, _checked(sound, known, name))
+
+
+def _opened(file: BinaryIO) -> soundfile.SoundFile:
+    """A file on the disk as libsndfile reads it by itself, another through `_Altered`, which never raises."""
+    if isinstance(file, io.BytesIO):
+        file = _Altered(file)
+    file.seek(0)
+    return soundfile.SoundFile(file if isinstance(file, _Altered) else file.fileno(), closefd=False)
 
 
 def _checked(sound: Any, known: bool, name: str) -> Iterator[np.ndarray]:
@@ -177,7 +183,7 @@ class _Altered(io.RawIOBase):
         self.tag = self.length - 128 if stretch > 1 else self.length  # where readers look for a tag of an MP3: none
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self.at = offset + (0, self.at, self.length)[whence]
+        self.at = max(0, offset + (0, self.at, self.length)[whence])
         return self.at
 
     def tell(self) -> int:
