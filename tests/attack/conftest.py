@@ -21,12 +21,6 @@ HOSTILE: tuple[Any, ...] = (
 )  # fmt: skip
 
 
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if "/attack/" in str(item.path):
-            item.add_marker(pytest.mark.attack)
-
-
 @pytest.fixture
 def attack() -> Callable[..., Any]:
     """`attack(call)`: what a call returns, or None if it refuses in one line; anything else fails the test."""

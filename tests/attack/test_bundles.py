@@ -12,6 +12,7 @@ from audex_jax.core.registry import CLASSIFIERS, CODECS
 
 from .conftest import damaged, mutated
 
+pytestmark = pytest.mark.attack
 COUNT = 12  # mutants a test
 
 

@@ -11,6 +11,7 @@ from audex_jax.codecs.encodec.config import TINY
 
 from .conftest import damaged
 
+pytestmark = pytest.mark.attack
 COUNT = 20  # mutants a test
 CLIP = codes.CodedClip(
     np.random.default_rng(0).integers(0, 16, (50, 4)).astype(np.uint16),

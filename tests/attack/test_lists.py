@@ -14,6 +14,7 @@ from audex_jax.data.folder import read_folder
 
 from .conftest import damaged
 
+pytestmark = pytest.mark.attack
 COUNT = 20  # mutants a test
 NAMES = [f"{label}/{i}.wav" for label in ("yes", "no") for i in range(5)]
 SPLITS = ["train", "train", "train", "val", "test"] * 2

@@ -10,6 +10,7 @@ from audex_jax.io.audio import MOST_SAMPLES, read_recording
 
 from .conftest import damaged
 
+pytestmark = pytest.mark.attack
 COUNT = 12  # mutants a test
 RATE = 8_000
 SOUND = (0.2 * np.sin(0.3 * np.arange(RATE)) + 0.02 * np.random.default_rng(0).standard_normal(RATE)).astype(np.float32)
