@@ -95,7 +95,7 @@ def decoding(source: str | os.PathLike | bytes, name: str | None = None) -> Iter
 
 
 @contextlib.contextmanager
-def _sndfile(file: BinaryIO, name: str) -> Iterator[Decoded]:
+def _sndfile(file: Any, name: str) -> Iterator[Decoded]:
     """Through libsndfile."""
     with _opened(file) as found:
         kind, log, frames = found.format, found.extra_info, found.frames
@@ -115,12 +115,13 @@ def _sndfile(file: BinaryIO, name: str) -> Iterator[Decoded]:
         yield Decoded(sound.samplerate, sound.channels, seconds, _checked(sound, known, name))
 
 
-def _opened(file: BinaryIO) -> soundfile.SoundFile:
+def _opened(file: Any) -> soundfile.SoundFile:
     """A file on the disk as libsndfile reads it by itself, another through `_Altered`, which never raises."""
     if isinstance(file, io.BytesIO):
         file = _Altered(file)
     file.seek(0)
-    return soundfile.SoundFile(file if isinstance(file, _Altered) else file.fileno(), closefd=False)
+    source: Any = file if isinstance(file, _Altered) else file.fileno()
+    return soundfile.SoundFile(source, closefd=False)
 
 
 def _checked(sound: Any, known: bool, name: str) -> Iterator[np.ndarray]:
@@ -212,6 +213,7 @@ def _container(file: BinaryIO, name: str) -> Iterator[Decoded]:
     """Through PyAV: the first audio stream."""
     try:
         import av
+        from av.error import FFmpegError
     except ImportError:
         raise AudioError(
             f"{name}: this format needs PyAV: pip install 'audex-jax[formats]'; or convert it to WAV or FLAC"
@@ -222,7 +224,7 @@ def _container(file: BinaryIO, name: str) -> Iterator[Decoded]:
                 raise AudioError(f"{name}: no audio in it; give a recording")
             stream = container.streams.audio[0]
             yield Decoded(int(stream.rate or 0), stream.channels, None, _frames(av, container, stream, name))
-    except av.FFmpegError as error:
+    except FFmpegError as error:
         raise AudioError(f"{name}: not readable as audio ({error.strerror}); convert it to WAV or FLAC") from None
 
 

@@ -4,10 +4,11 @@ A pipe or a device that is called like a file would block, or never end.
 """
 
 import hashlib
+import io
 import json
 import os
 import stat
-from typing import Any, BinaryIO
+from typing import Any
 
 from audex_jax.core.errors import AudexError
 
@@ -26,7 +27,7 @@ def is_regular(path: str | os.PathLike) -> bool:
         return False
 
 
-def opened(path: str | os.PathLike, most: int | None = None) -> BinaryIO:
+def opened(path: str | os.PathLike, most: int | None = None) -> io.BufferedReader:
     """Open a regular file of at most `most` bytes for reading; never waits for another process.
 
     Raises:
@@ -47,7 +48,7 @@ def opened(path: str | os.PathLike, most: int | None = None) -> BinaryIO:
     if most is not None and found.st_size > most:
         os.close(handle)
         raise FileError(f"{path}: {found.st_size} bytes, more than the {most} that such a file may have")
-    return os.fdopen(handle, "rb")
+    return open(handle, "rb")
 
 
 def content(path: str | os.PathLike, most: int | None = None) -> bytes:

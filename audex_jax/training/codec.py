@@ -25,7 +25,7 @@ import optax
 import optax.contrib
 from flax import nnx
 
-from audex_jax.bundles import rebuild
+from audex_jax.bundles import digest_of, rebuild
 from audex_jax.codecs.encodec import Encodec, EncodecConfig
 from audex_jax.codecs.encodec.conv import Conv1d
 from audex_jax.core.types import Array, Audio, Latent
