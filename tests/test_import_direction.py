@@ -57,7 +57,11 @@ NO_JAX = (  # what the command line reads for its help, and what only handles fi
     "study.score", "training.recipes",
 )  # fmt: skip
 FOREIGN = {"torch", "transformers", "captum", "tensorflow", "weights_conversion"}
-BROUGHT = {"adapters.pytorch": {"torch"}, "adapters.huggingface": {"torch", "transformers"}}  # what they adapt
+BROUGHT = {  # what they adapt
+    "adapters.pytorch": {"torch"},
+    "adapters.huggingface": {"torch", "transformers"},
+    "adapters.frontends": {"torch", "transformers"},
+}
 CONVERTER = {"cli.convert", "cli.export"}  # commands of weights_conversion
 
 

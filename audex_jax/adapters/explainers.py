@@ -16,6 +16,7 @@ from audex_jax.adapters.pytorch import TorchFunction
 from audex_jax.adapters.reading import reading_of
 from audex_jax.adapters.waveform import Function, Waveform, check_waveform
 from audex_jax.bundles import open_codec
+from audex_jax.core.errors import AudexError
 from audex_jax.core.resample import resampled_length
 from audex_jax.explain.explainer import Explainer
 from audex_jax.explain.model import Model
@@ -64,7 +65,13 @@ def for_waveform(
     return _explainer(space, classifier, names, clip_seconds)
 
 
-def from_torch(module: Any, labels: Sequence[str], sample_rate: int, **options: Any) -> Explainer:
+def from_torch(
+    module: Any,
+    labels: Sequence[str],
+    sample_rate: int,
+    front_end: Callable[[Any], Any] | None = None,
+    **options: Any,
+) -> Explainer:
     """Explainer of a PyTorch module, or a TorchScript one, from audio `[b, n]` to logits `[b, k]`.
 
     It is used in evaluation mode, on the device where it is.
@@ -72,11 +79,12 @@ def from_torch(module: Any, labels: Sequence[str], sample_rate: int, **options: 
     Args:
         module: a `torch.nn.Module`; what has a field `logits` is taken for them.
         labels, sample_rate, options: as in `for_waveform`; clips come without padding, channels averaged.
+        front_end: differentiable function of tensors that makes of audio `[b, n]` what the module takes.
 
     Raises:
         AudexError: as in `from_function`; no gradient from the outputs to the audio.
     """
-    found = TorchFunction(module)
+    found = TorchFunction(module, front_end)
     return _on_host(found, found.pull_back, labels, sample_rate, found.fingerprint, **options)
 
 
@@ -139,6 +147,19 @@ def explain_model(
     return explainer.explain(audio, target, versus=versus, control=control, **(settings or {}))
 
 
+def within(seconds: float, name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Options of a model that takes so many seconds of audio: by default that is the longest clip, if it is shorter.
+
+    Raises:
+        AudexError: longer clips are asked for.
+    """
+    options = {"clip_seconds": min(CLIP_SECONDS, seconds)} | options
+    if options["clip_seconds"] > seconds:
+        asked = options["clip_seconds"]
+        raise AudexError(f"{name}: the model takes {seconds:.4g} s of audio, not {asked:g} s; choose shorter clips")
+    return options
+
+
 def codec_of(codec: Any, sample_rate: int) -> Any:
     """The codec itself, the one of that name, or the MDCT of a sample rate."""
     if not isinstance(codec, str):
@@ -170,7 +191,7 @@ def _on_host(
         labels=len(labels),
         fingerprint=fingerprint,
     )
-    check_function(classifier)
+    check_function(classifier, clip_seconds)
     return _explainer(space, classifier, names, clip_seconds)
 
 

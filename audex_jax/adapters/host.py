@@ -14,8 +14,8 @@ from audex_jax.core.resample import resample, resampled_length
 from audex_jax.core.types import Array, Bool, Float
 
 ROWS = 16  # clips in one call
-TOLERANCE = 1e-3  # of outputs of the same clip, as a share of their spread
-CHECKED = 0.5  # seconds of the noise that a function is tried on
+TOLERANCE = 1e-3  # of outputs of the same clip, as a share of the largest
+CHECKED = 0.5  # seconds of the noise that a function is tried on, unless its clips are shorter
 
 Function = Callable[[np.ndarray], np.ndarray]  # `[b, n] -> [b, k]` or `[b, t, k]`
 PullBack = Callable[[np.ndarray, np.ndarray], np.ndarray]  # and the output's cotangent; that of the audio `[b, n]`
@@ -76,13 +76,18 @@ class HostClassifier:
         audio = resample(clip.mean(1), self.source, self.rate)
         length = resampled_length(valid.sum(), self.source, self.rate)
         pull_back = self._pull if self.has_gradient else no_gradient
-        raw = on_host(self._values, pull_back, self.output_shape(len(audio)), audio, length)
-        return self.reading(raw, length, len(audio), self.rate)
+        *frames, labels = self.output_shape(len(audio))
+        if not frames:
+            raw = on_host(self._values, pull_back, (labels,), audio, length)
+            return self.reading(raw, length, len(audio), self.rate)
+        raw = on_host(self._values, pull_back, (*frames, labels + 1), audio, length)
+        own = raw[:, labels].sum()  # of the frames, only these come from the clip
+        return self.reading(raw[:, :labels], length, length * frames[0] / own, self.rate)
 
     def output_shape(self, samples: int) -> tuple[int, ...]:
         """Shape of the output of a clip of so many samples."""
         if samples not in self._shapes:
-            self._shapes[samples] = self.checked(np.zeros((1, samples), np.float32)).shape[1:]
+            self._shapes[samples] = self.checked(_noise(1, samples)).shape[1:]
         return self._shapes[samples]
 
     def checked(self, audio: np.ndarray) -> np.ndarray:
@@ -91,15 +96,7 @@ class HostClassifier:
         Raises:
             AudexError: the function raises, or returns something else than a finite number for each label.
         """
-        self.calls += len(audio)
-        try:
-            with jax.ensure_compile_time_eval():  # the function may use JAX, while JAX traces
-                found = np.asarray(self.function(audio), np.float32)
-        except AudexError:
-            raise
-        except Exception as error:
-            said = " ".join(str(error).split())[:300]
-            raise AudexError(f"the classifier raised {type(error).__name__}: {said}") from error
+        found = self._ask(self.function, audio)
         if found.ndim == 0 or len(found) != len(audio):
             raise AudexError(
                 f"the classifier returns shape {found.shape} for {len(audio)} clips; one row a clip is needed"
@@ -109,6 +106,32 @@ class HostClassifier:
             raise AudexError("the classifier returns values that are not finite numbers; mend it, or the recording")
         return found
 
+    def pulled_back(self, audio: np.ndarray, cotangent: np.ndarray) -> np.ndarray:
+        """Cotangent of clips of one length `[b, n]`, of that of their outputs.
+
+        Raises:
+            AudexError: it cannot be computed, or is not finite.
+        """
+        assert self.pull_back is not None
+        found = self._ask(self.pull_back, audio, cotangent)
+        if not np.isfinite(found).all():
+            raise AudexError(
+                "the classifier's gradient holds values that are not finite numbers; mend it, or the recording"
+            )
+        return found
+
+    def _ask(self, function: Callable[..., np.ndarray], audio: np.ndarray, *others: np.ndarray) -> np.ndarray:
+        """What the user's code returns."""
+        self.calls += len(audio)
+        try:
+            with jax.ensure_compile_time_eval():  # the function may use JAX, while JAX traces
+                return np.asarray(function(audio, *others), np.float32)
+        except AudexError:
+            raise
+        except Exception as error:
+            said = " ".join(str(error).split())[:300]
+            raise AudexError(f"the classifier raised {type(error).__name__}: {said}") from error
+
     def _groups(self, audio: np.ndarray, lengths: np.ndarray) -> Iterator[np.ndarray]:
         """Numbers of the rows of one call: clips of one length."""
         for length in np.unique(lengths):
@@ -116,53 +139,59 @@ class HostClassifier:
             yield from (rows[i : i + ROWS] for i in range(0, len(rows), ROWS))
 
     def _values(self, audio: Array, length: Array) -> tuple[np.ndarray]:
+        """Outputs `[b, k]`; or `[b, t, k + 1]`, of which the last is 1 in frames of the clip and 0 in padding."""
         own, lengths = np.asarray(audio, np.float32), np.maximum(np.asarray(length), 1)
-        found = np.zeros((len(own), *self.output_shape(own.shape[1])), np.float32)
+        *frames, labels = self.output_shape(own.shape[1])
+        found = np.zeros((len(own), *frames, labels + len(frames)), np.float32)
         for rows in self._groups(own, lengths):
             values = self.checked(np.ascontiguousarray(own[rows, : lengths[rows[0]]]))
-            places = (rows,) if values.ndim == 2 else (rows, slice(values.shape[1]))
-            found[places] = values
+            if frames:
+                found[rows, : values.shape[1]] = np.pad(values, ((0, 0), (0, 0), (0, 1)), constant_values=1)
+            else:
+                found[rows] = values
         return (found,)
 
     def _pull(self, audio: Array, length: Array, cotangent: Array) -> tuple[np.ndarray]:
         own, lengths, back = np.asarray(audio, np.float32), np.maximum(np.asarray(length), 1), np.asarray(cotangent)
-        assert self.pull_back is not None
         found = np.zeros_like(own)
         for rows in self._groups(own, lengths):
-            samples = lengths[rows[0]]
-            clips = np.ascontiguousarray(own[rows, :samples])
-            frames = self.output_shape(int(samples))[0] if back.ndim == 3 else None
-            self.calls += len(rows)
-            found[rows, :samples] = self.pull_back(clips, back[rows] if frames is None else back[rows, :frames])
-        if not np.isfinite(found).all():
-            raise AudexError(
-                "the classifier's gradient holds values that are not finite numbers; mend it, or the recording"
-            )
+            samples = int(lengths[rows[0]])
+            given = back[rows] if back.ndim == 2 else back[rows, : self.output_shape(samples)[0], :-1]
+            found[rows, :samples] = self.pulled_back(np.ascontiguousarray(own[rows, :samples]), given)
         return (found,)
 
 
-def check_function(classifier: HostClassifier) -> None:
+def _noise(clips: int, samples: int) -> np.ndarray:
+    """Clips `[b, n]` for trials; silence is what a classifier may not know how to normalise."""
+    return 0.1 * np.random.default_rng(0).normal(size=(clips, samples)).astype(np.float32)
+
+
+def check_function(classifier: HostClassifier, seconds: float) -> None:
     """Try a function on noise: the same clips twice, in another order, one by one; and its gradient.
+
+    Args:
+        classifier: with the function.
+        seconds: longest clip that it is given.
 
     Raises:
         AudexError: it is refused by `HostClassifier.checked`, keeps state or draws random numbers, or promises a
             gradient and has none.
     """
-    clips = 0.1 * np.random.default_rng(0).normal(size=(3, round(CHECKED * classifier.rate))).astype(np.float32)
+    clips = _noise(3, round(min(CHECKED, seconds) * classifier.rate))
     first = classifier.checked(clips)
     others = {
         "a second time": classifier.checked(clips),
         "in another order": classifier.checked(np.ascontiguousarray(clips[::-1]))[::-1],
         "one by one": np.concatenate([classifier.checked(clips[i : i + 1]) for i in range(3)]),
     }
-    spread = max(float(np.ptp(first)), 1e-3)
+    size = max(float(np.abs(first).max()), 1e-3)
     for when, found in others.items():
-        if (off := float(np.abs(found - first).max())) > TOLERANCE * spread:
+        if (off := float(np.abs(found - first).max())) > TOLERANCE * size:
             raise AudexError(
                 f"the classifier does not answer alike when it is asked {when} (it differs by {off:.2g}): it keeps "
                 "state, draws random numbers, or mixes clips of a batch; reset it in every call, and turn dropout off"
             )
     if classifier.pull_back is not None:
-        gradient = classifier.pull_back(clips, np.random.default_rng(1).normal(size=first.shape).astype(np.float32))
+        gradient = classifier.pulled_back(clips, np.random.default_rng(1).normal(size=first.shape).astype(np.float32))
         if not np.any(gradient):
             raise AudexError("the classifier's gradient with respect to the audio is zero; use gradient='none'")

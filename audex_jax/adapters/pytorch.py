@@ -3,19 +3,28 @@
 import contextlib
 import copy
 import hashlib
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from audex_jax.core.errors import AudexError
 
+ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # of objects in memory, another one in every process
+
 
 class TorchFunction:
     """Outputs and pull-backs of a module from audio `[b, n]`, in evaluation mode, as NumPy arrays."""
 
-    def __init__(self, module: Any):
-        self.module = module
+    def __init__(self, module: Any, front_end: Callable[[Any], Any] | None = None):
+        """Wrap a module.
+
+        Args:
+            module: from audio, or from what `front_end` makes of it, to logits.
+            front_end: a differentiable function of tensors; its `repr` tells it from others.
+        """
+        self.module, self.front_end = module, front_end
         parameter = next(iter(module.parameters()), None)
         self.device = "cpu" if parameter is None else parameter.device
 
@@ -31,7 +40,7 @@ class TorchFunction:
                 part.training = True
 
     def _outputs(self, audio: Any) -> Any:
-        found = self.module(audio)
+        found = self.module(audio if self.front_end is None else self.front_end(audio))
         found = getattr(found, "logits", found)
         return found[0] if isinstance(found, tuple) else found
 
@@ -71,8 +80,11 @@ class TorchFunction:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the module's name and weights."""
-        found = hashlib.sha256(type(self.module).__qualname__.encode())
+        """SHA-256 of the module's layers, settings of a Hugging Face model, front end, and weights."""
+        config = getattr(self.module, "config", None)
+        settings = config.to_json_string() if hasattr(config, "to_json_string") else ""
+        said = f"{type(self.module).__qualname__} {self.module} {settings} {self.front_end}"
+        found = hashlib.sha256(ADDRESS.sub("", said).encode())
         for name, value in self.module.state_dict().items():
             found.update(name.encode())
             if hasattr(value, "cpu"):

@@ -47,6 +47,8 @@ class Reading:
             centre = (jnp.arange(len(raw)) + 0.5) * (samples / len(raw))
             begin, end = self.between or (0.0, samples / rate)
             counted = (centre < length) & (centre >= begin * rate) & (centre < end * rate)
+            off = jnp.abs(centre - (begin + jnp.minimum(end, length / rate)) / 2 * rate)
+            counted |= ~counted.any() & (off == off.min())  # frames may be longer than the range: the nearest one
             logits = (logits * counted[:, None]).sum(0) / jnp.maximum(counted.sum(), 1)
         if self.independent:
             return jnp.stack([logits[self.label], jnp.zeros_like(logits[0])])
