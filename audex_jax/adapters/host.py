@@ -16,6 +16,7 @@ from audex_jax.core.types import Array, Bool, Float
 ROWS = 16  # clips in one call
 TOLERANCE = 1e-3  # of outputs of the same clip, as a share of the largest
 CHECKED = 0.5  # seconds of the noise that a function is tried on, unless its clips are shorter
+HUSH = 1e-5  # of the noise of a trial: -120 dB
 
 Function = Callable[[np.ndarray], np.ndarray]  # `[b, n] -> [b, k]` or `[b, t, k]`
 PullBack = Callable[[np.ndarray, np.ndarray], np.ndarray]  # and the output's cotangent; that of the audio `[b, n]`
@@ -109,11 +110,16 @@ class HostClassifier:
     def pulled_back(self, audio: np.ndarray, cotangent: np.ndarray) -> np.ndarray:
         """Cotangent of clips of one length `[b, n]`, of that of their outputs.
 
+        A magnitude has no gradient at 0, so many models have none at digital silence. For such clips it is taken beside
+        them, with noise of -120 dB.
+
         Raises:
             AudexError: it cannot be computed, or is not finite.
         """
         assert self.pull_back is not None
         found = self._ask(self.pull_back, audio, cotangent)
+        if (lost := ~np.isfinite(found).all(1)).any():
+            found[lost] = self._ask(self.pull_back, (audio + HUSH * _noise(*audio.shape))[lost], cotangent[lost])
         if not np.isfinite(found).all():
             raise AudexError(
                 "the classifier's gradient holds values that are not finite numbers; mend it, or the recording"
@@ -125,7 +131,7 @@ class HostClassifier:
         self.calls += len(audio)
         try:
             with jax.ensure_compile_time_eval():  # the function may use JAX, while JAX traces
-                return np.asarray(function(audio, *others), np.float32)
+                return np.array(function(audio, *others), np.float32)
         except AudexError:
             raise
         except Exception as error:
