@@ -5,6 +5,7 @@
 What is explained is the decision on the recording itself; edited latents are classified by their sound.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from audex_jax.adapters.host import HostClassifier, check_function
-from audex_jax.adapters.pytorch import TorchFunction
+from audex_jax.adapters.pytorch import TorchFunction, open_torchscript
 from audex_jax.adapters.reading import reading_of
 from audex_jax.adapters.waveform import Function, Waveform, check_waveform
 from audex_jax.bundles import open_codec
@@ -86,6 +87,19 @@ def from_torch(
     """
     found = TorchFunction(module, front_end)
     return _on_host(found, found.pull_back, labels, sample_rate, found.fingerprint, **options)
+
+
+def from_torchscript(path: str | os.PathLike, labels: Sequence[str], sample_rate: int, **options: Any) -> Explainer:
+    """Explainer of a TorchScript file, as `torch.jit.save` writes it; used on the CPU.
+
+    Args:
+        path: the file.
+        labels, sample_rate, options: as in `from_torch`.
+
+    Raises:
+        AudexError: no such file, or it is not TorchScript; as in `from_torch`.
+    """
+    return from_torch(open_torchscript(path), labels, sample_rate, **options)
 
 
 def from_function(

@@ -59,6 +59,7 @@ class HostClassifier:
         self.fingerprint, self.calls = f"{fingerprint} {source} {rate} {reading}", 0
         self.shuffled = self._shuffled if hasattr(function, "shuffled") else None  # for `attribution.controls`
         self._shapes: dict[int, tuple[int, ...]] = {}
+        self._pure = False  # clips of the user were asked twice, too
 
     def _shuffled(self, seed: int) -> "HostClassifier":
         """The classifier with its weights in random order."""
@@ -150,7 +151,11 @@ class HostClassifier:
         *frames, labels = self.output_shape(own.shape[1])
         found = np.zeros((len(own), *frames, labels + len(frames)), np.float32)
         for rows in self._groups(own, lengths):
-            values = self.checked(np.ascontiguousarray(own[rows, : lengths[rows[0]]]))
+            clips = np.ascontiguousarray(own[rows, : lengths[rows[0]]])
+            values = self.checked(clips)
+            if not self._pure:
+                check_same(values, self.checked(clips), "a second time")
+                self._pure = True
             if frames:
                 found[rows, : values.shape[1]] = np.pad(values, ((0, 0), (0, 0), (0, 1)), constant_values=1)
             else:
@@ -190,14 +195,23 @@ def check_function(classifier: HostClassifier, seconds: float) -> None:
         "in another order": classifier.checked(np.ascontiguousarray(clips[::-1]))[::-1],
         "one by one": np.concatenate([classifier.checked(clips[i : i + 1]) for i in range(3)]),
     }
-    size = max(float(np.abs(first).max()), 1e-3)
     for when, found in others.items():
-        if (off := float(np.abs(found - first).max())) > TOLERANCE * size:
-            raise AudexError(
-                f"the classifier does not answer alike when it is asked {when} (it differs by {off:.2g}): it keeps "
-                "state, draws random numbers, or mixes clips of a batch; reset it in every call, and turn dropout off"
-            )
+        check_same(first, found, when)
     if classifier.pull_back is not None:
         gradient = classifier.pulled_back(clips, np.random.default_rng(1).normal(size=first.shape).astype(np.float32))
         if not np.any(gradient):
             raise AudexError("the classifier's gradient with respect to the audio is zero; use gradient='none'")
+
+
+def check_same(first: np.ndarray, again: np.ndarray, when: str) -> None:
+    """Refuse a function that does not give the same outputs of the same clips.
+
+    Raises:
+        AudexError: it keeps state, draws random numbers, or mixes clips.
+    """
+    off = float(np.abs(again - first).max()) if first.shape == again.shape else np.inf
+    if off > TOLERANCE * max(float(np.abs(first).max()), 1e-3):
+        raise AudexError(
+            f"the classifier does not answer alike when it is asked {when} (it differs by {off:.2g}): it keeps "
+            "state, draws random numbers, or mixes clips of a batch; reset it in every call, and turn dropout off"
+        )

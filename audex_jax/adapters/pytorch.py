@@ -3,7 +3,9 @@
 import contextlib
 import copy
 import hashlib
+import os
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -90,3 +92,27 @@ class TorchFunction:
             if hasattr(value, "cpu"):
                 found.update(np.ascontiguousarray(value.detach().cpu().float().numpy()).tobytes())
         return found.hexdigest()
+
+
+def open_torchscript(path: str | os.PathLike) -> Any:
+    """The module that `torch.jit.save` wrote, on the CPU.
+
+    Raises:
+        AudexError: no such file, or another kind of file; PyTorch is not installed.
+    """
+    try:
+        import torch
+    except ImportError:
+        raise AudexError("TorchScript models need PyTorch: pip install 'audex-jax[torch]'") from None
+    if not os.path.isfile(path):
+        raise AudexError(f"{path}: no such file; give a TorchScript model")
+    try:
+        with warnings.catch_warnings():  # TorchScript is no longer developed, but many models come as such
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return torch.jit.load(path, map_location="cpu")
+    except Exception as error:  # of several kinds
+        said = " ".join(str(error).split())[:200]
+        raise AudexError(
+            f"{path}: PyTorch cannot open it as TorchScript ({said}); weights alone are no model: build the module and "
+            "give it to from_torch"
+        ) from error

@@ -8,6 +8,7 @@ from audex_jax.core.errors import AudexError
 
 onnx = pytest.importorskip("onnx", reason="needs the extra `parity`")
 pytest.importorskip("onnxruntime", reason="needs the extra `onnx`")
+pytestmark = pytest.mark.parity  # where the libraries for it are installed
 RATE = 1000
 LABELS = ("quiet", "loud")
 FLOAT = onnx.TensorProto.FLOAT

@@ -1,0 +1,95 @@
+"""A pretrained model that people use: silero-vad, a voice activity detector, on recorded words."""
+
+import csv
+import importlib.util
+import pathlib
+
+import numpy as np
+import pytest
+
+from audex_jax.adapters.explainers import from_torch
+from audex_jax.core.errors import AudexError
+from audex_jax.core.settings import Settings
+from audex_jax.io.audio import read_audio
+
+torch = pytest.importorskip("torch", reason="needs the extra `torch`")
+DATA = pathlib.Path(__file__).parents[3] / "shared" / "data" / "speech_commands"
+PACKAGE = importlib.util.find_spec("silero_vad")
+pytestmark = [
+    pytest.mark.parity,
+    pytest.mark.skipif(PACKAGE is None, reason="needs silero-vad"),
+    pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.*torch.jit.load. is deprecated:DeprecationWarning"),
+]
+RATE, WINDOW = 16000, 512  # samples that the detector takes at once
+SPEECH = 8  # windows: 250 ms, what silero-vad takes for the shortest speech
+CLIPS = 24
+ARMS = {
+    "weighted": {"ranking": "weighted"},
+    "default": {},
+    "magnitude": {"method": "magnitude", "ranking": "magnitude"},
+    "random": {"method": "random", "ranking": "absolute"},
+}
+
+
+class Detector(torch.nn.Module):
+    """Mean logit of speech in the 250 ms that are most like speech, from audio `[b, n]`."""
+
+    def __init__(self, reset: bool = True):
+        super().__init__()
+        assert PACKAGE is not None
+        self.vad = torch.jit.load(pathlib.Path(PACKAGE.origin).parent / "data" / "silero_vad.jit")
+        self.reset = reset
+
+    def forward(self, audio):
+        if self.reset:
+            self.vad.reset_states()
+        padded = torch.nn.functional.pad(audio, (0, -audio.shape[-1] % WINDOW))
+        windows = padded.unfold(-1, WINDOW, WINDOW).unbind(1)
+        logits = torch.cat([self.vad(window, RATE) for window in windows], 1).logit(1e-6)
+        return logits.topk(min(SPEECH, len(windows)), 1).values.mean(1, keepdim=True)
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    return Detector()
+
+
+@pytest.fixture(scope="module")
+def clips(detector) -> list[np.ndarray]:
+    """The first clip of each of 24 words that the detector takes for speech, of speakers of the test set."""
+    if not DATA.is_dir():
+        pytest.skip("needs recordings of Speech Commands, which are not in the package")
+    found = {}
+    for row in csv.DictReader((DATA / "splits.csv").read_text().splitlines()):
+        if row["split"] == "test" and row["label"] not in found and len(found) < CLIPS:
+            clip = read_audio(DATA / row["file"], RATE)
+            with torch.no_grad():
+                if detector(torch.from_numpy(clip.T)).item() > 0:
+                    found[row["label"]] = clip
+    return list(found.values())
+
+
+def test_a_detector_that_keeps_its_state_is_refused():
+    with pytest.raises(AudexError, match="keeps state"):
+        from_torch(Detector(reset=False), ["speech"], RATE, output="independent-logits")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("codec", ["mdct", "mini-speech-commands"])
+def test_twentieth_of_the_elements(codec, detector, clips, record_property):
+    """With 5 % of the elements kept, speech is heard in these, and not in the rest; in random ones it is not."""
+    explainer = from_torch(detector, ["speech"], RATE, codec=codec, output="independent-logits", clip_seconds=1.0)
+    keep, delete = {}, {}
+    for name, fields in ARMS.items():
+        found = explainer.explain_clips(clips, "speech", Settings(keep=0.05, **fields))
+        keep[name] = np.mean([e.sufficient for e in found])
+        delete[name] = np.mean([e.necessary for e in found])
+        record_property(name, f"keeps {keep[name]:.3f}, deletes {delete[name]:.3f}")
+        record_property("reconstructions", np.mean([e.reconstruction_agrees for e in found]))
+    best = max(("weighted", "default"), key=lambda name: keep[name] + delete[name])
+    assert len(clips) == CLIPS
+    assert keep[best] >= 0.95
+    assert delete[best] >= 0.8
+    assert keep["random"] <= 0.2
+    assert delete["random"] <= 0.2
