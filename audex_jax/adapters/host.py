@@ -120,7 +120,7 @@ class HostClassifier:
         assert self.pull_back is not None
         found = self._ask(self.pull_back, audio, cotangent)
         if (lost := ~np.isfinite(found).all(1)).any():
-            found[lost] = self._ask(self.pull_back, (audio + HUSH * _noise(*audio.shape))[lost], cotangent[lost])
+            found[lost] = self._ask(self.pull_back, audio[lost] + HUSH * _noise(1, audio.shape[1]), cotangent[lost])
         if not np.isfinite(found).all():
             raise AudexError(
                 "the classifier's gradient holds values that are not finite numbers; mend it, or the recording"
