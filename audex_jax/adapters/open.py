@@ -8,7 +8,9 @@ import pathlib
 import sys
 from typing import Any
 
-from audex_jax.adapters.explainers import for_waveform, from_function, from_torch
+from audex_jax.adapters.explainers import for_waveform, from_function, from_torch, from_torchscript
+from audex_jax.adapters.huggingface import from_huggingface
+from audex_jax.adapters.onnx import from_onnx
 from audex_jax.adapters.source import FILES, Source
 from audex_jax.bundles import load_explainer
 from audex_jax.core.errors import AudexError
@@ -31,27 +33,22 @@ def open_explainer(model: str | os.PathLike | Source) -> Explainer:
     name = model.classifier
     if name is None:
         raise AudexError("a source needs a classifier")
-    how: dict[str, Any] = {field: getattr(model, field) for field in ("codec", "label", "between", "clip_seconds")}
+    how: dict[str, Any] = {field: getattr(model, field) for field in ("codec", "label", "between")}
+    if model.clip_seconds is not None:
+        how["clip_seconds"] = model.clip_seconds
     if name.startswith(HUGGING_FACE):
-        from_huggingface = _adapter("huggingface")
         return from_huggingface(name.removeprefix(HUGGING_FACE), **how)
     how["output"] = model.output
     suffix = pathlib.Path(name).suffix.lower()
     if suffix in FILES:
         if not pathlib.Path(name).is_file():
             raise AudexError(f"{name}: no such file")
-        kind = "onnx" if suffix == ".onnx" else "torchscript"
-        return _adapter(kind)(name, labels_of(model), rate_of(model), **how)
+        opened = from_onnx if suffix == ".onnx" else from_torchscript
+        return opened(name, labels_of(model), rate_of(model), **how)
     found = _imported(name)
     if isinstance(found, Explainer):
         return found
     return _adapted(found, name, model, how)
-
-
-def _adapter(kind: str) -> Any:
-    """The function `from_KIND`, whose module is imported when it is needed."""
-    module = importlib.import_module(f"audex_jax.adapters.{'pytorch' if kind == 'torchscript' else kind}")
-    return getattr(module, f"from_{kind}")
 
 
 def _adapted(found: Any, name: str, source: Source, how: dict[str, Any]) -> Explainer:

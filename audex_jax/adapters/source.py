@@ -20,7 +20,7 @@ class Source:
         rate: sample rate that the classifier takes, in Hz.
         codec: space of the explanation.
         output: what the classifier returns.
-        clip_seconds: longest clip that is explained in one piece.
+        clip_seconds: longest clip that is explained in one piece; None for what the classifier takes, up to 5 s.
         label, between: which of several independent labels, and which seconds, are explained.
     """
 
@@ -31,7 +31,9 @@ class Source:
     rate: int | None = option(None, "sample rate that it takes, in Hz", metavar="HZ")
     codec: str = option("mdct", "space of the explanation: mdct loses nothing; or a bundle", metavar="NAME|DIR")
     output: str = option("logits", "what it returns", OUTPUTS)
-    clip_seconds: float = option(5.0, "longest clip that is explained in one piece", metavar="SECONDS")
+    clip_seconds: float | None = option(
+        None, "longest clip that is explained in one piece (default: what it takes, up to 5 s)", metavar="SECONDS"
+    )
     label: str | None = None
     between: tuple[float, float] | None = None
 
