@@ -183,7 +183,7 @@ def _noise(clips: int, samples: int) -> np.ndarray:
     return 0.1 * np.random.default_rng(0).normal(size=(clips, samples)).astype(np.float32)
 
 
-def check_function(classifier: HostClassifier, seconds: float) -> None:
+def check_function(classifier: HostClassifier, seconds: float = CHECKED) -> None:
     """Try a function on noise: the same clips twice, in another order, one by one; and its gradient.
 
     Args:
