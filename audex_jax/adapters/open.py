@@ -58,16 +58,17 @@ def _adapted(found: Any, name: str, source: Source, how: dict[str, Any]) -> Expl
         return from_torch(found, labels, rate, **how)
     if not callable(found):
         raise AudexError(f"{name} is a {type(found).__name__}; name an Explainer, a function or a PyTorch module")
+    function: Any = found
     needed = sum(
         parameter.default is parameter.empty
         and parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
         for parameter in inspect.signature(found).parameters.values()
     )
     if needed == 1:
-        return from_function(found, labels, rate, fingerprint=name, **how)
+        return from_function(function, labels, rate, fingerprint=name, **how)
     if needed == 2:
-        return for_waveform(functools.partial(_without_params, found), labels, sample_rate=rate, **how)
-    return for_waveform(found, labels, sample_rate=rate, **how)
+        return for_waveform(functools.partial(_without_params, function), labels, sample_rate=rate, **how)
+    return for_waveform(function, labels, sample_rate=rate, **how)
 
 
 def _without_params(function: Any, params: Any, audio: Any, length: Any) -> Any:

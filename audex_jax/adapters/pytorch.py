@@ -83,7 +83,7 @@ class TorchFunction:
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the module's layers, settings of a Hugging Face model, front end, and weights."""
-        config = getattr(self.module, "config", None)
+        config: Any = getattr(self.module, "config", None)
         settings = config.to_json_string() if hasattr(config, "to_json_string") else ""
         said = f"{type(self.module).__qualname__} {self.module} {settings} {self.front_end}"
         found = hashlib.sha256(ADDRESS.sub("", said).encode())

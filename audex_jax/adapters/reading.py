@@ -35,7 +35,7 @@ class Reading:
     label: int = 0
     between: tuple[float, float] | None = None
 
-    def __call__(self, raw: Array, length: Array, samples: int, rate: int) -> Float[Array, " k"]:
+    def __call__(self, raw: Array, length: Array, samples: int | Array, rate: int) -> Float[Array, " k"]:
         """Logits `[k]` of an output `[k]`, or `[t, k]` by frame, of `length` samples padded to `samples`."""
         logits = raw
         if self.output.endswith("probabilities"):

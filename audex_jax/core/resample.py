@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.signal
 
+from audex_jax.core.protocols import Count
 from audex_jax.core.types import Array, Float
 
 HALF = 10  # zero crossings of the filter on each side, as `scipy.signal.resample_poly` takes
@@ -30,7 +31,7 @@ def _kernel(up: int, down: int) -> tuple[np.ndarray, int]:
     return np.where(inside, taps[np.clip(offset, 0, len(taps) - 1)], 0).astype(np.float32), reach
 
 
-def resampled_length(samples: int | Array, source: int, target: int) -> int | Array:
+def resampled_length(samples: Count, source: int, target: int) -> Count:
     """Samples of a clip after `resample`, of a number or an array of numbers."""
     common = math.gcd(source, target)
     return -(-samples * (target // common) // (source // common))
