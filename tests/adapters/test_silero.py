@@ -75,24 +75,17 @@ def test_a_detector_that_keeps_its_state_is_refused():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("codec", "arms", "least"),
-    [
-        ("mdct", ("weighted", "magnitude", "random"), 0.85),
-        ("mini-speech-commands", ("weighted", "random"), 0.5),  # a codec of words changes what this model hears
-    ],
-)
-def test_a_twentieth_of_the_elements(codec, arms, least, detector, clips, record_property):
+def test_a_twentieth_of_the_elements(detector, clips, record_property):
     """With 5 % of the elements kept, speech is heard in these, and not in the rest; with random ones it is not so."""
-    explainer = from_torch(detector, ["speech"], RATE, codec=codec, output="independent-logits", clip_seconds=1.0)
+    explainer = from_torch(detector, ["speech"], RATE, output="independent-logits", clip_seconds=1.0)
     keep, delete = {}, {}
-    for name in arms:
-        found = explainer.explain_clips(clips, "speech", Settings(keep=0.05, **ARMS[name]))
+    for name, fields in ARMS.items():
+        found = explainer.explain_clips(clips, "speech", Settings(keep=0.05, **fields))
+        assert all(e.reconstruction_agrees for e in found)
         keep[name] = np.mean([e.sufficient for e in found])
         delete[name] = np.mean([e.necessary for e in found])
         record_property(name, f"keeps {keep[name]:.3f}, deletes {delete[name]:.3f}")
-        record_property("reconstructions", np.mean([e.reconstruction_agrees for e in found]))
     assert len(clips) == CLIPS
-    assert delete["weighted"] >= least
-    assert keep["weighted"] >= (0.95 if codec == "mdct" else least)
+    assert keep["weighted"] >= 0.95
+    assert delete["weighted"] >= 0.85
     assert max(keep["random"], delete["random"]) <= 0.2
