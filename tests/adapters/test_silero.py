@@ -64,7 +64,7 @@ def clips(detector) -> list[np.ndarray]:
         if row["split"] == "test" and row["label"] not in found and len(found) < CLIPS:
             clip = read_audio(DATA / row["file"], RATE)
             with torch.no_grad():
-                if detector(torch.from_numpy(clip.T)).item() > 0:
+                if detector(torch.from_numpy(clip[None])).item() > 0:
                     found[row["label"]] = clip
     return list(found.values())
 
