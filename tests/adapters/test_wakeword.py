@@ -59,7 +59,7 @@ def test_a_model_that_keeps_its_state_is_refused():
 
 
 @pytest.mark.slow
-def test_a_tenth_of_the_elements(record_property):
+def test_a_tenth_of_the_elements():
     """Kept, they are the word; so are the loudest ones, but without these the word is heard all the same."""
     clips = [said("alexa", voice, speed) for voice in VOICES for speed in SPEEDS]
     explainer = explainer_of(detector)
@@ -68,8 +68,6 @@ def test_a_tenth_of_the_elements(record_property):
         found = explainer.explain_clips(clips, "alexa", Settings(keep=0.1, **fields))
         assert all(e.prediction == "alexa" and e.reconstruction_agrees for e in found)
         keep[name], delete[name] = (np.mean([getattr(e, what) for e in found]) for what in ("sufficient", "necessary"))
-        record_property(name, f"keeps {keep[name]:.3f}, deletes {delete[name]:.3f}")
-    print(keep, delete)
-    assert keep["default"] >= 0.85
+    assert keep["default"] >= 0.85, (keep, delete)
     assert delete["default"] >= 0.75
     assert delete["default"] >= delete["magnitude"] + 0.3
