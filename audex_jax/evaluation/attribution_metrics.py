@@ -15,7 +15,7 @@ from audex_jax.core.host import compile_step
 from audex_jax.core.protocols import ScalarFunction
 from audex_jax.core.settings import Settings
 from audex_jax.core.types import Array, Attribution, ClipLatent, ClipValid, Float
-from audex_jax.explain.model import EncodedClip, Model, explained_logits
+from audex_jax.explain.model import EncodedClip, Model, explained_logits, has_gradient
 from audex_jax.explain.step import attribute, clip_key
 
 TINY = 1e-12

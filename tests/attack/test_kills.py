@@ -108,7 +108,7 @@ def test_a_killed_command_ends_when_it_is_given_again(name, given, tmp_path):
         process.send_signal(signal.SIGKILL)
         process.communicate()
     finish(name, *broken)
-    right, found = (results(tmp_path / folder) for folder in ("right", "killed"))
+    right, found = (results(tmp_path / folder / "out") for folder in ("right", "killed"))
     assert found.keys() == right.keys()
     assert [path for path in found if found[path] != right[path]] == []
     assert not list((tmp_path / "killed").rglob(".*"))
