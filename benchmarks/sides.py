@@ -102,7 +102,9 @@ def audex(folder: str) -> Callable[..., Explain]:
             items = (Clip(number, clip) for number, clip in enumerate(clips))
             step = mapped(chosen)
             parts = explain_stream(explainer, step, items, chosen, batch=max(1, batch // step.devices))
-            found = [e for _, e in sorted((pair for part in parts for pair in part), key=lambda pair: pair[0])]
+            found: list[Any] = [
+                e for _, e in sorted((pair for part in parts for pair in part), key=lambda pair: pair[0])
+            ]
             rows = {name: [getattr(e, name) for e in found] for name in ("attribution", "mask")}
             rows["probabilities"] = [[e.probabilities[label] for label in explainer.labels] for e in found]
             for name in ("reconstruction", "audio"):

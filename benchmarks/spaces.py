@@ -58,9 +58,10 @@ def at_share(
     """The explanations at another share, in batches of one size."""
     found: list[Explanation] = []
     for first in range(0, len(clips), BATCH):
-        some = [list(column[first : first + BATCH]) for column in (clips, explained)]
-        filled = [column + column[:1] * (BATCH - len(column)) for column in some]
-        found += explainer.resynthesize(share, *filled)[: len(some[0])]
+        some, some_explained = clips[first : first + BATCH], explained[first : first + BATCH]
+        missing = BATCH - len(some)
+        filled = some + some[:1] * missing, some_explained + some_explained[:1] * missing
+        found += explainer.resynthesize(share, *filled)[: len(some)]
     return found
 
 
@@ -100,7 +101,7 @@ def main(argv: list[str] | None = None) -> None:
         for name in given.ways.split(","):
             list(explain_all(own, clips[:1], WAYS[name]))  # compiled before it is timed
             started = time.perf_counter()
-            explained = list(explain_all(own, clips, WAYS[name]))
+            explained: list[Explanation] = list(explain_all(own, clips, WAYS[name]))
             seconds = (time.perf_counter() - started) / len(clips)
             for share in SHARES:
                 found = row(at_share(own, clips, explained, share), second)

@@ -74,7 +74,7 @@ def reading_of(
     Raises:
         AudexError: no such output or label, or no label where one has to be chosen.
     """
-    labels = tuple(labels)
+    labels = list(labels)
     if output not in OUTPUTS:
         raise AudexError(f"no output {output!r}; choose one of {', '.join(OUTPUTS)}")
     if not labels or len(set(labels)) != len(labels) or not all(isinstance(name, str) and name for name in labels):
@@ -84,7 +84,7 @@ def reading_of(
             raise AudexError(
                 "one label of which one is right decides nothing; a detector's output is independent-logits"
             )
-        return Reading(output, 0, between), labels
+        return Reading(output, 0, between), tuple(labels)
     if label is None and len(labels) > 1:
         raise AudexError(f"independent labels are explained one by one; choose the label: {', '.join(labels[:20])}")
     label = labels[0] if label is None else label

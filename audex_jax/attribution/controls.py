@@ -25,8 +25,9 @@ def shuffled_weights(model: Model, key: Array) -> Model:
         model: a pytree of weight arrays, such as an `nnx.Module`; or what has a method `shuffled(seed)`.
         key: random key; each array draws from a key of its own.
     """
-    if getattr(model, "shuffled", None) is not None:
-        return model.shuffled(int(jax.random.bits(key)))
+    shuffle = getattr(model, "shuffled", None)
+    if shuffle is not None:
+        return shuffle(int(jax.random.bits(key)))
     leaves, structure = jax.tree.flatten(model)
     keys = jax.random.split(key, len(leaves))
     shuffled = [

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import ShapedArray, Tracer
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, Primitive, jaxpr_as_fun
 from jax.interpreters import batching
 
@@ -34,7 +35,7 @@ host_call.multiple_results = True
 @host_call.def_abstract_eval
 def _shapes(*arrays: Any, function: Batched, shapes: tuple, ranks: tuple[int, ...]) -> list[Any]:
     mapped = arrays[0].shape[: arrays[0].ndim - ranks[0]]
-    return [jax.core.ShapedArray((*mapped, *shape), np.dtype(np.float32)) for shape in shapes]
+    return [ShapedArray((*mapped, *shape), np.dtype(np.float32)) for shape in shapes]
 
 
 @host_call.def_impl
@@ -101,7 +102,7 @@ def traceable(*models: Any) -> bool:
     return all(getattr(part, "traceable", True) for part in parts)
 
 
-def compile_step(function: Callable | None = None, *, static_argnames: Sequence[str] | str = ()) -> Callable:
+def compile_step(function: Callable | None = None, *, static_argnames: Sequence[str] | str = ()) -> Any:
     """`jax.jit` for a function of models; `in_pieces` if one of them cannot be compiled.
 
     Args:
@@ -146,7 +147,7 @@ def in_pieces(function: Callable, static_argnames: Sequence[str] | str = ()) -> 
         given = signature.bind(*arguments, **options).arguments
         fixed = tuple((name, given.pop(name)) for name in sorted(static & given.keys()))
         leaves, structure = jax.tree.flatten(dict(given))
-        if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+        if any(isinstance(leaf, Tracer) for leaf in leaves):
             return function(*arguments, **options)  # part of another program
         arrays = [jnp.asarray(leaf) for leaf in leaves]
         found, out = program(fixed, structure, tuple((a.shape, a.dtype) for a in arrays))

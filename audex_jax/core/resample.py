@@ -23,7 +23,7 @@ def _kernel(up: int, down: int) -> tuple[np.ndarray, int]:
         The weights, and how many samples the first of the w lies before the first of the `down`.
     """
     rate = max(up, down)
-    taps = up * scipy.signal.firwin(2 * HALF * rate + 1, 1 / rate, window=("kaiser", BETA))
+    taps = up * scipy.signal.firwin(2 * HALF * rate + 1, 1 / rate, window=("kaiser", BETA))  # type: ignore[arg-type]
     reach = -(-HALF * rate // up)  # input samples on each side
     place = np.arange(-reach, down + reach)[:, None] * up  # on the grid of both rates
     offset = np.arange(up)[None] * down - place + HALF * rate

@@ -94,9 +94,8 @@ def measure(
         path,
         noise,
     )
-    dear = () if has_gradient(model.classifier) else DEAR
-    found = {name: metric(attributed) for name, metric in ATTRIBUTION_METRICS.items() if name not in dear}
-    return jnp.stack([found.get(name, jnp.float32(jnp.nan)) for name in ATTRIBUTION_METRICS])
+    dear, unknown = () if has_gradient(model.classifier) else DEAR, jnp.float32(jnp.nan)
+    return jnp.stack([unknown if name in dear else of(attributed) for name, of in ATTRIBUTION_METRICS.items()])
 
 
 def sparseness(attribution: Float[Array, "..."], own: Array | bool = True) -> Float[Array, ""]:

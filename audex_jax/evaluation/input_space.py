@@ -85,6 +85,9 @@ def sound_editor(
         sounds = jax.vmap(synthesise)(values) * inside
         return classify_audio(model, sounds, jnp.full(len(values), clip.length))
 
+    def units() -> tuple[Int[Array, "m f"], int]:
+        return jnp.arange(values.size).reshape(values.shape), values.size
+
     key = clip_key(clip, seed)
     path = METHODS[arm.method](
         lambda values: logits(values[None])[0, clip.target],
@@ -94,10 +97,13 @@ def sound_editor(
         valid=own,
         key=key,
         settings=settings,
+        units=units,
     )
-    context = Context(
-        own, own, lambda edited: margin(logits(edited), clip.target)[None], _no_latent, None, 1.0, key, settings
-    )
+
+    def margins(edited: Array) -> Array:
+        return margin(logits(edited), clip.target)[None]
+
+    context = Context(own, own, margins, _no_latent, None, units, 1.0, key, settings)
     ranks = element_ranks(RANKINGS[arm.ranking](path.attribution, values, silence, context), own)
     return lambda level, delete: synthesise(values * (top_share(ranks, own, level) != delete)) * inside
 

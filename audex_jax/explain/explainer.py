@@ -228,9 +228,7 @@ class Explainer:
         prediction, target = next(iter(probabilities)), self.labels[int(own.target)]
         silent = bool(np.abs(clip).max() < SILENCE_PEAK)
         if self.model.classifier.reads == "audio" and not silent and not np.any(own.path.attribution):
-            raise AudexError(
-                "the classifier's gradient with respect to the sound is zero; no method can explain it by that"
-            )
+            raise ModelError("the classifier's gradient with respect to the sound is zero, so nothing can be explained")
         difference = abs(float(own.path.value - own.path.baseline_value))
         state = convergence(own.path, tolerance=GAP_TOLERANCE)
         fixed = {

@@ -199,7 +199,7 @@ def test_a_gradient_that_is_promised_is_there(clips):
     with pytest.raises(AudexError, match="gradient with respect to the audio is zero"):
         refused(by_numpy, lambda audio, cotangent: 0 * audio)
     flat = for_waveform(lambda p, a, n: jnp.zeros(2), LABELS, sample_rate=RATE, clip_seconds=0.5)
-    with pytest.raises(AudexError, match="gradient with respect to the sound is zero"):
+    with pytest.raises(AudexError, match="gradient with respect to the sound is zero, so"):
         flat.explain(clips[0], **QUICK)
 
 
