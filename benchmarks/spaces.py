@@ -47,7 +47,7 @@ def classes(explainer: Explainer, sounds: list[np.ndarray]) -> np.ndarray:
     found = []
     for first in range(0, len(sounds), BATCH):
         some = sounds[first : first + BATCH]
-        audio, lengths = explainer.pad(some + some[:1] * (BATCH - len(some)))
+        audio, lengths = map(jnp.asarray, explainer.pad(some + some[:1] * (BATCH - len(some))))
         found.append(np.asarray(classify_audio(explainer.model, audio, lengths).argmax(-1))[: len(some)])
     return np.concatenate(found)
 

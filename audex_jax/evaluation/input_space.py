@@ -16,7 +16,7 @@ from audex_jax.core.errors import AudexError
 from audex_jax.core.host import compile_step
 from audex_jax.core.registry import METHODS, RANKINGS
 from audex_jax.core.settings import Settings
-from audex_jax.core.types import Array, Bool, Float
+from audex_jax.core.types import Array, Bool, Float, Int
 from audex_jax.evaluation.arms import Arm
 from audex_jax.evaluation.edits import EditScores, decode_at_level, edit_scores, in_chunks
 from audex_jax.explain.model import EncodedClip, Model, classify_audio, shifted
@@ -85,7 +85,7 @@ def sound_editor(
         sounds = jax.vmap(synthesise)(values) * inside
         return classify_audio(model, sounds, jnp.full(len(values), clip.length))
 
-    def units() -> tuple[Int[Array, "m f"], int]:
+    def units() -> tuple[Int[Array, "t d"], int]:
         return jnp.arange(values.size).reshape(values.shape), values.size
 
     key = clip_key(clip, seed)
