@@ -5,10 +5,12 @@ Padding (`encodec/modules/conv.py`), with `total = k - s` and `extra` so that th
     causal    |<- total ->| x x x x x x x |<- extra ->|
     centred   |<- total - total//2 ->| x x x x x x x |<- total//2 + extra ->|
 
-All padding is plain integer arithmetic on static shapes. Convolutions are computed on frames: a convolution whose
-kernel is twice its stride (all of EnCodec's resampling layers) is one of 2 taps and stride 1 on frames of `stride`
-samples; a transposed one likewise; and one of few channels is one of 2 taps on frames that are as long as its kernel
-reaches. These are exact rewrites. `NARROW` is the only number in them that depends on the backend.
+All padding is plain integer arithmetic on static shapes.
+
+Arrays are in rows: `[b, n / f, f * c]` holds f samples of c channels side by side, and is `[b, n, c]` in memory. A
+convolution is a product of neighbouring rows with a kernel in which its taps stand where the row's samples need them
+(`kernel_of_rows`): exact, for every f. Long rows suit matrix units, which pad channels to their width; each layer
+takes the rows that it is given. `LANES` and `NARROW` are the only numbers that depend on the backend.
 """
 
 import functools
@@ -23,7 +25,8 @@ from audex_jax.core.initializers import group_norm, init_param
 from audex_jax.core.types import Array, Float
 
 PadMode = Literal["reflect", "constant"]
-NARROW = 128  # a convolution of at most so many pairs of input and output channels is computed on frames
+LANES = {"tpu": 256}  # numbers a row has at least, by backend; elsewhere a row is a sample
+NARROW = 128  # a convolution of at most so many pairs of input and output channels makes rows of its own
 
 
 def conv_padding(length: int, kernel: int, stride: int, causal: bool) -> tuple[int, int]:
@@ -82,30 +85,49 @@ def _elu_slope(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Ar
     return y, tangents[0] * jnp.where(y > 0, 1, y + 1)
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3))
-def correlate(x: Float[Array, "b n c"], kernel: Float[Array, "k c o"], stride: int, pad: int) -> Float[Array, "b m o"]:
-    """XLA's convolution of `x` with `pad` zeros on either side; tap j meets sample `t * stride + j - pad`.
+def lanes() -> int:
+    """Numbers that a row of the backend which is used has at least."""
+    return LANES.get(jax.default_backend(), 1)
+
+
+def fold_for(samples: int, channels: int, now: int = 1) -> int:
+    """Samples a row that suit the backend, or as many as it has `now` if these are up to twice as many."""
+    least = max(1, lanes() // channels)
+    return now if least <= now <= 2 * least else least if samples % least == 0 else 1
+
+
+def in_rows(x: Float[Array, "b m fc"], channels: int, fold: int) -> Float[Array, "b l gc"]:
+    """The same samples in rows of `fold`.
+
+    >>> in_rows(jnp.zeros((1, 6, 8)), 4, 3).shape
+    (1, 4, 12)
+    """
+    return x if x.shape[2] == fold * channels else x.reshape(len(x), -1, fold * channels)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
+def correlate(x: Float[Array, "b n c"], kernel: Float[Array, "k c o"], pad: tuple[int, int]) -> Float[Array, "b m o"]:
+    """XLA's convolution of `x` with `pad` zeros on either side; tap j meets row `t + j - pad[0]`.
 
     The rule below does not change its derivatives, only how they are computed. In the gradient with respect to `x` JAX
     reads the kernel with its two channel axes exchanged. XLA:CPU runs such a convolution many times slower inside a
     loop. Here the tangent is a product with the transposed kernel, so that the gradient reads it in the usual order.
     """
-    return _correlate(x, kernel, stride, pad, "WIO")
+    return _correlate(x, kernel, pad, "WIO")
 
 
-def _correlate(x: Array, kernel: Array, stride: int, pad: int, order: str) -> Array:
-    labels = ("NWC", order, "NWC")
-    return jax.lax.conv_general_dilated(x, kernel, (stride,), [(pad, pad)], dimension_numbers=labels)
+def _correlate(x: Array, kernel: Array, pad: tuple[int, int], order: str) -> Array:
+    return jax.lax.conv_general_dilated(x, kernel, (1,), [pad], dimension_numbers=("NWC", order, "NWC"))
 
 
-def _correlate_jvp(stride: int, pad: int, primals: tuple[Array, Array], tangents: tuple) -> tuple[Array, Array]:
+def _correlate_jvp(pad: tuple[int, int], primals: tuple[Array, Array], tangents: tuple) -> tuple[Array, Array]:
     (x, kernel), (dx, dkernel) = primals, tangents
-    y = correlate(x, kernel, stride, pad)
+    y = correlate(x, kernel, pad)
     dy = jnp.zeros_like(y)
     if not isinstance(dx, SymbolicZero):
-        dy = _correlate(dx, kernel.swapaxes(1, 2), stride, pad, "WOI")
+        dy = _correlate(dx, kernel.swapaxes(1, 2), pad, "WOI")
     if not isinstance(dkernel, SymbolicZero):
-        by_kernel = correlate(x, dkernel, stride, pad)
+        by_kernel = correlate(x, dkernel, pad)
         dy = by_kernel if isinstance(dx, SymbolicZero) else dy + by_kernel
     return y, dy
 
@@ -113,38 +135,72 @@ def _correlate_jvp(stride: int, pad: int, primals: tuple[Array, Array], tangents
 correlate.defjvp(_correlate_jvp, symbolic_zeros=True)
 
 
-def frame_size(samples: int, taps: int, inputs: int, outputs: int, stride: int) -> int:
-    """Samples a frame on which a convolution becomes a dense product of two frames; 0 if it is left as it is.
+def row_size(samples: int, fold: int, taps: int, inputs: int, outputs: int, stride: int) -> int:
+    """Samples in the rows that a convolution is computed on.
 
-    >>> frame_size(24_000, 8, 64, 128, stride=4), frame_size(24_000, 7, 1, 32, stride=1)
+    >>> row_size(24_000, 1, 8, 64, 128, stride=4), row_size(24_000, 1, 7, 1, 32, stride=1)
     (4, 8)
     """
-    if taps == 2 * stride:
-        return stride
-    if stride > 1 or taps == 1 or inputs * outputs > NARROW:
-        return 0
-    frame = 1 << (taps - 2).bit_length()  # the least power of 2 that holds all taps but one
-    return frame if samples > frame and samples % frame == 0 else 0
+    if stride > 1:
+        return fold if fold % stride == 0 else stride
+    narrow = fold == 1 < taps and inputs * outputs <= NARROW
+    row = 1 << (taps - 2).bit_length() if narrow else fold  # the least power of 2 that holds all taps but one
+    return row if samples > row and samples % row == 0 else fold
+
+
+def kernel_of_rows(kernel: Float[Array, "k c o"], row: int, stride: int, offset: int) -> Float[Array, "m rc qo"]:
+    """The kernel that makes rows of `row // stride` outputs of as many rows of `row` samples as these read.
+
+    Args:
+        kernel: of single samples.
+        row: samples a row, a multiple of the stride.
+        stride: of the convolution.
+        offset: the sample that the first tap of the first output reads, counted from the first row's beginning.
+    """
+    taps, inputs, outputs = kernel.shape
+    rows = -(-(offset + row - stride + taps) // row)
+    starts = range(offset, offset + row, stride)
+    shifted = [jnp.pad(kernel, ((at, rows * row - at - taps), (0, 0), (0, 0))) for at in starts]
+    return jnp.stack(shifted, 2).reshape(rows, row * inputs, len(starts) * outputs)
 
 
 def convolve(
-    x: Float[Array, "b n c"], kernel: Float[Array, "k c o"], stride: int, left: int, right: int, mode: PadMode
-) -> Float[Array, "b m o"]:
-    """Convolution of `x` with `left` and `right` samples of padding."""
+    x: Float[Array, "b m fc"], kernel: Float[Array, "k c o"], stride: int, causal: bool, mode: PadMode
+) -> Float[Array, "b l go"]:
+    """Convolution of `x` as EnCodec pads it, in rows; of as many samples as before where the stride divides them.
+
+    XLA pads with zeros, which costs nothing, and small products with the reflected samples are added to the outputs at
+    both ends. Where that would read more rows than need be, or not all rows are full, `x` is padded beforehand.
+    """
     taps, inputs, outputs = kernel.shape
-    frame = frame_size(x.shape[1], taps, inputs, outputs, stride)
-    if not frame:
-        return correlate(pad_time(x, left, right, mode), kernel, stride, 0)
-    spare = frame + stride - taps  # samples of the first frame that no output reads
-    x = pad_time(x, left + spare, right, mode).reshape(len(x), -1, frame * inputs)
-    starts = range(spare, spare + frame, stride)
-    shifted = [jnp.pad(kernel, ((at, 2 * frame - at - taps), (0, 0), (0, 0))) for at in starts]
-    product = jnp.stack(shifted, 2).reshape(2, frame * inputs, len(starts) * outputs)
-    return correlate(x, product, 1, 0).reshape(len(x), -1, outputs)
+    fold = x.shape[2] // inputs
+    samples = fold * x.shape[1]
+    left, right = conv_padding(samples, taps, stride, causal)
+    row = row_size(samples, fold, taps, inputs, outputs, stride)
+    before, after = -(-left // row), -(-right // row)
+    spare = (stride - taps) % row  # samples of the first row that no output reads
+    needless = before + after > (spare + taps - stride) // row
+    if needless or samples % row or max(left, right) >= samples or before + after > samples // row:
+        x = jnp.pad(pad_time(in_rows(x, inputs, 1), left, right, mode), ((0, 0), (spare, 0), (0, 0)))
+        return correlate(in_rows(x, inputs, row), kernel_of_rows(kernel, row, stride, spare), (0, 0))
+    x = in_rows(x, inputs, row)
+    product = kernel_of_rows(kernel, row, stride, before * row - left)
+    y = correlate(x, product, (before, after))
+    if mode == "constant":
+        return y
+    if before:
+        near = in_rows(x[:, : left // row + 1], inputs, 1)[:, left:0:-1]
+        near = jnp.pad(near, ((0, 0), (before * row - left, 0), (0, 0)))
+        y = y.at[:, :before].add(correlate(in_rows(near, inputs, row), product[:before], (0, before - 1)))
+    if after:
+        near = in_rows(x[:, -(right // row + 1) :], inputs, 1)[:, -2 : -2 - right : -1]
+        near = jnp.pad(near, ((0, 0), (0, after * row - right), (0, 0)))
+        y = y.at[:, -after:].add(correlate(in_rows(near, inputs, row), product[-after:], (after - 1, 0)))
+    return y
 
 
 class Conv1d(nnx.Module):
-    """Padded convolution, `[b, n, in] -> [b, ceil(n / stride), out]`; kernel `[k, in, out]`."""
+    """Padded convolution, `[b, n, in] -> [b, ceil(n / stride), out]`, both in rows; kernel `[k, in, out]`."""
 
     def __init__(
         self,
@@ -165,19 +221,20 @@ class Conv1d(nnx.Module):
         self.bias = nnx.Param(jnp.zeros((outputs,)))
         self.norm = group_norm(outputs) if norm else None
 
-    def __call__(self, x: Float[Array, "b n c"]) -> Float[Array, "b m o"]:
-        kernel = self.kernel[...]
-        left, right = conv_padding(x.shape[1], len(kernel), self.stride, self.causal)
-        y = convolve(x, kernel, self.stride, left, right, self.pad_mode) + self.bias[...]
-        return y if self.norm is None else self.norm(y)
+    def __call__(self, x: Float[Array, "b m fc"]) -> Float[Array, "b l go"]:
+        kernel, bias = self.kernel[...], self.bias[...]
+        y = convolve(x, kernel, self.stride, self.causal, self.pad_mode)
+        if x.shape[2] == kernel.shape[1]:  # a sample a row: the rows are the convolution's own
+            y = in_rows(y, len(bias), 1)
+        y = y + jnp.tile(bias, y.shape[2] // len(bias))
+        return y if self.norm is None else in_rows(self.norm(in_rows(y, len(bias), 1)), len(bias), y.shape[2] // len(bias))
 
 
 class ConvTranspose1d(nnx.Module):
-    """Trimmed transposed convolution with kernel = 2 x stride, `[b, t, in] -> [b, t * stride, out]`.
+    """Trimmed transposed convolution with kernel = 2 x stride, `[b, t, in] -> [b, t * stride, out]`, both in rows.
 
-    Kernel `[k, in, out]`, tap j adding to output sample `t * stride + j`. The two halves of the kernel are two dense
-    maps from a frame to `stride` output samples: frame t writes its first half over its own samples and its second
-    half over those of frame t + 1.
+    Kernel `[k, in, out]`, tap j adding to output sample `t * stride + j`. A row writes into its own outputs and, with
+    the second half of its last sample's kernel, into those of the row after it.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int, *, causal: bool, norm: bool, rngs: nnx.Rngs | None):
@@ -187,15 +244,20 @@ class ConvTranspose1d(nnx.Module):
         self.bias = nnx.Param(jnp.zeros((outputs,)))
         self.norm = group_norm(outputs) if norm else None
 
-    def __call__(self, x: Float[Array, "b t c"]) -> Float[Array, "b n o"]:
-        kernel, stride = self.kernel[...], self.stride
+    def __call__(self, x: Float[Array, "b m fc"]) -> Float[Array, "b l go"]:
+        kernel, bias, stride = self.kernel[...], self.bias[...], self.stride
         _, inputs, outputs = kernel.shape
-        batch, frames, _ = x.shape
-        # [2, in, stride * out]: tap 0 meets the frame before (second half of its kernel), tap 1 the frame itself
-        halves = kernel.reshape(2, stride, inputs, outputs).transpose(0, 2, 1, 3).reshape(2, inputs, stride * outputs)
-        y = correlate(x, halves[::-1], 1, 1)
-        y = y.reshape(batch, (frames + 1) * stride, outputs) + self.bias[...]
-        if self.norm is not None:
-            y = self.norm(y)
+        fold = x.shape[2] // inputs
+        samples, row = x.shape[1] * x.shape[2] // inputs * stride, fold * stride
+        # [f, 2, row, in, out]: where each sample of a row writes in this row and in the next
+        places = [jnp.pad(kernel, ((at, 2 * (row - stride) - at), (0, 0), (0, 0))) for at in range(0, row, stride)]
+        product = jnp.stack(places).reshape(fold, 2, row, inputs, outputs)
+        product = product.transpose(1, 0, 3, 2, 4).reshape(2, fold * inputs, row * outputs)[::-1]
         left, _ = transpose_trim(stride, 2 * stride, self.causal)
-        return y[:, left : left + frames * stride]
+        whole = left > 0 or self.norm is not None  # all that is written is needed, the last row's part beyond it, too
+        y = correlate(x, product, (1, int(whole))) + jnp.tile(bias, row)
+        if not whole:
+            return y
+        y = in_rows(y, outputs, 1)[:, : samples + stride]
+        y = (y if self.norm is None else self.norm(y))[:, left : left + samples]
+        return in_rows(y, outputs, row)

@@ -1,7 +1,8 @@
 """SEANet: the encoder and the decoder of EnCodec (`encodec/modules/seanet.py`, `encodec/modules/lstm.py`).
 
 The lists of layers keep the reference's integer indices (activations own no weights but take an index), so a
-published tensor `encoder.model.3.conv...` is `encoder.layers[3]` here.
+published tensor `encoder.model.3.conv...` is `encoder.layers[3]` here. Between layers arrays are in rows of several
+samples, see `conv`; each residual block brings them into rows that suit the backend, and its neighbours keep these.
 """
 
 import functools
@@ -11,7 +12,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from audex_jax.codecs.encodec.config import EncodecConfig
-from audex_jax.codecs.encodec.conv import Conv1d, ConvTranspose1d, elu
+from audex_jax.codecs.encodec.conv import Conv1d, ConvTranspose1d, elu, fold_for, in_rows
 from audex_jax.core.initializers import init_param
 from audex_jax.core.types import Array, Audio, Float, Latent
 
@@ -29,11 +30,14 @@ class ResidualBlock(nnx.Module):
     def __init__(self, config: EncodecConfig, width: int, rngs: nnx.Rngs | None):
         conv = functools.partial(_conv, config, rngs)
         hidden = width // config.compress
+        self.width = width
         self.narrow = conv(width, hidden, config.residual_kernel_size)
         self.widen = conv(hidden, width, 1)
         self.shortcut = conv(width, width, 1) if config.shortcut == "conv" else None
 
-    def __call__(self, x: Float[Array, "b n c"]) -> Float[Array, "b n c"]:
+    def __call__(self, x: Float[Array, "b m fc"]) -> Float[Array, "b l gc"]:
+        fold = x.shape[2] // self.width
+        x = in_rows(x, self.width, fold_for(x.shape[1] * fold, self.width, fold))
         y = self.widen(elu(self.narrow(elu(x))))
         return y + (x if self.shortcut is None else self.shortcut(x))
 
@@ -72,10 +76,11 @@ class LSTM(nnx.Module):
     """A stack of LSTM layers with a skip connection around the whole, `LSTM(x) + x`."""
 
     def __init__(self, config: EncodecConfig, width: int, rngs: nnx.Rngs | None):
+        self.width = width
         self.layers = nnx.List([LSTMLayer(width, rngs) for _ in range(config.lstm_layers)])
 
-    def __call__(self, x: Float[Array, "b t d"]) -> Float[Array, "b t d"]:
-        y = x
+    def __call__(self, x: Float[Array, "b m fd"]) -> Float[Array, "b t d"]:
+        y = x = in_rows(x, self.width, 1)
         for layer in self.layers:
             y = layer(y)
         return y + x
@@ -86,7 +91,7 @@ class Encoder(nnx.Module):
 
     def __init__(self, config: EncodecConfig, *, rngs: nnx.Rngs | None):
         conv = functools.partial(_conv, config, rngs)
-        width = config.filters
+        width = self.filters = config.filters
         layers: list[nnx.Module] = [conv(config.channels, width, config.kernel_size)]
         for ratio in reversed(config.ratios):
             layers += [ResidualBlock(config, width, rngs), Elu(), conv(width, 2 * width, 2 * ratio, ratio)]
@@ -95,9 +100,10 @@ class Encoder(nnx.Module):
         self.layers = nnx.List(layers)
 
     def __call__(self, audio: Audio) -> Latent:
+        x = in_rows(audio, audio.shape[2], fold_for(audio.shape[1], self.filters))
         for layer in self.layers:
-            audio = layer(audio)
-        return audio
+            x = layer(x)
+        return x
 
 
 class Decoder(nnx.Module):
@@ -105,6 +111,7 @@ class Decoder(nnx.Module):
 
     def __init__(self, config: EncodecConfig, *, rngs: nnx.Rngs | None):
         conv = functools.partial(_conv, config, rngs)
+        self.channels = config.channels
         width = config.filters * 2 ** len(config.ratios)
         layers: list[nnx.Module] = [conv(config.dim, width, config.kernel_size), LSTM(config, width, rngs)]
         for ratio in config.ratios:
@@ -115,9 +122,10 @@ class Decoder(nnx.Module):
         self.layers = nnx.List(layers)
 
     def __call__(self, latent: Latent) -> Audio:
+        x = latent
         for layer in self.layers:
-            latent = layer(latent)
-        return latent
+            x = layer(x)
+        return in_rows(x, self.channels, 1)
 
 
 def _conv(
