@@ -15,6 +15,7 @@ import jax
 COLLECTIVE = re.compile(r"(all-reduce|all-gather|all-to-all|collective-\w+|reduce-scatter|ragged-all-to-all)(-start)?")
 TRANSFER = re.compile(r"(infeed|outfeed|send|recv)|custom-call.*(host|callback)|copy-start.*S\(5\)")
 MOVES = ("copy", "transpose", "pad", "reverse", "concatenate", "reshape", "slice", "bitcast", "convert", "broadcast")
+LIBRARIES = {"cudnn": "convolutions", "cublas": "products"}
 INSTRUCTION = re.compile(r"^\s*(?:ROOT )?%([\w.-]+) = (.*?[\]})] )?([a-z][\w-]*)\(")
 CALLED = re.compile(r"(?:calls|to_apply|body|condition)=%([\w.-]+)")
 
@@ -144,7 +145,7 @@ def gpu_costs(text: str) -> dict[str, Any]:
         for one in computation:
             library = re.search(r'custom_call_target="([^"]*)"', one.text)
             if library:
-                kinds["convolutions" if "cudnn" in library[1] else "products" if "cublas" in library[1] else "calls"] += 1
+                kinds[next((kind for part, kind in LIBRARIES.items() if part in library[1]), "calls")] += 1
             elif one.operation in ("fusion", "copy", "transpose"):
                 kinds[one.operation + "s"] += 1
     return {**kinds, **talk(program)}

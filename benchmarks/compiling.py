@@ -95,7 +95,10 @@ def old_programs(subject: str, batch: int, precision: str) -> dict[str, tuple[Ca
         return functools.partial(pipeline.explain_step, settings=chosen, bandwidth=None)
 
     return {
-        "encode": (lambda w, audio, lengths: pipeline.latent_of(w.codec, audio, lengths, None), (model, audio, lengths)),
+        "encode": (
+            lambda w, audio, lengths: pipeline.latent_of(w.codec, audio, lengths, None),
+            (model, audio, lengths),
+        ),
         "decode": (lambda w, latent: w.codec.decode(latent), (model, latent)),
         "classify": (lambda w, latent, valid: jax.vmap(w.classifier)(latent, valid), (model, latent, valid)),
         "weighted": (step(ranking="weighted"), (model, audio, lengths, wanted)),

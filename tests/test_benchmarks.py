@@ -9,11 +9,13 @@ import subprocess
 import sys
 import time
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from audex_jax import demo_clips
-from benchmarks import fidelity, fidelity_tables, measure
+from benchmarks import compiled, fidelity, fidelity_tables, measure
 
 HERE = pathlib.Path(measure.__file__).parent
 PARSED = sorted(path.stem for path in HERE.glob("*.py") if "parser_for(" in path.read_text(encoding="utf-8"))
@@ -23,7 +25,8 @@ MODULES = [name for name in PARSED if name != "measure"]
 def run(module, *words, path):
     """What a benchmark writes, run by itself: these tests' fake devices, and the threads for these, are not its own."""
     environment = {k: v for k, v in os.environ.items() if k not in ("JAX_NUM_CPU_DEVICES", "PJRT_NPROC", "XLA_FLAGS")}
-    command = [sys.executable, "-m", f"benchmarks.{module}", "--small", "--repeats", "1", *words, "--json", str(path)]
+    rounds = () if module == "accelerators" else ("--repeats", "1")
+    command = [sys.executable, "-m", f"benchmarks.{module}", "--small", *rounds, *words, "--json", str(path)]
     done = subprocess.run(command, env=environment, cwd=HERE.parent, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(path.read_text(encoding="utf-8"))
@@ -123,6 +126,77 @@ def test_a_revision_agrees_with_itself_and_is_as_fast(tmp_path):
     assert row["error"] < 1e-5
     assert 0.2 < row["x faster"] < 5
     assert 0.8 < row["MB ratio"] < 1.25
+
+
+TURNS = """HloModule m
+
+FileNames
+1 "audex_jax/codec.py"
+
+FunctionNames
+1 "f"
+
+FileLocations
+1 {file_name_id=1 function_name_id=1 line=7 end_line=7 column=1 end_column=2}
+
+StackFrames
+1 {file_location_id=1 parent_frame_id=1}
+
+%moving (p: f32[2]) -> f32[2] {
+  %p = f32[2]{0} parameter(0)
+  ROOT %copy.1 = f32[2]{0} copy(%p)
+}
+
+%condition (t: (s32[], f32[2])) -> pred[] {
+  %bound = s32[]{:T(128)} constant(75)
+  %t = (s32[], f32[2]{0}) parameter(0)
+  %i = s32[] get-tuple-element(%t), index=0
+  ROOT %less = pred[] compare(%i, %bound), direction=LT
+}
+
+%body (t.1: (s32[], f32[2])) -> (s32[], f32[2]) {
+  %t.1 = (s32[], f32[2]{0}) parameter(0)
+  ROOT %work = (s32[], f32[2]{0}) fusion(%t.1), kind=kLoop, calls=%other, METADATA COST10
+}
+
+ENTRY %main (x: f32[2]) -> f32[2] {
+  %x = f32[2]{0} parameter(0)
+  %moved = f32[2]{0} fusion(%x), kind=kLoop, calls=%moving, COST50
+  %loop = (s32[], f32[2]{0}) while(%moved), condition=%condition, body=%body
+  %sum = f32[2]{0} all-reduce-start(%moved), to_apply=%other
+  ROOT %y = f32[2]{0} get-tuple-element(%loop), index=1
+}
+"""
+
+
+def test_cycles_of_a_program_count_loops_as_often_as_they_turn():
+    text = re.sub(r"COST(\d+)", r'backend_config={"estimated_cycles":"\1"}', TURNS)
+    found = compiled.tpu_costs(text.replace("METADATA", 'metadata={op_name="jit(f)/add" stack_frame_id=1},'))
+    assert (found["cycles"], found["moves"]) == (50 + 75 * 10, 50)
+    assert found["dearest"] == {"codec.py:7 add": 750, " fusion (moves)": 50}
+    assert (found["collectives"], found["transfers"]) == (1, 0)
+
+
+def test_operations_are_counted_in_loops_and_in_convolutions():
+    def program(x, kernel):
+        y, _ = jax.lax.scan(lambda y, _: (y @ kernel[0], None), x[0], None, length=5)
+        labels = ("NWC", "WIO", "NWC")
+        convolve = jax.jit(lambda x: jax.lax.conv_general_dilated(x, kernel, (1,), [(0, 0)], dimension_numbers=labels))
+        return convolve(x).sum() + y.sum()
+
+    jaxpr = jax.make_jaxpr(program)(jnp.ones((1, 6, 4)), jnp.ones((3, 4, 4)))
+    assert compiled.flops(jaxpr.jaxpr) == 5 * 2 * 6 * 4 * 4 + 2 * 4 * 3 * 4 * 4
+
+
+@pytest.mark.slow
+def test_the_tpus_compiler_is_asked_without_a_tpu(tmp_path):
+    pytest.importorskip("libtpu", reason="needs the extra `tpu`")
+    rows = run("accelerators", path=tmp_path / "accelerators")["rows"]
+    assert [(row["program"], row["collectives"], row["transfers"]) for row in rows] == [
+        ("encode", 0, 0),
+        ("classify", 0, 0),
+    ]
+    assert all(row["Mcycles"] > 0 and 0 < row["of peak"] < 1 for row in rows)
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Padding arithmetic and convolutions against plain NumPy, one output sample at a time."""
 
+import dataclasses
 import functools
 
 import jax
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from audex_jax.codecs.encodec.config import TINY
 from audex_jax.codecs.encodec.conv import (
     Conv1d,
     ConvTranspose1d,
@@ -15,6 +17,7 @@ from audex_jax.codecs.encodec.conv import (
     convolve,
     correlate,
     elu,
+    in_rows,
     pad_time,
     transpose_trim,
 )
@@ -117,7 +120,7 @@ def test_transposed_conv_is_the_definition_trimmed(stride, causal, normal):
         full = plain_conv_transpose(x, np.asarray(layer.kernel[...]), np.asarray(layer.bias[...]), stride)
         expected = full[:, left : full.shape[1] - right]
         assert expected.shape == (2, frames * stride, 2)
-        np.testing.assert_allclose(layer(x), expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(in_rows(layer(x), 2, 1), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_transposed_conv_normalises_before_it_trims(normal):
@@ -126,7 +129,7 @@ def test_transposed_conv_normalises_before_it_trims(normal):
     full = plain_conv_transpose(x, np.asarray(layer.kernel[...]), np.asarray(layer.bias[...]), 4)
     scale, shift = np.asarray(layer.norm.scale[...]), np.asarray(layer.norm.bias[...])
     normal = (full - full.mean((1, 2), keepdims=True)) / np.sqrt(full.var((1, 2), keepdims=True) + 1e-5)
-    np.testing.assert_allclose(layer(x), (normal * scale + shift)[:, 2:-2], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(in_rows(layer(x), 2, 1), (normal * scale + shift)[:, 2:-2], rtol=1e-4, atol=1e-5)
 
 
 def test_group_norm_keeps_precision_far_from_zero(normal):
@@ -143,28 +146,60 @@ def test_elu_and_its_gradient():
     np.testing.assert_allclose(gradient, np.where(x > 0, 1, np.exp(np.minimum(x, 0))), atol=1e-7)
 
 
+@pytest.mark.parametrize(
+    ("taps", "stride", "samples", "fold"), [(7, 1, 24, 8), (7, 1, 8, 4), (1, 1, 4, 4), (8, 4, 24, 8)]
+)
+@pytest.mark.parametrize(("causal", "mode"), [(True, "reflect"), (False, "reflect"), (False, "constant")])
+def test_convolutions_are_the_same_in_rows_of_any_length(taps, stride, samples, fold, causal, mode, normal):
+    x, kernel = normal(2, samples, 3), normal(taps, 3, 4)
+    padded = pad_time(x, *conv_padding(samples, taps, stride, causal), mode)
+    y = in_rows(convolve(in_rows(x, 3, fold), kernel, stride, causal, mode), 4, 1)
+    np.testing.assert_allclose(y, plain_conv(padded, np.asarray(kernel), 0, stride), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize(("taps", "inputs", "outputs"), [(7, 1, 16), (7, 16, 1), (3, 16, 8), (2, 4, 4)])
 @pytest.mark.parametrize(("samples", "causal"), [(8, True), (16, False), (24, True), (27, False)])
-def test_narrow_convolutions_are_the_same_on_frames(taps, inputs, outputs, samples, causal, normal, monkeypatch):
+def test_derivatives_are_the_same_in_rows(taps, inputs, outputs, samples, causal, normal, monkeypatch):
     x, kernel = normal(2, samples, inputs), normal(taps, inputs, outputs)
 
     def both(x, kernel):
-        y, back = jax.vjp(lambda x, k: convolve(x, k, 1, *conv_padding(samples, taps, 1, causal), "reflect"), x, kernel)
+        of = lambda x, k: in_rows(convolve(x, k, 1, causal, "reflect"), outputs, 1)  # noqa: E731
+        y, back = jax.vjp(of, x, kernel)
         return y, *back(jnp.cos(y))
 
-    on_frames = both(x, kernel)
+    in_long_rows = both(x, kernel)
     monkeypatch.setattr("audex_jax.codecs.encodec.conv.NARROW", 0)
-    for ours, plain in zip(on_frames, both(x, kernel), strict=True):
+    for ours, plain in zip(in_long_rows, both(x, kernel), strict=True):
         np.testing.assert_allclose(ours, plain, rtol=1e-5, atol=1e-4)
 
 
-@pytest.mark.parametrize(("taps", "stride", "pad"), [(1, 1, 0), (2, 1, 1), (5, 1, 3), (5, 2, 0)])
-def test_all_derivatives_of_correlation_are_those_of_xlas_convolution(taps, stride, pad, normal):
+@pytest.mark.parametrize("causal", [True, False])
+def test_transposed_convolutions_are_the_same_in_rows(causal, normal):
+    layer = filled(ConvTranspose1d(3, 2, 4, causal=causal, norm=False, rngs=nnx.Rngs(0)), normal)
+    x = normal(2, 8, 3)
+    for fold in (2, 4):
+        ours, expected = (in_rows(layer(given), 2, 1) for given in (in_rows(x, 3, fold), x))
+        np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_a_codec_is_the_same_with_many_lanes(causal, codec_of, normal, monkeypatch):
+    codec = codec_of(dataclasses.replace(TINY, causal=causal, filters=4))
+    x, z = normal(2, 400, 1), normal(2, 40, 6)
+    both = lambda: (codec.encoder(x), codec.decoder(z))  # noqa: E731
+    few = both()
+    monkeypatch.setattr("audex_jax.codecs.encodec.conv.lanes", lambda: 32)
+    for ours, expected in zip(both(), few, strict=True):
+        np.testing.assert_allclose(ours, expected, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(("taps", "pad"), [(1, (0, 0)), (2, (1, 1)), (5, (3, 3)), (5, (2, 0))])
+def test_all_derivatives_of_correlation_are_those_of_xlas_convolution(taps, pad, normal):
     x, kernel, directions = normal(2, 9, 3), normal(taps, 3, 4), (normal(2, 9, 3), normal(taps, 3, 4))
 
     def plain(x, kernel):
         labels = ("NWC", "WIO", "NWC")
-        return jax.lax.conv_general_dilated(x, kernel, (stride,), [(pad, pad)], dimension_numbers=labels)
+        return jax.lax.conv_general_dilated(x, kernel, (1,), [pad], dimension_numbers=labels)
 
     @functools.partial(jax.jit, static_argnums=0)
     def derivatives(f, x, kernel):
@@ -174,6 +209,6 @@ def test_all_derivatives_of_correlation_are_those_of_xlas_convolution(taps, stri
         loop = jax.lax.scan(lambda z, _: (z - 0.1 * gradient(z, kernel)[0], None), x, None, length=2)[0]
         return jax.jvp(gradient, (x, kernel), directions), jax.jvp(energy, (x, kernel), directions), clips, loop
 
-    ours, expected = (derivatives(f, x, kernel) for f in (lambda x, k: correlate(x, k, stride, pad), plain))
+    ours, expected = (derivatives(f, x, kernel) for f in (lambda x, k: correlate(x, k, pad), plain))
     for one, other in zip(jax.tree.leaves(ours), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)

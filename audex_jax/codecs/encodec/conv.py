@@ -226,8 +226,9 @@ class Conv1d(nnx.Module):
         y = convolve(x, kernel, self.stride, self.causal, self.pad_mode)
         if x.shape[2] == kernel.shape[1]:  # a sample a row: the rows are the convolution's own
             y = in_rows(y, len(bias), 1)
-        y = y + jnp.tile(bias, y.shape[2] // len(bias))
-        return y if self.norm is None else in_rows(self.norm(in_rows(y, len(bias), 1)), len(bias), y.shape[2] // len(bias))
+        fold = y.shape[2] // len(bias)
+        y = y + jnp.tile(bias, fold)
+        return y if self.norm is None else in_rows(self.norm(in_rows(y, len(bias), 1)), len(bias), fold)
 
 
 class ConvTranspose1d(nnx.Module):
@@ -248,7 +249,7 @@ class ConvTranspose1d(nnx.Module):
         kernel, bias, stride = self.kernel[...], self.bias[...], self.stride
         _, inputs, outputs = kernel.shape
         fold = x.shape[2] // inputs
-        samples, row = x.shape[1] * x.shape[2] // inputs * stride, fold * stride
+        samples, row = x.shape[1] * fold * stride, fold * stride
         # [f, 2, row, in, out]: where each sample of a row writes in this row and in the next
         places = [jnp.pad(kernel, ((at, 2 * (row - stride) - at), (0, 0), (0, 0))) for at in range(0, row, stride)]
         product = jnp.stack(places).reshape(fold, 2, row, inputs, outputs)

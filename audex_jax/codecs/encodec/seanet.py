@@ -57,6 +57,7 @@ class LSTMLayer(nnx.Module):
 
     def __call__(self, x: Float[Array, "b t d"]) -> Float[Array, "b t d"]:
         recurrent = self.recurrent_kernel[...]
+        x = x.swapaxes(0, 1)  # frames first, ahead of the product: each turn of the loop reads what lies together
         projected = x @ self.input_kernel[...] + self.bias[...]
 
         def step(carry, gates_in):
@@ -67,8 +68,8 @@ class LSTMLayer(nnx.Module):
             hidden = o * jnp.tanh(cell)
             return (hidden, cell), hidden
 
-        start = jnp.zeros_like(x[:, 0])
-        _, y = jax.lax.scan(step, (start, start), projected.swapaxes(0, 1))
+        start = jnp.zeros_like(x[0])
+        _, y = jax.lax.scan(step, (start, start), projected)
         return y.swapaxes(0, 1)
 
 
