@@ -134,7 +134,8 @@ def tpu_costs(text: str) -> dict[str, Any]:
         named = re.search(r'op_name="([^"]*)"', one.text)
         label = f"{program.lines.get(one.frame, '')} {named[1].rsplit('/', 1)[-1] if named else one.operation}"
         dearest[label + (" (moves)" if moving else "")] += cycles
-    return {"cycles": total, "moves": moves, "dearest": dict(dearest.most_common(10)), **talk(program)}
+    most = {line: cycles for line, cycles in dearest.most_common(10) if cycles}
+    return {"cycles": total, "moves": moves, "dearest": most, **talk(program)}
 
 
 def gpu_costs(text: str) -> dict[str, Any]:

@@ -170,7 +170,8 @@ def convolve(
     """Convolution of `x` as EnCodec pads it, in rows; of as many samples as before where the stride divides them.
 
     XLA pads with zeros, which costs nothing, and small products with the reflected samples are added to the outputs at
-    both ends. Where that would read more rows than need be, or not all rows are full, `x` is padded beforehand.
+    both ends. Where that would read more rows than need be, or not all rows are full, `x` is padded beforehand; on
+    backends whose rows are single samples, too, where a copy costs less than a product.
     """
     taps, inputs, outputs = kernel.shape
     fold = x.shape[2] // inputs
@@ -179,7 +180,7 @@ def convolve(
     row = row_size(samples, fold, taps, inputs, outputs, stride)
     before, after = -(-left // row), -(-right // row)
     spare = (stride - taps) % row  # samples of the first row that no output reads
-    needless = before + after > (spare + taps - stride) // row
+    needless = lanes() == 1 or before + after > (spare + taps - stride) // row
     if needless or samples % row or max(left, right) >= samples or before + after > samples // row:
         x = jnp.pad(pad_time(in_rows(x, inputs, 1), left, right, mode), ((0, 0), (spare, 0), (0, 0)))
         return correlate(in_rows(x, inputs, row), kernel_of_rows(kernel, row, stride, spare), (0, 0))
