@@ -77,19 +77,25 @@ def map_over_devices(
     def place(batch: Any) -> Any:
         return jax.device_put(jax.tree.map(lambda a: a.reshape(count, -1, *a.shape[1:]), batch), split)
 
-    if parallel == "pmap" or (parallel == "auto" and count > 1):
-        mapped = jax.pmap(step, axis_name=AXIS, in_axes=(None, 0), devices=devices)
-    else:
-        # Not `jit` alone: its partitioner would gather clips where a step joins arrays of the batch, and would make
-        # devices wait for one another in loops whose length depends on the data.
-        def part(weights: Any, batch: Any) -> Any:
-            return jax.tree.map(lambda a: a[None], step(weights, jax.tree.map(lambda a: a[0], batch)))
-
-        specs = {"in_specs": (PartitionSpec(), PartitionSpec(AXIS)), "out_specs": PartitionSpec(AXIS)}
-        mapped = jax.jit(jax.shard_map(part, mesh=mesh, check_vma=False, **specs))
+    mapped = mapped_step(step, parallel, devices)
     if on_cpu:
         weights = jax.tree.map(np.asarray, weights)  # CPU devices use host arrays without a copy
     return Mapped(mapped, jax.device_put(weights, everywhere), place, count)
+
+
+def mapped_step(step: Step, parallel: str, devices: Sequence[Any]) -> Callable[[Any, Any], Any]:
+    """The function of `Mapped.step` alone, which can also be compiled for devices that are not here."""
+    if parallel == "pmap" or (parallel == "auto" and len(devices) > 1):
+        return jax.pmap(step, axis_name=AXIS, in_axes=(None, 0), devices=devices)
+
+    # Not `jit` alone: its partitioner would gather clips where a step joins arrays of the batch, and would make
+    # devices wait for one another in loops whose length depends on the data.
+    def part(weights: Any, batch: Any) -> Any:
+        return jax.tree.map(lambda a: a[None], step(weights, jax.tree.map(lambda a: a[0], batch)))
+
+    mesh = Mesh(np.array(devices), (AXIS,), axis_types=(AxisType.Auto,))
+    specs = {"in_specs": (PartitionSpec(), PartitionSpec(AXIS)), "out_specs": PartitionSpec(AXIS)}
+    return jax.jit(jax.shard_map(part, mesh=mesh, check_vma=False, **specs))
 
 
 def in_parts(step: Step, micro_batch: int | None) -> Step:

@@ -93,7 +93,7 @@ def lanes() -> int:
 def fold_for(samples: int, channels: int, now: int = 1) -> int:
     """Samples a row that suit the backend, or as many as it has `now` if these are up to twice as many."""
     least = max(1, lanes() // channels)
-    return now if least <= now <= 2 * least else least if samples % least == 0 else 1
+    return now if 1 < least <= now <= 2 * least else least if samples % least == 0 else 1
 
 
 def in_rows(x: Float[Array, "b m fc"], channels: int, fold: int) -> Float[Array, "b l gc"]:
@@ -182,7 +182,7 @@ def convolve(
     spare = (stride - taps) % row  # samples of the first row that no output reads
     needless = lanes() == 1 or before + after > (spare + taps - stride) // row
     if needless or samples % row or max(left, right) >= samples or before + after > samples // row:
-        x = jnp.pad(pad_time(in_rows(x, inputs, 1), left, right, mode), ((0, 0), (spare, 0), (0, 0)))
+        x = pad_time(in_rows(x, inputs, 1), left + spare, right, mode)
         return correlate(in_rows(x, inputs, row), kernel_of_rows(kernel, row, stride, spare), (0, 0))
     x = in_rows(x, inputs, row)
     product = kernel_of_rows(kernel, row, stride, before * row - left)
@@ -256,10 +256,11 @@ class ConvTranspose1d(nnx.Module):
         product = jnp.stack(places).reshape(fold, 2, row, inputs, outputs)
         product = product.transpose(1, 0, 3, 2, 4).reshape(2, fold * inputs, row * outputs)[::-1]
         left, _ = transpose_trim(stride, 2 * stride, self.causal)
-        whole = left > 0 or self.norm is not None  # all that is written is needed, the last row's part beyond it, too
-        y = correlate(x, product, (1, int(whole))) + jnp.tile(bias, row)
+        # all that is written is needed, the last row's part beyond it, too; a CPU is faster with padding at both ends
+        whole = left > 0 or self.norm is not None or lanes() == 1
+        y = correlate(x, product, (1, int(whole)))
         if not whole:
-            return y
-        y = in_rows(y, outputs, 1)[:, : samples + stride]
+            return y + jnp.tile(bias, row)
+        y = in_rows(y, outputs, 1)[:, : samples + stride] + bias
         y = (y if self.norm is None else self.norm(y))[:, left : left + samples]
         return in_rows(y, outputs, row)
