@@ -6,6 +6,7 @@ had to transpose.
 """
 
 import collections
+import math
 import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -48,8 +49,8 @@ def read(text: str) -> Program:
             entry = head[2] if head[1] else entry
         elif current is not None and (found := INSTRUCTION.match(line)):
             cycles, frame = re.search(r'estimated_cycles":"(\d+)"', line), re.search(r"stack_frame_id=(\d+)", line)
-            numbers = (int(match[1]) if match else 0 for match in (cycles, frame))
-            current.append(Instruction(found[1], found[3], *numbers, line))
+            cost, place = (int(match[1]) if match else 0 for match in (cycles, frame))
+            current.append(Instruction(found[1], found[3], cost, place, line))
     return Program(computations, entry, source_lines(text))
 
 
@@ -166,24 +167,16 @@ def flops(jaxpr: Any) -> int:
     total = 0
     for equation in jaxpr.eqns:
         name, parameters = equation.primitive.name, equation.params
-        result = equation.outvars[0].aval if equation.outvars else None
         if name == "dot_general":
             (contracted, _), _ = parameters["dimension_numbers"]
             depth = [equation.invars[0].aval.shape[axis] for axis in contracted]
-            total += 2 * result.size * _product(depth)
+            total += 2 * equation.outvars[0].aval.size * math.prod(depth)
         elif name == "conv_general_dilated":
             kernel, numbers = equation.invars[1].aval, parameters["dimension_numbers"]
-            total += 2 * result.size * kernel.size // kernel.shape[numbers.rhs_spec[0]]
+            total += 2 * equation.outvars[0].aval.size * kernel.size // kernel.shape[numbers.rhs_spec[0]]
         times = parameters.get("length", 1) if name == "scan" else 1
         for inner in jax.tree.leaves(list(parameters.values()), is_leaf=lambda leaf: hasattr(leaf, "eqns")):
             inner = getattr(inner, "jaxpr", inner)
             if hasattr(inner, "eqns"):
                 total += times * flops(inner)
     return total
-
-
-def _product(numbers: list[int]) -> int:
-    product = 1
-    for number in numbers:
-        product *= number
-    return product

@@ -131,7 +131,8 @@ def main(chip: str, subject: str, program: str, batch: str, precision: str) -> d
     arguments = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=place), arguments)
     start = time.perf_counter()
     done = jax.jit(lambda *given: function(*given)).lower(*arguments).compile()
-    memory, text = done.memory_analysis(), done.as_text()
+    memory, text = done.memory_analysis(), done.as_text() or ""
+    assert memory is not None
     if os.environ.get("AUDEX_HLO"):
         pathlib.Path(os.environ["AUDEX_HLO"]).write_text(text)
     return {
