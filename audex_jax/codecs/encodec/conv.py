@@ -263,4 +263,4 @@ class ConvTranspose1d(nnx.Module):
             return y + jnp.tile(bias, row)
         y = in_rows(y, outputs, 1)[:, : samples + stride] + bias
         y = (y if self.norm is None else self.norm(y))[:, left : left + samples]
-        return in_rows(y, outputs, row)
+        return in_rows(y, outputs, fold_for(samples, outputs, row))
