@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from audex_jax.adapters.explainers import for_waveform as for_waveform
     from audex_jax.adapters.explainers import from_function as from_function
     from audex_jax.adapters.explainers import from_torch as from_torch
+    from audex_jax.adapters.huggingface import from_huggingface as from_huggingface
+    from audex_jax.adapters.onnx import from_onnx as from_onnx
     from audex_jax.attribution import PathAttribution as PathAttribution
     from audex_jax.attribution import integrated_gradients as integrated_gradients
     from audex_jax.batch.stream import explain_batches as explain_batches
@@ -53,6 +55,8 @@ _HOME = {
     "explain_model": "adapters.explainers",
     "for_waveform": "adapters.explainers",
     "from_function": "adapters.explainers",
+    "from_huggingface": "adapters.huggingface",
+    "from_onnx": "adapters.onnx",
     "from_torch": "adapters.explainers",
     "integrated_gradients": "attribution",
     "load_codec": "bundles",
@@ -65,12 +69,15 @@ _HOME = {
 __all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]
 
 
-_SHOWN = ("Explainer", "Explanation", "explain_batches", "load_explainer")  # with these, notebooks show explanations
+_ATTACHED = {  # modules that give a class methods which its own floor cannot know
+    "Explainer": ("adapters.explainers", "report.attached"),
+    **dict.fromkeys(("Explanation", "explain_batches", "explain_model", "load_explainer"), ("report.attached",)),
+}
 
 
 def __getattr__(name: str):
-    if name in _SHOWN:
-        importlib.import_module("audex_jax.report.notebook")
+    for module in _ATTACHED.get(name, ()):
+        importlib.import_module(f"audex_jax.{module}")
     if name in _HOME:
         return getattr(importlib.import_module(f"audex_jax.{_HOME[name]}"), name)
     raise AttributeError(f"module 'audex_jax' has no attribute {name!r}")

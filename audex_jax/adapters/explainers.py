@@ -66,6 +66,9 @@ def for_waveform(
     return _explainer(space, classifier, names, clip_seconds)
 
 
+setattr(Explainer, "for_waveform", staticmethod(for_waveform))  # noqa: B010  # it knows no bundles, hence no codecs
+
+
 def from_torch(
     module: Any,
     labels: Sequence[str],

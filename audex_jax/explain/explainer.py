@@ -249,6 +249,7 @@ class Explainer:
             "frame_rate": self.sample_rate / self.model.codec.hop,
             "attribution": own.path.attribution[:frames],
             "score": own.score[:frames],
+            "recording": clip,
             "settings": settings,
         }
         share = self._share(own.sounds, clip, prediction, target, fixed["versus"], settings.keep)

@@ -28,7 +28,7 @@ def field(meaning: str, unit: str = "", *, share: bool = False, array: bool = Fa
     return dataclasses.field(metadata={"meaning": meaning, "unit": unit, "share": share, "array": array})
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Explanation:
     """Why one clip was classified as it was, in numbers and in sound. Arrays are NumPy."""
 
@@ -95,8 +95,13 @@ class Explanation:
     mask: np.ndarray = field("elements that the explanation keeps", "[t, d]", share=True, array=True)
     audio: np.ndarray = field("the explanation: what was kept, in sound", "[n] or [n, c]", share=True, array=True)
     residual: np.ndarray = field("what was not kept, in sound", "[n] or [n, c]", share=True, array=True)
+    recording: np.ndarray = field("the clip as it was given", "[n] or [n, c]", array=True)
     reconstruction: np.ndarray = field("what the codec makes of the whole clip", "[n] or [n, c]", array=True)
     settings: Settings = field("how it was made", array=True)
+
+    def __repr__(self) -> str:
+        """The label, its probability, and the verdict."""
+        return f"Explanation({self.prediction!r} {self.prediction_probability:.2f}: {self.verdict.headline})"
 
     @property
     def verdict(self) -> Verdict:
