@@ -42,9 +42,16 @@ def run(command: list[str], folder: pathlib.Path) -> str:
     return done.stdout
 
 
+def snippets() -> list:
+    """Python snippets; those that need PyTorch run where it is installed."""
+    return [pytest.param(c, marks=[pytest.mark.parity] if "import torch" in c else []) for c in blocks("python")]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("code", blocks("python"))
+@pytest.mark.parametrize("code", snippets())
 def test_python_snippets_run(code, tmp_path):
+    if "import torch" in code:
+        pytest.importorskip("torch", reason="needs the extra `torch`")
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
@@ -71,11 +78,45 @@ def test_all_other_commands_run_one_after_the_other(tmp_path):
     shutil.copy(recordings / "yes" / "0.wav", tmp_path / "yes.wav")
     (tmp_path / "answers").mkdir()
     for command in commands()[1:]:
+        if "--classifier" in command:
+            continue
         if command[1] == "study-score":
             answer_everything(tmp_path / "study" / "study.html", tmp_path / "answers" / "1.csv")
         run(command, tmp_path)
     made = ("my-explainer", "explained-by-mine", "job", "explained.parquet", "study")
     assert [name for name in made if not (tmp_path / name).exists()] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parity
+def test_classifiers_of_other_libraries_are_explained(tmp_path):
+    torch = pytest.importorskip("torch", reason="needs the extra `torch`")
+    transformers = pytest.importorskip("transformers", reason="needs the extra `huggingface`")
+    onnx = pytest.importorskip("onnx", reason="a model is made for the test")
+    small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    small |= {"conv_dim": (8, 8), "conv_kernel": (10, 8), "conv_stride": (10, 8), "num_conv_pos_embeddings": 8}
+    labels = {"id2label": {0: "no", 1: "yes"}, "label2id": {"no": 0, "yes": 1}}
+    torch.manual_seed(0)
+    config = transformers.Wav2Vec2Config(**small, num_conv_pos_embedding_groups=2, classifier_proj_size=8, **labels)
+    transformers.Wav2Vec2ForSequenceClassification(config).save_pretrained(tmp_path / "my-folder")
+    transformers.Wav2Vec2FeatureExtractor().save_pretrained(tmp_path / "my-folder")
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    weight = onnx.numpy_helper.from_array(np.array([[1.0, -1.0]], np.float32), "w")
+    nodes = [
+        helper.make_node("ReduceMax", ["x"], ["m"], axes=[1], keepdims=1),
+        helper.make_node("MatMul", ["m", "w"], ["y"]),
+    ]
+    inputs = [helper.make_tensor_value_info("x", kind, ["b", "n"])]
+    outputs = [helper.make_tensor_value_info("y", kind, ["b", 2])]
+    graph = helper.make_graph(nodes, "peaks", inputs, outputs, [weight])
+    opsets = [helper.make_opsetid("", 13)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), tmp_path / "model.onnx")
+    (tmp_path / "labels.txt").write_text("no\nyes\n")
+    shutil.copy(demo_clips()[0], tmp_path / "yes.wav")
+    for command in commands():
+        if "--classifier" in command:
+            run(command, tmp_path)
+            assert (tmp_path / command[-1] / "yes.explanation.wav").exists()
 
 
 def answer_everything(page: pathlib.Path, file: pathlib.Path) -> None:
