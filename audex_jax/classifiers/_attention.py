@@ -34,9 +34,7 @@ def attend(projected: Float[Array, "t w3"], valid: ClipValid, heads: int) -> Flo
 
     def mix(some: Float[Array, "h s e"]) -> Float[Array, "h s e"]:
         scores = some * some.shape[-1] ** -0.5 @ keys.swapaxes(1, 2)
-        counted = jnp.where(valid, scores, MASKED)
-        shares = jnp.exp(counted - jax.lax.stop_gradient(counted.max(-1, keepdims=True)))
-        return shares @ values / shares.sum(-1, keepdims=True)  # e numbers a frame are divided, not t
+        return jax.nn.softmax(jnp.where(valid, scores, MASKED)) @ values
 
     if frames <= BLOCK:
         mixed = mix(queries)

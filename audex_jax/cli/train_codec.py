@@ -56,7 +56,7 @@ def train_logged(arguments: argparse.Namespace, log: "RunLog") -> int:
     from audex_jax.cli.options import read_options
     from audex_jax.codecs.encodec import PRESETS
     from audex_jax.data.clips import read_clips
-    from audex_jax.data.folder import read_folder
+    from audex_jax.data.folder import DataError, read_folder
     from audex_jax.io.progress import Bar
     from audex_jax.training.codec import train_codec
     from audex_jax.training.recipes import CodecRecipe
@@ -70,6 +70,8 @@ def train_logged(arguments: argparse.Namespace, log: "RunLog") -> int:
     recipe = read_options(CodecRecipe, arguments)
     folder = read_folder(arguments.data)
     train = folder.split("train")
+    if not train:
+        raise DataError(f"{arguments.data}: no clips in the train split ({folder.split_by}); add some")
     clips = read_clips([clip.path for clip in train], config.sample_rate, quiet=arguments.quiet)
     out = pathlib.Path(arguments.out)
     heard = []

@@ -109,8 +109,6 @@ def _from_table(listing: Listing, table: pathlib.Path) -> list[LabelledClip]:
         if first != number:
             raise DataError(f"{where}: {file} is listed in line {first}, too; remove one of them")
         clips.append(LabelledClip(path, tidy(label), speaker.strip() or None, split.strip()))
-    if clips and not any(clip.split == "train" for clip in clips):
-        raise DataError(f"{table}: no line has the split train; a classifier learns from these")
     unlisted = [name for name in listing.names if os.path.realpath(root / name) not in known]
     if unlisted:
         LOG.warning("%s: %d recordings are not listed, such as %s", shown(table), len(unlisted), shown(unlisted[0]))

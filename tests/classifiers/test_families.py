@@ -7,7 +7,7 @@ import pytest
 from flax import nnx
 
 from audex_jax.bundles import load_explainer, save_explainer
-from audex_jax.codecs.mdct import MDCT
+from audex_jax.codecs.mdct import MDCT, MDCTConfig
 from audex_jax.core.registry import CLASSIFIERS
 from audex_jax.explain.explainer import Explainer
 from audex_jax.explain.model import Model
@@ -66,8 +66,8 @@ def test_dropout_needs_a_key_and_a_rate(classifier, normal):
 
 
 def test_bundles_load(classifier, normal, tmp_path):
-    codec = MDCT.from_name("1000")
-    save_explainer(tmp_path / "saved", Explainer(Model(codec, classifier, jnp.zeros(codec.dim)), "abc", 1.0), {})
+    codec = MDCT(MDCTConfig("small", 1000, hop=6))
+    save_explainer(tmp_path / "saved", Explainer(Model(codec, classifier, jnp.zeros(codec.dim)), "abc", 0.35), {})
     loaded = load_explainer(tmp_path / "saved").model.classifier
     clip, valid = clip_of(classifier, normal, 60), jnp.ones(60, bool)
     assert loaded.config == classifier.config

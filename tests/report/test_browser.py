@@ -141,7 +141,8 @@ def test_a_recording_of_several_segments_says_which_one_the_verdict_is_about(scr
     record = json.loads(path.read_text())
     (chief,) = record["segments"]
     other = chief | {"start_seconds": 0.5, "end_seconds": 0.9, "prediction_probability": 0.4, "target": "stop"}
-    path.write_text(json.dumps(record | {"segments": [chief, other]}))
+    other |= {"probabilities": {chief["prediction"]: 0.4, "stop": 0.3}, "target_probability": 0.3}
+    path.write_text(json.dumps(record | {"segments": [chief, other], "seconds": 0.9}))
     write_report(folder, folder / "report.html")
     page = Page(screen, folder / "report.html")
     assert "the most certain segment, 0.0 to 0.5 s" in page.text("#reasons")
