@@ -11,7 +11,7 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from audex_jax.explain.result import Explanation
-from audex_jax.io.audio import write_audio
+from audex_jax.io.audio import read_audio, write_audio
 from audex_jax.report.figure import explanation_figure
 from audex_jax.report.folder import write_explanation
 from audex_jax.report.notebook import explanation_html
@@ -26,6 +26,8 @@ NAME = "recording"
 def save(explanation: Explanation, folder: str | os.PathLike, name: str = NAME) -> dict:
     """Write sounds, attribution, picture and JSON of an explanation, as `audex explain` does, and the recording.
 
+    All sounds have the level of the explanation, `Explanation.gain`.
+
     Args:
         explanation: of one clip.
         folder: to write to; it is made.
@@ -39,9 +41,10 @@ def save(explanation: Explanation, folder: str | os.PathLike, name: str = NAME) 
     """
     out = pathlib.Path(folder)
     out.mkdir(parents=True, exist_ok=True)
-    path = out / f"{name}.wav"
-    write_audio(path, explanation.recording, explanation.sample_rate)
-    return write_explanation(out, name, path, explanation.recording, [explanation], "")
+    path, rate = out / f"{name}.wav", explanation.sample_rate
+    write_audio(path, explanation.gain * explanation.recording, rate)
+    channels = 1 if explanation.recording.ndim == 1 else explanation.recording.shape[1]
+    return write_explanation(out, name, path, read_audio(path, rate, channels), [explanation], "")
 
 
 def plot(explanation: Explanation) -> "Figure":
