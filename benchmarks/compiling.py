@@ -119,6 +119,7 @@ def given(samples: int, batch: int, channels: int) -> tuple[jax.ShapeDtypeStruct
 
 def main(chip: str, subject: str, program: str, batch: str, precision: str) -> dict[str, Any]:
     """What the compiler says of one program."""
+    sys.path.append(str(pathlib.Path(__file__).parent))
     import compiled  # beside this file, whatever the checkout
 
     found = programs(subject, int(batch), precision)
