@@ -70,9 +70,9 @@ def test_a_batch_equals_its_clips_one_by_one(mdct_explainer, clips, optimized):
 
 
 @pytest.mark.parametrize("louder", [1, 30, 3000])
-def test_the_judgement_is_that_of_the_file_that_is_handed_out(tiny_explainer, clips, louder, tmp_path):
+def test_the_judgement_is_that_of_the_file_that_is_handed_out(tiny_explainer, louder, tmp_path, rng):
     """Whatever the level of the recording, one in units of 16 bits too: no file holds more than full scale."""
-    loud = [louder * clip for clip in clips]
+    loud = [louder * rng.normal(size=n).astype(np.float32) * 0.1 for n in range(430, 1000, 34)]  # 17 clips
     for e, clip in zip(tiny_explainer.explain_clips(loud, None, SETTINGS), loud, strict=True):
         assert e.gain * np.abs(clip).max() < 1
         assert max(np.abs(sound).max() for sound in (e.audio, e.residual, e.reconstruction)) < 1
