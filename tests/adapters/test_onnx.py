@@ -65,7 +65,7 @@ def test_shapes(shape, result, tmp_path, rng):
 
 def test_explains(tmp_path, rng):
     """What is loud is found where it is: in the first of two halves."""
-    clip = (rng.normal(size=1000) * np.where(np.arange(1000) < 500, 0.8, 0.1)).astype(np.float32)
+    clip = (rng.uniform(-1, 1, size=1000) * np.where(np.arange(1000) < 500, 0.95, 0.1)).astype(np.float32)
     explainer = from_onnx(save(tmp_path / "model.onnx", ("b", "n")), LABELS, RATE, clip_seconds=1.0)
     found = explainer.explain(clip, control=False, budget=128, keep=0.5)
     assert (found.prediction, found.sufficient) == ("loud", True)

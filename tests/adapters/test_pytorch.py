@@ -26,7 +26,7 @@ class Frames(torch.nn.Module):
         self.first, self.dropout, self.out = torch.nn.Linear(HOP, 8), torch.nn.Dropout(0.5), torch.nn.Linear(8, 3)
 
     def forward(self, audio):
-        blocks = torch.nn.functional.pad(audio, (0, -audio.shape[1] % HOP)).reshape(len(audio), -1, HOP)
+        blocks = torch.nn.functional.pad(audio, (0, -audio.shape[1] % 20)).reshape(len(audio), -1, 20)  # `HOP`
         return 20 * self.out(self.dropout(torch.tanh(self.first(blocks))).square().mean(1))
 
 
