@@ -60,7 +60,7 @@ def command(name: str, given: pathlib.Path, out: pathlib.Path) -> list:
     data, model = given / "data", ("--model", given / "model")
     small = ("--width", "8", "--epochs", "3", "--batch", "8", "--variants", "1")
     return {
-        "explain": [data, "--out", out, *model, *QUICK, "--report", "--levels", "20,10"],
+        "explain": [data / "down", "--out", out, *model, *QUICK, "--report", "--levels", "20,10"],
         "train": [data, "--codec", "mdct:1000", "--out", out, *small, "--quiet"],
         "evaluate": [data, "--out", out, *model, "--methods", "weighted,random", "--seeds", "1", "--quiet",
                      "--split", "train", "--controls", "0"],
