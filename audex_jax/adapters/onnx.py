@@ -12,6 +12,7 @@ import numpy as np
 from audex_jax.adapters.explainers import from_function, within
 from audex_jax.core.errors import AudexError
 from audex_jax.explain.explainer import Explainer
+from audex_jax.io.files import is_regular, sha256
 
 FLOATS = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16}
 DEVICES = ("CUDAExecutionProvider", "CPUExecutionProvider")  # the first that the installed onnxruntime has
@@ -41,13 +42,13 @@ class OnnxFunction:
 
     def __init__(self, path: str | os.PathLike):
         """Open a file; see `from_onnx`."""
+        self.path = pathlib.Path(path)
+        if not is_regular(path):
+            raise AudexError(f"{path}: no such file; give an ONNX model")
         try:
             import onnxruntime
         except ImportError:
             raise AudexError("ONNX models need onnxruntime: pip install 'audex-jax[onnx]'") from None
-        self.path = pathlib.Path(path)
-        if not self.path.is_file():
-            raise AudexError(f"{path}: no such file; give an ONNX model")
         quiet = onnxruntime.SessionOptions()
         quiet.log_severity_level = 3  # errors
         devices = [name for name in DEVICES if name in onnxruntime.get_available_providers()]
@@ -73,7 +74,7 @@ class OnnxFunction:
         """SHA-256 of the file, and of files beside it that hold its weights."""
         found = hashlib.sha256()
         for path in sorted(self.path.parent.glob(f"{glob.escape(self.path.name)}*")):
-            found.update(path.read_bytes())
+            found.update(sha256(path).encode())
         return found.hexdigest()
 
     def __call__(self, audio: np.ndarray) -> np.ndarray:

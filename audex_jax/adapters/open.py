@@ -15,6 +15,7 @@ from audex_jax.adapters.source import FILES, Source
 from audex_jax.bundles import load_explainer
 from audex_jax.core.errors import AudexError
 from audex_jax.explain.explainer import Explainer
+from audex_jax.io.files import FileError, content, is_regular
 
 HUGGING_FACE = "hf:"
 
@@ -41,8 +42,6 @@ def open_explainer(model: str | os.PathLike | Source) -> Explainer:
     how["output"] = model.output
     suffix = pathlib.Path(name).suffix.lower()
     if suffix in FILES:
-        if not pathlib.Path(name).is_file():
-            raise AudexError(f"{name}: no such file")
         opened = from_onnx if suffix == ".onnx" else from_torchscript
         return opened(name, labels_of(model), rate_of(model), **how)
     found = _imported(name)
@@ -108,12 +107,12 @@ def labels_of(source: Source) -> list[str]:
     if source.labels is None:
         raise AudexError(f"{source.classifier}: its labels are not known; give --labels FILE or A,B,...")
     path = pathlib.Path(source.labels)
-    if path.suffix != ".txt" and not path.is_file():
+    if path.suffix != ".txt" and not is_regular(path):
         return [name.strip() for name in source.labels.split(",") if name.strip()]
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8"
+        lines = content(path).decode("utf-8").splitlines()
+    except (FileError, UnicodeDecodeError) as error:
+        reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else error
         raise AudexError(f"{path}: cannot be read ({reason}); give a text file with a label a line") from None
     return [line.strip() for line in lines if line.strip()]
 

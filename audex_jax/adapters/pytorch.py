@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from audex_jax.core.errors import AudexError
+from audex_jax.io.files import is_regular
 
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # of objects in memory, another one in every process
 
@@ -100,12 +101,12 @@ def open_torchscript(path: str | os.PathLike) -> Any:
     Raises:
         AudexError: no such file, or another kind of file; PyTorch is not installed.
     """
+    if not is_regular(path):
+        raise AudexError(f"{path}: no such file; give a TorchScript model")
     try:
         import torch
     except ImportError:
         raise AudexError("TorchScript models need PyTorch: pip install 'audex-jax[torch]'") from None
-    if not os.path.isfile(path):
-        raise AudexError(f"{path}: no such file; give a TorchScript model")
     try:
         with warnings.catch_warnings():  # TorchScript is no longer developed, but many models come as such
             warnings.simplefilter("ignore", DeprecationWarning)

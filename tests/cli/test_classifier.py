@@ -1,6 +1,7 @@
 """Classifiers of one's own from the command line: explain, batch, and what cannot be opened."""
 
 import json
+import os
 import pathlib
 
 import pyarrow.parquet as pq
@@ -101,6 +102,16 @@ def test_what_cannot_be_opened_is_one_line(folder, source, options, words, capsy
     said = capsys.readouterr().err
     assert words in said
     assert len(said.strip().splitlines()) == 1
+
+
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(folder, capsys):
+    for name in ("pipe.txt", "pipe.onnx"):
+        os.mkfifo(name)
+    given = ["explain", "clips/late.wav", "--out", "out", "--rate", "1000"]
+    assert main([*given, "--classifier", f"{folder}:halves", "--labels", "pipe.txt"]) == 1
+    assert "pipe.txt: cannot be read" in capsys.readouterr().err
+    assert main([*given, "--classifier", "pipe.onnx", "--labels", "a,b"]) == 1
+    assert "pipe.onnx: no such file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
