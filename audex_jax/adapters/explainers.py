@@ -164,7 +164,7 @@ def explain_model(
     return explainer.explain(audio, target, versus=versus, control=control, **(settings or {}))
 
 
-def within(seconds: float, name: str, options: dict[str, Any]) -> dict[str, Any]:
+def bounded(seconds: float, name: str, options: dict[str, Any]) -> dict[str, Any]:
     """Options of a model that takes so many seconds of audio: by default that is the longest clip, if it is shorter.
 
     Raises:

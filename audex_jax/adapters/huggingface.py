@@ -5,7 +5,7 @@ import pathlib
 import warnings
 from typing import Any
 
-from audex_jax.adapters.explainers import from_torch, within
+from audex_jax.adapters.explainers import bounded, from_torch
 from audex_jax.adapters.frontends import EMPTY, front_end
 from audex_jax.core.errors import AudexError
 from audex_jax.explain.explainer import Explainer
@@ -33,7 +33,7 @@ def from_huggingface(folder_or_id: str | os.PathLike, **options: Any) -> Explain
     front, config = front_end(extractor), model.config
     if getattr(config, "problem_type", None) == "multi_label_classification":
         options = {"output": "independent-logits"} | options
-    options = within(front.seconds, str(folder_or_id), options)
+    options = bounded(front.seconds, str(folder_or_id), options)
     labels = [name for _, name in sorted(config.id2label.items())]
     return from_torch(model, labels, extractor.sampling_rate, front_end=front, **options)
 

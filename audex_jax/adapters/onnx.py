@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from audex_jax.adapters.explainers import from_function, within
+from audex_jax.adapters.explainers import bounded, from_function
 from audex_jax.core.errors import AudexError
 from audex_jax.explain.explainer import Explainer
 from audex_jax.io.files import is_regular, sha256
@@ -33,7 +33,7 @@ def from_onnx(path: str | os.PathLike, labels: Sequence[str], sample_rate: int, 
             the model takes; as in `from_function`.
     """
     model = OnnxFunction(path)
-    options = within(model.samples / sample_rate, str(path), options)
+    options = bounded(model.samples / sample_rate, str(path), options)
     return from_function(model, labels, sample_rate, model.fingerprint, **options)
 
 

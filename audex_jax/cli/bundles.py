@@ -26,7 +26,7 @@ def model_of(arguments: argparse.Namespace) -> str | Source:
     name = name_of(arguments)
     if not hasattr(arguments, "classifier") or not (arguments.classifier or is_source(name)):
         return name
-    target, between = within(getattr(arguments, "target", None))
+    target, between = target_and_range(getattr(arguments, "target", None))
     label = target if arguments.output.startswith("independent") else None
     return read_options(Source, arguments, classifier=name, label=label, between=between)
 
@@ -36,10 +36,10 @@ def name_of(arguments: argparse.Namespace) -> str:
     return getattr(arguments, "classifier", None) or arguments.model
 
 
-def within(target: str | None) -> tuple[str | None, tuple[float, float] | None]:
+def target_and_range(target: str | None) -> tuple[str | None, tuple[float, float] | None]:
     """A target and its time range: `speech@0.5-1.2` is the label speech from 0.5 to 1.2 seconds.
 
-    >>> within("speech@0.5-1.2")
+    >>> target_and_range("speech@0.5-1.2")
     ('speech', (0.5, 1.2))
     """
     label, at, seconds = (target or "").rpartition("@")
@@ -65,7 +65,7 @@ def explainer_of(arguments: argparse.Namespace) -> Explainer:
     model = model_of(arguments)
     explainer = open_explainer(model)
     if isinstance(model, Source) and "target" in arguments:
-        arguments.target = within(arguments.target)[0]
+        arguments.target = target_and_range(arguments.target)[0]
     try:
         explainer.target_index(getattr(arguments, "target", None))
     except AudexError as error:

@@ -119,6 +119,7 @@ def test_files_that_are_refused(content, said, tmp_path):
 
 
 def test_without_onnxruntime(tmp_path, monkeypatch):
+    path = save(tmp_path / "model.onnx", ("b", "n"))
     monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
     with pytest.raises(AudexError, match=r"pip install 'audex-jax\[onnx\]'"):
-        from_onnx(tmp_path / "model.onnx", LABELS, RATE)
+        from_onnx(path, LABELS, RATE)

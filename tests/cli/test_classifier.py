@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from audex_jax.cli import main
-from audex_jax.cli.bundles import within
+from audex_jax.cli.bundles import target_and_range
 
 CODE = """
 import jax.numpy as jnp
@@ -125,4 +125,4 @@ def test_a_pipe_in_place_of_a_file_is_not_waited_for(folder, capsys):
     ],
 )
 def test_a_target_may_have_a_time_range(target, expected):
-    assert within(target) == expected
+    assert target_and_range(target) == expected
