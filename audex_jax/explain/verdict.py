@@ -18,6 +18,17 @@ KINDS = {
     "attack": "attack",
     "silent": "silence",
 }  # and how lists name them
+MEANINGS = {
+    "holds": "The explanation is sufficient and necessary, also when the sounds are moved by half a codec frame.",
+    "shared": "The explanation is sufficient, but the residual gets the same label: the evidence is there twice.",
+    "artefact": "It holds only where the codec's frames lie; moved by half a frame it does not.",
+    "anything": "The same method made a label heard that is not in the recording, so its success shows nothing.",
+    "made-up": "The explanation says far more for the label that was asked for than the recording does.",
+    "lost": "The explanation is not sufficient: what was kept does not carry the decision.",
+    "codec": "The codec's plain reconstruction, as it is or moved, already gets another label. Nothing can be tested.",
+    "attack": "The ranking fits the sound to the classifier (`adversarial-mask`): that is no explanation.",
+    "silent": "There is no sound above -80 dBFS.",
+}
 TINY = 1e-9
 SOFTER = 0.994  # gain, 0.05 dB, that is worth a word
 JUMP = 0.5  # probability that an explanation may give a target beyond what the clip gives it
@@ -27,11 +38,7 @@ class Verdict(NamedTuple):
     """What a reader should take away.
 
     Attributes:
-        kind: `holds` (sufficient and necessary, also when the sounds are moved by half a codec frame), `shared`
-            (sufficient only), `artefact` (holds unmoved only), `anything` (the method made a label heard that is not
-            in the clip), `made-up` (the explanation says more for its target than the clip does), `lost` (not
-            sufficient), `codec` (the reconstruction alone changes the decision), `attack` (by a ranking that is none)
-            or `silent`.
+        kind: of `KINDS`; `MEANINGS` says what each of them means.
         headline: one sentence.
         reasons: further sentences, the most important first.
     """
