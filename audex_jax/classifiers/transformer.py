@@ -85,12 +85,13 @@ class LatentTransformer(nnx.Module):
 
     Without random numbers (`rngs=None`) all kernels are zeros, for those who bring their own.
 
-    >>> import jax.numpy as jnp
-    >>> from flax import nnx
-    >>> config = TransformerConfig(dim=6, classes=3, frames=10, width=8, layers=1, heads=2, feed_forward=16)
-    >>> classifier = LatentTransformer(config, rngs=nnx.Rngs(0))
-    >>> classifier(jnp.zeros((7, 6)), jnp.ones(7, bool)).shape
-    (3,)
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from flax import nnx
+        >>> config = TransformerConfig(dim=6, classes=3, frames=10, width=8, layers=1, heads=2, feed_forward=16)
+        >>> classifier = LatentTransformer(config, rngs=nnx.Rngs(0))
+        >>> classifier(jnp.zeros((7, 6)), jnp.ones(7, bool)).shape
+        (3,)
     """
 
     config_class = TransformerConfig

@@ -28,10 +28,11 @@ GAP_TOLERANCE = 0.05  # completeness gap up to which an attribution counts as co
 class Explainer:
     """A codec and a classifier, ready to explain.
 
-    >>> from audex_jax.bundles import load_explainer
-    >>> explainer = load_explainer("mini-speech-commands")
-    >>> explainer.sample_rate, len(explainer.labels)
-    (16000, 17)
+    Examples:
+        >>> from audex_jax.bundles import load_explainer
+        >>> explainer = load_explainer("mini-speech-commands")
+        >>> explainer.sample_rate, len(explainer.labels)
+        (16000, 17)
     """
 
     def __init__(self, model: Model, labels: Sequence[str], clip_seconds: float):

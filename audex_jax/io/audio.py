@@ -40,7 +40,7 @@ def read_audio(
         AudioError: missing, empty, not audio, shorter than its header promises, of more than `MOST_SAMPLES` samples,
             with channels that cancel each other out, or containing values that are not finite.
 
-    Example:
+    Examples:
         >>> import tempfile, numpy as np
         >>> path = tempfile.mkdtemp() + "/tone.wav"
         >>> write_audio(path, 0.1 * np.ones(8_000, np.float32), 8_000)

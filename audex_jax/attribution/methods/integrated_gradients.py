@@ -79,10 +79,12 @@ def integrated_gradients(
         ValueError: an unknown rule, too few steps, a chunk below 1, a baseline that does not broadcast to the latent, a
             function that does not return a scalar, or automatic steps with an axis.
 
-    >>> import jax.numpy as jnp
-    >>> result = integrated_gradients(lambda z: z[0, 0] * z[0, 1], jnp.array([[3.0, 2.0]]), 0.0, rule="riemann-middle")
-    >>> result.attribution.tolist()
-    [[3.0, 3.0]]
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> z = jnp.array([[3.0, 2.0]])
+        >>> result = integrated_gradients(lambda z: z[0, 0] * z[0, 1], z, 0.0, rule="riemann-middle")
+        >>> result.attribution.tolist()
+        [[3.0, 3.0]]
     """
     baseline = broadcast_baseline(baseline, latent)
     value, baseline_value = ends(f, latent, baseline)

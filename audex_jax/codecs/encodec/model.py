@@ -29,13 +29,14 @@ class Encodec(nnx.Module):
         config: shape of the model.
         bandwidth: kilobits per second of the latents that `encode` returns; None for continuous ones. See `at`.
 
-    >>> import jax.numpy as jnp
-    >>> from flax import nnx
-    >>> from audex_jax.codecs.encodec.config import TINY
-    >>> codec = Encodec(TINY, rngs=nnx.Rngs(0))
-    >>> latent = codec.encode(jnp.zeros((1, 95, 1)), jnp.array([95]))
-    >>> latent.shape, codec.decode(latent, 95).shape
-    ((1, 10, 6), (1, 95, 1))
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from flax import nnx
+        >>> from audex_jax.codecs.encodec.config import TINY
+        >>> codec = Encodec(TINY, rngs=nnx.Rngs(0))
+        >>> latent = codec.encode(jnp.zeros((1, 95, 1)), jnp.array([95]))
+        >>> latent.shape, codec.decode(latent, 95).shape
+        ((1, 10, 6), (1, 95, 1))
     """
 
     config_class = EncodecConfig
