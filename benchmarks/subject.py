@@ -42,12 +42,15 @@ def _random(codec: EncodecConfig, shape: TransformerConfig, seconds: float) -> E
 
 
 def clips_of(explainer: Explainer, count: int) -> np.ndarray:
-    """Clips `[b, n, c]` of full length: noise whose loudness rises and falls; no two are alike, none is ever silent."""
+    """Clips `[b, n, c]` of full length: noise whose loudness rises and falls; no two are alike, none is ever silent.
+
+    They are so soft that no sound made of them exceeds full scale: older revisions and PyTorch do not reduce it.
+    """
     rate, channels = explainer.sample_rate, explainer.model.codec.channels
     rng = np.random.default_rng(0)
     phase = 2 * np.pi * (np.arange(explainer.clip_samples) / rate + rng.random((count, 1)))
     noise = rng.normal(size=(count, explainer.clip_samples, channels))
-    return (0.1 * (1.2 + np.sin(phase))[..., None] * noise).astype(np.float32)
+    return (0.02 * (1.2 + np.sin(phase))[..., None] * noise).astype(np.float32)
 
 
 def export(model: Model, folder: str | pathlib.Path) -> None:
