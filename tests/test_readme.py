@@ -1,4 +1,4 @@
-"""Every snippet and every command of the README runs as it is written."""
+"""Every snippet and every command of the README and of the pages in `docs/` runs as it is written."""
 
 import pathlib
 import re
@@ -14,6 +14,8 @@ import soundfile
 from audex_jax.data.inputs import demo_clips
 
 README = pathlib.Path(__file__).parent.parent / "README.md"
+STUDY = README.parent / "docs" / "study.md"
+PAGES = [README, *sorted((README.parent / "docs").glob("*.md"))]
 pytestmark = [
     pytest.mark.skipif(not README.exists(), reason="the README is only in the source tree"),
     pytest.mark.usefixtures("optimised"),
@@ -21,17 +23,14 @@ pytestmark = [
 AUDEX = "import sys; from audex_jax.cli import main; sys.exit(main())"
 
 
-def blocks(language: str) -> list[str]:
-    return (
-        re.findall(rf"```{language}\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-        if README.exists()
-        else []
-    )
+def blocks(language: str, *pages: pathlib.Path) -> list[str]:
+    texts = [page.read_text(encoding="utf-8") for page in pages if page.exists()]
+    return [block for text in texts for block in re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)]
 
 
-def commands() -> list[list[str]]:
-    """The words of each `audex` command, in the order of the README."""
-    lines = [part.strip() for block in blocks("sh") for line in block.splitlines() for part in line.split("&&")]
+def commands(page: pathlib.Path = README) -> list[list[str]]:
+    """The words of each `audex` command, in the order of the page."""
+    lines = [part.strip() for block in blocks("sh", page) for line in block.splitlines() for part in line.split("&&")]
     return [shlex.split(line) for line in lines if line.startswith("audex ")]
 
 
@@ -44,7 +43,7 @@ def run(command: list[str], folder: pathlib.Path) -> str:
 
 def snippets() -> list:
     """Python snippets; those that need PyTorch run where it is installed."""
-    return [pytest.param(c, marks=[pytest.mark.parity] if "import torch" in c else []) for c in blocks("python")]
+    return [pytest.param(c, marks=[pytest.mark.parity] if "import torch" in c else []) for c in blocks("python", *PAGES)]
 
 
 @pytest.mark.slow
@@ -77,7 +76,7 @@ def test_all_other_commands_run_one_after_the_other(tmp_path):
             soundfile.write(recordings / path.stem / f"{number}.wav", samples + noise, rate)
     shutil.copy(recordings / "yes" / "0.wav", tmp_path / "yes.wav")
     (tmp_path / "answers").mkdir()
-    for command in commands()[1:]:
+    for command in commands()[1:] + commands(STUDY):
         if "--classifier" in command:
             continue
         if command[1] == "study-score":
@@ -137,10 +136,11 @@ def answer_everything(page: pathlib.Path, file: pathlib.Path) -> None:
             writer.writerow([study["study"], 1, position, task, sound, other, answer, sure, 1, 2.0])
 
 
-def test_the_pictures_and_files_it_names_exist():
-    text = README.read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_pictures_and_files_it_names_exist(page):
+    text = page.read_text(encoding="utf-8")
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
-        assert (README.parent / target).exists(), target
+        assert (page.parent / target).exists(), target
     for module in re.findall(r"`(audex_jax/[\w/.]+)`", text):
         assert (README.parent / module).exists(), module
 

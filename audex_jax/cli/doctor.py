@@ -1,4 +1,4 @@
-"""`audex doctor`: is this installation whole, and what can it do?"""
+"""`audex doctor`: what is installed, what is missing, and how to get it."""
 
 import argparse
 import importlib.metadata

@@ -98,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(
         f"{record['clips']} clips; accuracy {ceiling['accuracy']['mean']:.3f}, on the codec's reconstruction "
         f"{ceiling['accuracy_on_reconstruction']['mean']:.3f}; the two agree in "
-        f"{ceiling['agreement_on_reconstruction']['mean']:.3f}: no explanation's audio can do better than by luck"
+        f"{ceiling['agreement_on_reconstruction']['mean']:.3f}, the upper limit of `keep` for audio"
     )
     print(text_table(header_of(shown), rows_of(record, shown)))
     print("each cell: latent / audio / audio moved by half a codec frame")

@@ -71,9 +71,9 @@ async function ask() {
   $("summary").textContent = `${number + 1} of ${state.questions.length}`;
   $("progress").value = number / state.questions.length;
   $("progress").setAttribute("aria-valuetext", `${number} of ${state.questions.length}`);
-  $("question").textContent = naming ? study.question : "Which of the two shows better why?";
+  $("question").textContent = naming ? study.question : "Which sound explains the decision better?";
   $("told").hidden = naming;
-  $("told").replaceChildren("In this recording the computer heard ", element("b", question.label ?? ""), ".");
+  $("told").replaceChildren("The computer classified this recording as ", element("b", question.label ?? ""), ".");
   $("tracks").hidden = naming;
   document.querySelector("input[name=track][value='0']").checked = true;
   const offered = naming ? study.labels.map((label) => [label, label]) : question.sounds.slice(0, 2).map((sound, i) => (
