@@ -43,7 +43,8 @@ def run(command: list[str], folder: pathlib.Path) -> str:
 
 def snippets() -> list:
     """Python snippets; those that need PyTorch run where it is installed."""
-    return [pytest.param(c, marks=[pytest.mark.parity] if "import torch" in c else []) for c in blocks("python", *PAGES)]
+    found = blocks("python", *PAGES)
+    return [pytest.param(code, marks=[pytest.mark.parity] if "import torch" in code else []) for code in found]
 
 
 @pytest.mark.slow
