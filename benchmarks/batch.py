@@ -63,7 +63,7 @@ def job(arguments: argparse.Namespace) -> dict[str, Any]:
         manifest = listed(arguments.data, arguments.clips, folder)
         store = open_store(pathlib.Path(folder, "out"), run_of(explainer, manifest, how), manifest, {})
         progress = run_job(explainer, manifest, store, how, report=watch)
-        stored = sum(path.stat().st_size for path in store.root.rglob("*.parquet"))
+        stored = sum(path.stat().st_size for path in store.place.root.rglob("*.parquet"))
     ended = [point for point in seen if point["parts"]]
     rates = [(b["clips"] - a["clips"]) / (b["seconds"] - a["seconds"]) for a, b in itertools.pairwise(ended)]
     return {

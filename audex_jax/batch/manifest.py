@@ -1,26 +1,20 @@
 """Which clips a job explains: listed once, sorted, and cut into fixed shards.
 
-The list is a folder of recordings, or a file that names them: text (a path a line), CSV or Parquet (a column `path`
-or `file`, optionally `id` and `label`), or a data set of TensorFlow Datasets (see `data.prepared`). Paths in a file are
-relative to the file's folder. Ids are unique; without a column of their own they are the paths, and a recording that
-is listed again gets `#2`, `#3`, ...
+What they are listed by: see `data.sources`. Paths in a file are relative to the file's folder. Ids are unique; without
+a column of their own they are the paths, and a recording that is listed again gets `#2`, `#3`, ...
 """
 
 import dataclasses
 import functools
 import hashlib
 import os
-import pathlib
 from collections import Counter
 from collections.abc import Iterable
 
 import pyarrow as pa
 
-from audex_jax.data.listing import DataError, labels_and_splits, list_recordings, text, tidy
-from audex_jax.data.prepared import PREFIX, list_records
-from audex_jax.data.table import read_table
-
-PATH_COLUMNS = ("path", "file")
+from audex_jax.data.listing import DataError, text
+from audex_jax.data.sources import beside, list_clips
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +23,7 @@ class Manifest:
 
     Attributes:
         ids: unique text.
-        paths: where each recording is: a file, or the address of a record.
+        paths: where each recording is: a file, a record in one, or an address in an object store.
         labels: what each is said to be; None if the list does not say. Records say so themselves when they are read.
     """
 
@@ -72,7 +66,7 @@ class Manifest:
 
     def table(self) -> pa.Table:
         """The list as a table that `read_manifest` reads again; paths are bytes, as the file system has them."""
-        paths = [os.fsencode(_beside(os.getcwd(), path)) for path in self.paths]
+        paths = [os.fsencode(beside(os.getcwd(), path)) for path in self.paths]
         return pa.table(
             {
                 "id": pa.array(self.ids, pa.string()),
@@ -83,48 +77,20 @@ class Manifest:
 
 
 def read_manifest(data: str | os.PathLike) -> Manifest:
-    """List the clips of a folder, or read a list of them.
+    """List the clips of an input.
 
     Args:
-        data: a folder (label of a clip: the first folder below it), a `.csv`, `.parquet` or text file, or
-            `tfds:NAME[/CONFIG][:SPLIT]`.
+        data: a folder (label of a clip: the first folder below it), a `.csv`, `.parquet` or text file, `.tar` or
+            `.parquet` files with recordings inside, or a folder of those, each a path or an address in an object
+            store; or `tfds:NAME[/CONFIG][:SPLIT]`.
 
     Raises:
         DataError: nothing there, no clips in it, a column is missing, an id that occurs twice, or a data set that is
             not there or cannot be read.
+        StoreError: an object store cannot be read.
     """
-    if str(data).startswith(PREFIX):
-        ids, addresses = list_records(str(data))
-        return _sorted(addresses, ids, [None] * len(ids), addresses)
-    root = pathlib.Path(data)
-    if root.is_dir():
-        listing = list_recordings(root)
-        listing.tell()
-        if not listing.names:
-            others = f" (left out: {listing.left_out()})" if listing.others else ""
-            raise DataError(f"{root}: no audio in this folder{others}; expected WAV, FLAC, OGG or MP3 files")
-        labels = [label for label, _ in labels_and_splits(listing.names)]
-        return _sorted([os.path.join(root, name) for name in listing.names], None, labels, listing.names)
-    if not root.exists():
-        raise DataError(f"{root}: no such file or folder; check the path")
-    columns = read_table(root, (*PATH_COLUMNS, "id", "label")).columns
-    name = next((name for name in PATH_COLUMNS if name in columns), None)
-    if name is None:
-        raise DataError(f"{root}: no column `path`; it has {', '.join(filter(None, columns)) or 'none'}")
-    listed = columns[name]
-    if not listed or not all(listed):
-        raise DataError(f"{root}: {'a row without a path' if listed else 'it lists no clips'}")
-    labels = [tidy(label) or None for label in columns.get("label", [""] * len(listed))]
-    paths = [_beside(root.parent, path) for path in listed]
-    ids = [text(name) for name in columns["id"]] if "id" in columns else None
-    if ids is not None and not all(ids):
-        raise DataError(f"{root}: a row without an id; give every row one, or leave the column out")
-    return _sorted(paths, ids, labels, listed)
-
-
-def _beside(folder: str | os.PathLike, path: str) -> str:
-    """A path that may be relative to `folder`; addresses of records never are."""
-    return path if path.startswith(PREFIX) else os.path.join(folder, path)
+    listed = list_clips(os.fspath(data))
+    return _sorted(listed.addresses, listed.ids, listed.labels, listed.names)
 
 
 def _sorted(paths: list[str], ids: list[str] | None, labels: Iterable[str | None], listed: Iterable[str]) -> Manifest:

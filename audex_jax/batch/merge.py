@@ -1,20 +1,19 @@
 """What became of a job: its state in numbers, and all parts as one file."""
 
 import os
-import pathlib
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from audex_jax.batch.sealed import FORM, read_sealed
-from audex_jax.batch.store import Store, StoreError
-from audex_jax.io.atomic import replacing
+from audex_jax.batch.sealed import FORM, unsealed
+from audex_jax.batch.store import Store, StoreError, together
 from audex_jax.io.marks import MARK
+from audex_jax.io.places import writing
 
 
 def status(store: Store) -> dict:
     """How far a job is, all processes together."""
-    counts = [found for shard in range(store.shards) if (found := store.counts(shard, whole=False))]
+    counts = [found for found in together(lambda shard: store.counts(shard, whole=False), range(store.shards)) if found]
     total = {key: sum(found[key] for found in counts) for key in ("clips", "rows", "rejects")}
     return {
         "shards": store.shards,
@@ -31,24 +30,31 @@ def merge(store: Store, out: str | os.PathLike) -> int:
 
     One part is held in memory at a time.
 
+    Args:
+        store: the job's.
+        out: a path, or an address in an object store.
+
     Raises:
         StoreError: the job is not finished, a part is damaged, a row stands twice, or the file cannot be written.
     """
-    out = pathlib.Path(out)
-    missing = [shard for shard in range(store.shards) if store.counts(shard) is None]
-    if missing:
+    done = together(lambda shard: store.counts(shard) is not None, range(store.shards))
+    if not all(done):
         raise StoreError(
-            f"{store.root}: {len(missing)} of {store.shards} shards are not done, or damaged (such as "
-            f"{store.part(missing[0]).name}); give the command of the job again, then merge"
+            f"{store.place}: {done.count(False)} of {store.shards} shards are not done, or damaged (such as "
+            f"{store.part(done.index(False))}); give the command of the job again, then merge"
         )
+
+    def opened(shard: int) -> pq.ParquetFile:
+        return unsealed(store.place.read(store.part(shard)), store.place.address(store.part(shard)))
+
     rows, last = 0, ("", -1)
-    schema = read_sealed(store.part(0)).schema_arrow
+    schema = opened(0).schema_arrow
     metadata = {k: v for k, v in (schema.metadata or {}).items() if k != b"audex"} | {b"made_by": MARK.encode()}
     schema = schema.with_metadata(metadata)
     try:
-        with replacing(out, durable=True) as file, pq.ParquetWriter(file, schema, **FORM) as writer:
+        with writing(out) as file, pq.ParquetWriter(file, schema, **FORM) as writer:
             for shard in range(store.shards):
-                part = read_sealed(store.part(shard))
+                part = opened(shard)
                 for group in range(part.num_row_groups):
                     table = part.read_row_group(group).replace_schema_metadata(metadata)
                     for place in zip(table["id"].to_pylist(), table["segment"].to_pylist(), strict=True):

@@ -7,15 +7,12 @@ soon as the file is. Pages have the checksums of the format besides, for other p
 
 import hashlib
 import io
-import os
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from audex_jax.core.errors import AudexError
-from audex_jax.io.atomic import replacing
-from audex_jax.io.files import content
 
 ROW_GROUP = 64  # rows; small, since rows with audio are large
 FORM: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True}
@@ -26,36 +23,42 @@ class DamagedError(AudexError):
     """A file whose bytes are not those that were written."""
 
 
-def write_sealed(path: str | os.PathLike, table: pa.Table) -> None:
-    """Write a table, whole or not at all, and not lost when the power fails; what is there already is replaced."""
+def sealed(table: pa.Table) -> bytes:
+    """A table as the content of a file."""
     file = io.BytesIO()
     pq.write_table(table, file, row_group_size=ROW_GROUP, **FORM)
     data = file.getvalue()
-    cut = _footer(data)
-    with replacing(path, durable=True, own=True) as temporary:
-        temporary.write_bytes(data[:cut] + hashlib.sha256(data).digest() + data[cut:])
+    cut = len(data) - footer_length(data)
+    return data[:cut] + hashlib.sha256(data).digest() + data[cut:]
 
 
-def read_sealed(path: str | os.PathLike) -> pq.ParquetFile:
-    """A file that `write_sealed` wrote, in memory.
+def unsealed(data: bytes, name: str) -> pq.ParquetFile:
+    """What `sealed` made, to be read; errors call it `name`.
 
     Raises:
-        FileError: there is none.
         DamagedError: a bit of it has changed.
     """
-    data = content(path)
-    cut = _footer(data)
+    cut = len(data) - footer_length(data)
     start = cut - DIGEST
     digest = hashlib.sha256(memoryview(data)[: max(start, 0)])
-    digest.update(memoryview(data)[cut:])
+    digest.update(memoryview(data)[max(cut, 0) :])
     if start < 0 or digest.digest() != data[start:cut]:
-        raise DamagedError(f"{path}: damaged, its bytes are not those that were written")
+        raise DamagedError(f"{name}: damaged, its bytes are not those that were written")
+    return read_footer(data, name)
+
+
+def read_footer(data: bytes, name: str) -> pq.ParquetFile:
+    """A file of which perhaps only the end is there, enough for its metadata.
+
+    Raises:
+        DamagedError: it is no such file.
+    """
     try:
         return pq.ParquetFile(pa.BufferReader(data))
     except (pa.ArrowException, OSError) as error:
-        raise DamagedError(f"{path}: not a readable table ({error})") from None
+        raise DamagedError(f"{name}: not a readable table ({error})") from None
 
 
-def _footer(data: bytes) -> int:
-    """Where the footer begins; below 0 if that is not told."""
-    return len(data) - TAIL - int.from_bytes(data[-TAIL:-4], "little") if len(data) > TAIL else -1
+def footer_length(data: bytes) -> int:
+    """Bytes of a file from its footer on, told by its last ones; more than there are if that is not told."""
+    return TAIL + int.from_bytes(data[-TAIL:-4], "little") if len(data) > TAIL else len(data) + 1

@@ -5,41 +5,40 @@
     parts/part-000017.parquet    the results of shard 17
     rejects/part-000017.parquet  clips of shard 17 that could not be explained, and why; only if there are any
 
-A part is written under a temporary name, flushed to the disk and renamed; it is the last thing of its shard. So a
-shard is done when its part is there and whole: `sealed` notices every bit that changed, and each part says of which
-run and shard it is. A part that is damaged is done again; one of another run is refused. A writer holds a lock on its
-temporary file: one without was left by a process that was killed, and is removed.
+It is a folder of the disk or an address in an object store, see `io.places`; a file is there as a whole or not at all.
+A part is the last thing of its shard. So a shard is done when its part is there and whole: `sealed` notices every bit
+that changed, and each part says of which run and shard it is. A part that is damaged is done again; one of another run
+is refused. Whoever does a shard twice writes equal content.
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import json
 import logging
 import os
-import pathlib
-import socket
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from audex_jax.batch.manifest import Manifest, read_manifest
 from audex_jax.batch.schema import VERSION
-from audex_jax.batch.sealed import read_sealed, write_sealed
+from audex_jax.batch.sealed import footer_length, read_footer, sealed, unsealed
 from audex_jax.core.errors import AudexError, listing
-from audex_jax.io import atomic
-from audex_jax.io.atomic import replacing
-from audex_jax.io.files import json_object, json_text
+from audex_jax.io.files import FileError, json_object, json_text
 from audex_jax.io.marks import MARK
+from audex_jax.io.places import Place, place_of, unwritable
+from audex_jax.io.remote import StoreError as StoreError
 
 FORMAT = "audex-batch"
+LIST = "manifest.parquet"
+FOLDERS = ("parts", "rejects")
+FOOTER = 2**16  # bytes at the end of a part in which its footer is looked for
+AT_ONCE = 16  # files that are looked at together: a store answers late, and to many at once
 LOG = logging.getLogger(__name__)
-
-
-class StoreError(AudexError):
-    """A folder of results that cannot be used; the message says why and what to do."""
+One, Other = TypeVar("One"), TypeVar("Other")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,11 +46,11 @@ class Store:
     """A folder of results.
 
     Attributes:
-        root: the folder.
+        place: where it is.
         run: what decides the results; the content of `run.json` but for `about`.
     """
 
-    root: pathlib.Path
+    place: Place
     run: dict
 
     @property
@@ -66,11 +65,12 @@ class Store:
     def shards(self) -> int:
         return -(-self.run["manifest"]["clips"] // self.shard_clips)
 
-    def part(self, shard: int) -> pathlib.Path:
-        return self.root / "parts" / f"part-{shard:06d}.parquet"
+    def part(self, shard: int) -> str:
+        """Name of a shard's part in the place."""
+        return f"parts/part-{shard:06d}.parquet"
 
-    def rejects(self, shard: int) -> pathlib.Path:
-        return self.root / "rejects" / f"part-{shard:06d}.parquet"
+    def rejects(self, shard: int) -> str:
+        return f"rejects/part-{shard:06d}.parquet"
 
     def counts(self, shard: int, whole: bool = True) -> dict[str, int] | None:
         """Clips, rows and rejects of a finished shard; None if it is not finished, or what is there is damaged.
@@ -81,8 +81,6 @@ class Store:
         """
         part = self._about(self.part(shard), shard, whole)
         if part is None:
-            if whole and self.part(shard).exists():
-                LOG.warning("%s: damaged, or the copy of another; it does not count", self.part(shard))
             return None
         if part["rejects"]:
             rejects = self._about(self.rejects(shard), shard, whole)
@@ -90,27 +88,40 @@ class Store:
                 return None
         return {name: part[name] for name in ("clips", "rows", "rejects")}
 
-    def _about(self, path: pathlib.Path, shard: int | None, whole: bool) -> dict[str, Any] | None:
+    def _about(self, name: str, shard: int | None, whole: bool) -> dict[str, Any] | None:
         """What a file of this run says of itself; None if it is not there, damaged, or of another run or shard."""
         try:
-            metadata = read_sealed(path).metadata if whole else pq.read_metadata(path)
-            about = json.loads((metadata.metadata or {})[b"audex"])
-            mine = about["fingerprint"] == self.fingerprint and shard in (None, about["shard"])
-            return about | {"rows": metadata.num_rows} if mine else None
-        except (AudexError, OSError, pa.ArrowException, KeyError, TypeError, ValueError):
+            data = self.place.read(name, last=0 if whole else FOOTER)
+            if not whole and footer_length(data) > len(data):
+                data = self.place.read(name)
+        except (FileError, OSError):
             return None
+        try:
+            metadata = (unsealed if whole else read_footer)(data, name).metadata
+            about = json.loads((metadata.metadata or {})[b"audex"])
+            if about["fingerprint"] == self.fingerprint and shard in (None, about["shard"]):
+                return about | {"rows": metadata.num_rows}
+        except (AudexError, OSError, pa.ArrowException, KeyError, TypeError, ValueError):
+            pass
+        if whole:
+            LOG.warning("%s: damaged, or the copy of another; it does not count", self.place.address(name))
+        return None
 
-    def foreign(self) -> list[pathlib.Path]:
-        """Files among the results that are not of this run."""
-        names = {self.part(shard).name for shard in range(self.shards)}
-        found = []
-        for folder in (self.root / "parts", self.root / "rejects"):
-            for path in sorted(folder.iterdir()):
-                if path.name.startswith("."):
-                    continue
-                if path.name not in names or (self._about(path, None, False) is None and _is_whole(path)):
-                    found.append(path)
-        return found
+    def foreign(self) -> list[str]:
+        """Names of files among the results that are not of this run."""
+        known = {self.part(shard) for shard in range(self.shards)} | {self.rejects(s) for s in range(self.shards)}
+        found = [f"{folder}/{name}" for folder in FOLDERS for name in self.place.names(folder)]
+
+        def is_foreign(name: str) -> bool:
+            return name not in known or (self._about(name, None, False) is None and self._is_whole(name))
+
+        return [name for name, foreign in zip(found, together(is_foreign, found), strict=True) if foreign]
+
+    def _is_whole(self, name: str) -> bool:
+        try:
+            return unsealed(self.place.read(name), name) is not None
+        except AudexError:
+            return False
 
     def commit(self, shard: int, clips: int, results: pa.Table, rejects: pa.Table) -> None:
         """Write the results of a shard: its rejects, then its part.
@@ -126,52 +137,40 @@ class Store:
 
         try:
             if len(rejects):
-                write_sealed(self.rejects(shard), told(rejects))
+                self.place.write(self.rejects(shard), sealed(told(rejects)))
             else:
-                self.rejects(shard).unlink(missing_ok=True)
-            write_sealed(self.part(shard), told(results))
-        except OSError as error:
+                self.place.remove(self.rejects(shard))
+            self.place.write(self.part(shard), sealed(told(results)))
+        except (OSError, StoreError) as error:
             raise StoreError(
-                f"{self.root}: writing shard {shard} failed ({error.strerror or error}); what was finished before is "
-                "kept: make room or access, and give the same command again"
+                f"{self.place}: writing shard {shard} failed ({getattr(error, 'strerror', None) or error}); what was "
+                "finished before is kept: make room or access, and give the same command again"
             ) from None
 
     def sweep(self) -> None:
         """Remove what killed writers left behind."""
-        atomic.sweep((self.root, self.root / "parts", self.root / "rejects"))
+        self.place.sweep(("", *FOLDERS))
 
-    @contextlib.contextmanager
-    def held(self, index: int, count: int) -> Iterator[None]:
-        """Be the only process that takes share `index` of `count` of the shards.
+    def held(self, index: int, count: int) -> AbstractContextManager[None]:
+        """Be the only process that takes share `index` of `count` of the shards, where the place has locks.
 
         Raises:
             StoreError: another process does.
         """
-        path = self.root / f".lock-{index}-of-{count}"
-        try:
-            handle = atomic.locked(path)
-        except OSError as error:
-            raise _unwritable(self.root, error) from None
-        if handle is None:
-            owner = ""
-            with contextlib.suppress(OSError):  # it may have ended since
-                owner = path.read_text(encoding="utf-8", errors="replace")
-            raise StoreError(f"{self.root}: {owner or 'another process'} is at work on this; let it finish")
-        try:
-            os.ftruncate(handle, 0)
-            os.write(handle, f"process {os.getpid()} on {socket.gethostname()}".encode())
-            yield
-        finally:
-            with contextlib.suppress(OSError):
-                path.unlink()
-            os.close(handle)
+        return self.place.held(f".lock-{index}-of-{count}")
+
+
+def together(call: Callable[[One], Other], items: Iterable[One]) -> list[Other]:
+    """`call` of every item, in order, several at once."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(call, items))
 
 
 def open_store(root: str | os.PathLike, run: dict, manifest: Manifest, about: dict) -> Store:
     """The folder of results of a run: a new one, or one that an equal run began.
 
     Args:
-        root: the folder.
+        root: the folder, or an address in an object store.
         run: what decides the results.
         manifest: the clips; its fingerprint is in `run`.
         about: what is worth knowing and decides nothing: versions, command.
@@ -179,35 +178,33 @@ def open_store(root: str | os.PathLike, run: dict, manifest: Manifest, about: di
     Raises:
         StoreError: not writable; it holds other things, or the results of another run.
     """
-    root = pathlib.Path(root)
-    store = Store(root, {"format": FORMAT, "version": VERSION} | run)
+    place = place_of(root)
+    store = Store(place, {"format": FORMAT, "version": VERSION} | run)
     try:
-        if not (root / "run.json").exists():
-            names = {path.name for path in root.iterdir() if path.name[0] != "."} if root.exists() else set()
-            foreign = names - {"parts", "rejects", "manifest.parquet", "run.json"}  # another may be just as far
+        names = set(place.names())
+        if "run.json" not in names:
+            foreign = names - {*FOLDERS, LIST, "run.json"}  # another may be just as far
             if foreign:
                 raise StoreError(
-                    f"{root}: the folder holds other things ({min(foreign)}); choose an empty or a new one"
+                    f"{place}: the folder holds other things ({min(foreign)}); choose an empty or a new one"
                 )
-            for folder in ("parts", "rejects"):
-                (root / folder).mkdir(parents=True, exist_ok=True)
+            place.make(FOLDERS)
             content = json_text(store.run | {"about": about}, indent=2, sort_keys=True) + "\n"
-            with replacing(root / "run.json", durable=True, unless_exists=True) as file:
-                file.write_text(content, encoding="utf-8")
-        stored = read_run(root)
+            place.write("run.json", content.encode(), unless_exists=True)
+        stored = read_run(place)
         if stored != store.run:
-            raise StoreError(f"{root}: it holds the results of another run; choose another folder, or run as then:\n"
-                             + differences(root, stored, store.run, manifest))  # fmt: skip
+            raise StoreError(f"{place}: it holds the results of another run; choose another folder, or run as then:\n"
+                             + differences(place, stored, store.run, manifest))  # fmt: skip
         foreign = store.foreign()
         if foreign:
-            names = listing([path.relative_to(root) for path in foreign], 4)
             raise StoreError(
-                f"{root}: it holds what is not of this run ({names}); move that away, or choose another --out"
+                f"{place}: it holds what is not of this run ({listing(foreign, 4)}); move that away, or choose "
+                "another --out"
             )
-        if not (root / "manifest.parquet").exists():
-            write_sealed(root / "manifest.parquet", manifest.table())
+        if LIST not in names:
+            place.write(LIST, sealed(manifest.table()))
     except OSError as error:
-        raise _unwritable(root, error) from None
+        raise unwritable(place, error) from None
     return store
 
 
@@ -217,26 +214,30 @@ def load_store(root: str | os.PathLike) -> Store:
     Raises:
         StoreError: there is none.
     """
-    root = pathlib.Path(root)
-    if not (root / "run.json").exists():
-        raise StoreError(f"{root}: no results of `audex batch` there (no run.json); check the path")
-    return Store(root, read_run(root))
-
-
-def read_run(root: pathlib.Path) -> dict:
-    """What decided the results in a folder."""
+    place = place_of(root)
     try:
-        run = json_object(root / "run.json")
+        begun = "run.json" in place.names()
+    except OSError:
+        begun = False
+    if not begun:
+        raise StoreError(f"{place}: no results of `audex batch` there (no run.json); check the path")
+    return Store(place, read_run(place))
+
+
+def read_run(place: Place) -> dict:
+    """What decided the results in a place."""
+    try:
+        run = json_object(place.address("run.json"))
         if run["format"] != FORMAT or run["version"] != VERSION:
-            raise StoreError(f"{root}: results of another version; choose another folder")
+            raise StoreError(f"{place}: results of another version; choose another folder")
     except (ValueError, KeyError, TypeError) as error:
         if isinstance(error, StoreError):
             raise
-        raise StoreError(f"{root / 'run.json'}: not readable ({error}); choose another folder") from None
+        raise StoreError(f"{place.address('run.json')}: not readable ({error}); choose another folder") from None
     return {key: value for key, value in run.items() if key != "about"}
 
 
-def differences(root: pathlib.Path, there: dict, here: dict, manifest: Manifest) -> str:
+def differences(place: Place, there: dict, here: dict, manifest: Manifest) -> str:
     """One line for each setting in which two runs differ, and what became of the list of clips."""
 
     def flat(tree: dict, prefix: str = "") -> dict[str, Any]:
@@ -250,19 +251,8 @@ def differences(root: pathlib.Path, there: dict, here: dict, manifest: Manifest)
     lines = [f"  {key}: {old.get(key)} there, {new.get(key)} now" for key in changed if key != "manifest.sha256"]
     if "manifest.sha256" in changed:
         try:
-            words = read_manifest(root / "manifest.parquet").difference(manifest)
+            words = read_manifest(place.address(LIST)).difference(manifest)
         except AudexError:
             words = "they differ"
-        lines.append(f"  clips: {words}; {root / 'manifest.parquet'} as DATA stands for those of then")
+        lines.append(f"  clips: {words}; {place.address(LIST)} as DATA stands for those of then")
     return "\n".join(lines)
-
-
-def _is_whole(path: pathlib.Path) -> bool:
-    try:
-        return read_sealed(path) is not None
-    except AudexError:
-        return False
-
-
-def _unwritable(root: pathlib.Path, error: OSError) -> StoreError:
-    return StoreError(f"{root}: cannot write there ({error.strerror or error}); choose another folder")

@@ -14,9 +14,15 @@ if TYPE_CHECKING:
     from audex_jax.batch.plan import Job
 
 TEXT = """
-DATA is a folder of recordings, or a file that lists them: text (a path a line), CSV or Parquet (a column `path`,
-optionally `id` and `label`). Paths in a file are relative to its folder. Or it is tfds:NAME[/CONFIG][:SPLIT], a data
-set of TensorFlow Datasets that was prepared as ArrayRecord; see `audex prepare --help`.
+DATA is one of
+  a folder of recordings
+  a file that lists them: text (a path a line), CSV or Parquet (a column `path`, optionally `id` and `label`); paths in
+  it are relative to its folder
+  .parquet with the recordings inside (a column of struct{bytes, path}, as Hugging Face datasets writes it), or .tar as
+  WebDataset lays it out (x.wav, and its label in x.cls, x.json or x.txt); a file, or a folder of them
+  tfds:NAME[/CONFIG][:SPLIT], a data set of TensorFlow Datasets prepared as ArrayRecord; see `audex prepare --help`
+Each but the last, and DIR, may be an address in an object store: gs://BUCKET/..., s3://BUCKET/..., or another that
+fsspec knows (pip install 'audex-jax[cloud]').
 
 DIR then holds
   parts/*.parquet      one row for each segment of a recording: prediction, verdicts, top elements, and the explanation
@@ -36,6 +42,7 @@ examples:
   audex batch recordings/ --out explained
   audex batch clips.csv --model my-explainer --out explained --attribution --batch 32
   audex batch tfds:speech_commands:test --out explained
+  audex batch gs://my-bucket/recordings --out gs://my-bucket/explained --distributed
   audex batch --status explained
   audex merge explained --out explained.parquet
 """
@@ -109,14 +116,14 @@ def work(arguments: argparse.Namespace, job: "Job", index: int, count: int) -> i
     from audex_jax.bundles import bundle_path
     from audex_jax.cli.bundles import explainer_of, model_of, name_of
     from audex_jax.cli.processes import stop_signals
-    from audex_jax.data.prepared import PREFIX
+    from audex_jax.data.sources import beside
     from audex_jax.io.progress import Bar
 
     explainer = explainer_of(arguments)
     manifest = read_manifest(arguments.data)
     versions = {"audex-jax": __version__} | {name: importlib.metadata.version(name) for name in ("jax", "flax")}
-    data = arguments.data if arguments.data.startswith(PREFIX) else os.path.abspath(arguments.data)
-    about = {"model": name_of(arguments), "data": text(data), "versions": versions}
+    data = text(beside(os.getcwd(), arguments.data))
+    about = {"model": name_of(arguments), "data": data, "versions": versions}
     store = open_store(arguments.out, run_of(explainer, manifest, job), manifest, about)
     share = sum(len(manifest.shard(shard, job.shard_clips)) for shard in range(index, store.shards, count))
     logged = 0.0

@@ -19,6 +19,7 @@ from audex_jax.core.protocols import Codec
 from audex_jax.explain.explainer import Explainer
 from audex_jax.io import audio
 from audex_jax.io.marks import must_not_replace
+from audex_jax.io.remote import is_address
 
 
 def model_of(arguments: argparse.Namespace) -> str | Source:
@@ -119,6 +120,8 @@ def require_suffix(path: str, accepted: tuple[str, ...], option: str = "--out", 
     """
     if pathlib.Path(path).suffix.lower() not in accepted:
         raise UsageError(f"{option} {path}: the name must end in {' or '.join(accepted)}")
+    if is_address(path):
+        return
     if not pathlib.Path(path).parent.is_dir():
         raise UsageError(f"{option} {path}: there is no folder {pathlib.Path(path).parent}; make it first")
     must_not_replace(path, *inputs)

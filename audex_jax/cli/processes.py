@@ -16,7 +16,7 @@ def add_processes(parser: argparse.ArgumentParser) -> None:
     add("--distributed", action="store_true", help="join the other processes; JAX finds them")
     add("--coordinator", metavar="HOST:PORT", help="join the other processes through process 0 there")
     add("--num-processes", type=int, metavar="N", help="of the job")
-    add("--process-id", type=int, metavar="I", help="which one this is, from 0")
+    add("--process-id", type=int, metavar="I", help="which one this is, from 0, whatever JAX says")
 
 
 def join(arguments: argparse.Namespace) -> tuple[int, int]:
@@ -31,6 +31,10 @@ def join(arguments: argparse.Namespace) -> tuple[int, int]:
         raise UsageError("--actors: how many actors of --engine ray; at least 1")
     if arguments.engine == "ray" and (joined or count is not None):
         raise UsageError("--engine ray divides the work itself; leave out --distributed and the like")
+    if (index is None) != (count is None):
+        raise UsageError("--num-processes and --process-id go together")
+    if index is not None and count is not None and not 0 <= index < count:
+        raise UsageError(f"--process-id {index}: with --num-processes {count} it is one of 0 to {count - 1}")
     if joined:
         from audex_jax.devices.mapping import join_processes
 
@@ -38,13 +42,7 @@ def join(arguments: argparse.Namespace) -> tuple[int, int]:
             return join_processes(arguments.coordinator, count, index)
         except (ValueError, RuntimeError) as error:
             raise UsageError(f"cannot join the other processes: {error}") from None
-    if (index is None) != (count is None):
-        raise UsageError("--num-processes and --process-id go together")
-    if index is None or count is None:
-        return 0, 1
-    if not 0 <= index < count:
-        raise UsageError(f"--process-id {index}: with --num-processes {count} it is one of 0 to {count - 1}")
-    return index, count
+    return (0, 1) if index is None or count is None else (index, count)
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ examples:
   audex explain recordings/ --out explained --report
   audex report explained
   audex report results/parts/part-000017.parquet
+  audex report gs://my-bucket/results --out results.html
   audex report explained --out paper/figure-3.html --title "Figure 3"
 """
 
@@ -35,20 +36,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out `audex report`; the exit code."""
+    from audex_jax.cli import UsageError
     from audex_jax.cli.bundles import require_suffix
+    from audex_jax.io.remote import is_address
 
-    source = pathlib.Path(arguments.source)
+    source = arguments.source if is_address(arguments.source) else pathlib.Path(arguments.source)
     if arguments.out is not None:
         require_suffix(arguments.out, (".html", ".htm"))
-    folder = source.parent if source.is_file() else source
-    page = folder / "report.html" if arguments.out is None else pathlib.Path(arguments.out)
+    if arguments.out is not None:
+        page = pathlib.Path(arguments.out)
+    elif isinstance(source, pathlib.Path):
+        page = (source.parent if source.is_file() else source) / "report.html"
+    else:
+        raise UsageError(f"{source}: say with --out where to write the page")
     said, faults = make_page(source, page, arguments.assets, arguments.title, arguments.quiet, arguments.most)
     print(said)
     return 1 if faults else 0
 
 
 def make_page(
-    source: pathlib.Path,
+    source: str | pathlib.Path,
     page: pathlib.Path,
     beside: bool = False,
     title: str | None = None,

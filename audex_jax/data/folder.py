@@ -82,7 +82,7 @@ def read_folder(root: str | os.PathLike, labels: tuple[str, ...] | None = None) 
 
 def _from_table(listing: Listing, table: pathlib.Path) -> list[LabelledClip]:
     """The clips that `splits.csv` lists, each once."""
-    root, rows = listing.root, read_table(table, ("file", "label", "speaker", "split"))
+    root, rows = pathlib.Path(listing.root), read_table(table, ("file", "label", "speaker", "split"))
     missing = {"file", "label", "split"} - rows.columns.keys()
     if missing:
         has = ", ".join(rows.columns)
@@ -117,7 +117,7 @@ def _from_table(listing: Listing, table: pathlib.Path) -> list[LabelledClip]:
 
 def _from_names(listing: Listing) -> tuple[list[LabelledClip], str]:
     """The clips whose folders tell a label."""
-    root, told = listing.root, labels_and_splits(listing.names)
+    root, told = pathlib.Path(listing.root), labels_and_splits(listing.names)
     found = [(name, label, split) for name, (label, split) in zip(listing.names, told, strict=True) if label]
     outside = [name for name, (label, _) in zip(listing.names, told, strict=True) if not label]
     if outside and any(split for _, split in told):

@@ -9,6 +9,7 @@ import stat
 import unicodedata
 
 from audex_jax.core.errors import AudexError, shown
+from audex_jax.io import remote
 from audex_jax.io.decode import CONTAINERS, SUFFIXES, reads_containers
 from audex_jax.io.marks import is_explanation
 
@@ -29,12 +30,12 @@ class Listing:
     """What lies below a folder.
 
     Attributes:
-        root: the folder.
+        root: the folder, or the address of one in an object store.
         names: of the recordings, relative to it, sorted.
         others: what was left out: kind -> number, and the name of the first. Hidden files and folders are not counted.
     """
 
-    root: pathlib.Path
+    root: pathlib.Path | str
     names: tuple[str, ...]
     others: dict[str, tuple[int, str]]
 
@@ -52,13 +53,21 @@ class Listing:
 def list_recordings(root: str | os.PathLike) -> Listing:
     """Every recording below a folder, through links to folders too; nothing is listed twice.
 
+    Args:
+        root: the folder, or an address in an object store.
+
     Raises:
         DataError: a folder that cannot be listed.
     """
-    root = pathlib.Path(root)
     names: list[str] = []
     others: dict[str, list[str]] = collections.defaultdict(list)
     seen: set[tuple[int, int]] = set()
+    if remote.is_address(root):
+        for number, name in enumerate(remote.names(str(root), deep=True)):
+            if not any(part.startswith(".") for part in name.split("/")):
+                _sort_in(str(root), name, (0, number), True, names, others, seen)
+        return _listing(str(root), names, others)
+    root = pathlib.Path(root)
     folders, links = [""], []  # what lies in a folder itself goes before what is linked from there
     while folders or links:
         if folders:
@@ -97,19 +106,23 @@ def list_recordings(root: str | os.PathLike) -> Listing:
             others["links to recordings that are listed"].append(name)
         else:
             _sort_in(root, name, (at.st_dev, at.st_ino), stat.S_ISREG(at.st_mode), names, others, seen)
+    return _listing(root, names, others)
+
+
+def _listing(root: pathlib.Path | str, names: list[str], others: dict[str, list[str]]) -> Listing:
     counted = {kind: (len(found), min(found)) for kind, found in others.items()}
     return Listing(root, tuple(sorted(names, key=lambda name: os.fsencode(name).split(b"/"))), counted)
 
 
 def _sort_in(
-    root: pathlib.Path, name: str, place: tuple[int, int], regular: bool, names: list, others: dict, seen: set
+    root: pathlib.Path | str, name: str, place: tuple[int, int], regular: bool, names: list, others: dict, seen: set
 ) -> None:
     suffix = os.path.splitext(name)[1].lower()
     if not regular:
         others["pipes or devices"].append(name)
     elif name == TABLE:
         return
-    elif suffix in SUFFIXES and is_explanation(root / name):
+    elif suffix in SUFFIXES and is_explanation(os.path.join(root, name)):
         others["sounds that audex explain wrote"].append(name)
     elif suffix in SUFFIXES:
         names.append(name)
@@ -121,7 +134,7 @@ def _sort_in(
 def audio_files(root: str | os.PathLike) -> list[pathlib.Path]:
     """Every recording below `root`, sorted; hidden files and folders are left out."""
     listing = list_recordings(root)
-    return [listing.root / name for name in listing.names]
+    return [pathlib.Path(listing.root, name) for name in listing.names]
 
 
 def require_decoders(listing: Listing) -> None:

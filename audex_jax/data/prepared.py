@@ -15,12 +15,13 @@ import json
 import os
 import pathlib
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from audex_jax.core.errors import shown
 from audex_jax.data.listing import DataError
+from audex_jax.data.record import Record
 from audex_jax.io.audio import AudioError, conform, decode_audio, of_length
 
 PREFIX, FORMAT = "tfds:", "array_record"
@@ -28,14 +29,6 @@ NAMED = re.compile(r"tfds:(?P<name>(?:.*/)?[^/:]+)(?::(?P<split>[^/#]+))?(?:#(?P
 VERSION = re.compile(r"\d+\.\d+\.\d+")
 # What full scale is stored as. 64 bits are what TFDS calls samples of 16 where a data set names no other type.
 FULL_SCALE = {"int8": 2**7, "int16": 2**15, "int32": 2**31, "int64": 2**15, "float32": 1, "float64": 1}
-
-
-class Record(NamedTuple):
-    """One recording: its samples, or why there are none; and what it says about itself, `label` and `path`."""
-
-    samples: np.ndarray | None
-    error: str | None
-    known: dict[str, str]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,11 +9,10 @@ import csv
 import dataclasses
 import io
 import os
-import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from audex_jax.core.errors import shown
+from audex_jax.core.errors import AudexError, shown
 from audex_jax.data.listing import DataError
 from audex_jax.io.files import content, opened
 
@@ -34,14 +33,13 @@ class Table:
 
 
 def read_table(path: str | os.PathLike, wanted: Sequence[str]) -> Table:
-    """Read a table; of a Parquet file the `wanted` columns alone. A text file is one column `path`, a path a line.
+    """Read a table at a path or address; of a Parquet file the `wanted` columns alone. Text has a column `path` alone.
 
     Raises:
         DataError: it cannot be read, or a cell holds neither text nor a whole number.
         FileError: no such file, or not a regular one.
     """
-    path = pathlib.Path(path)
-    suffix = path.suffix.lower()
+    suffix = os.path.splitext(path)[1].lower()
     if suffix == ".parquet":
         return _parquet(path, wanted)
     if suffix in (".csv", ".tsv"):
@@ -59,10 +57,10 @@ def read_lines(path: str | os.PathLike) -> list[str]:
     Raises:
         DataError, FileError: as for `read_table`.
     """
-    return [line.strip() for line in _text(pathlib.Path(path)).split("\n") if line.strip()]
+    return [line.strip() for line in _text(path).split("\n") if line.strip()]
 
 
-def _text(path: pathlib.Path) -> str:
+def _text(path: str | os.PathLike) -> str:
     """A text file in UTF-8 or UTF-16; bytes that are not UTF-8 stay as they are."""
     raw = content(path)
     try:
@@ -75,7 +73,7 @@ def _text(path: pathlib.Path) -> str:
     return text
 
 
-def _csv(path: pathlib.Path, decoded: str) -> Table:
+def _csv(path: str | os.PathLike, decoded: str) -> Table:
     first = decoded.partition("\n")[0]
     delimiter = next((mark for mark in ",;\t" if mark in first), ",")
     reader = csv.reader(io.StringIO(decoded, newline=""), delimiter=delimiter, strict=True)
@@ -94,13 +92,14 @@ def _csv(path: pathlib.Path, decoded: str) -> Table:
     return Table({name: [row[i] for row in rows] for i, name in enumerate(header or ())}, lines)
 
 
-def _parquet(path: pathlib.Path, wanted: Sequence[str]) -> Table:
+def _parquet(path: str | os.PathLike, wanted: Sequence[str]) -> Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with opened(path) as file:
-            size = os.fstat(file.fileno()).st_size
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
             with pq.ParquetFile(file) as stored:
                 if stored.metadata.num_rows > size:  # paths differ, so that each takes a byte at least
                     raise DataError(f"{path}: {stored.metadata.num_rows} rows in {size} bytes; no list of recordings")
@@ -110,13 +109,13 @@ def _parquet(path: pathlib.Path, wanted: Sequence[str]) -> Table:
                 table = stored.read(columns=names)
                 columns = {name: [_cell(path, name, value) for value in table[name].to_pylist()] for name in names}
     except (pa.ArrowException, OSError, ValueError) as error:
-        if isinstance(error, DataError):
+        if isinstance(error, AudexError):
             raise
         raise DataError(f"{path}: not a readable list ({error}); write it again") from None
     return Table(columns, range(1, table.num_rows + 1))
 
 
-def _cell(path: pathlib.Path, column: str, value: Any) -> str:
+def _cell(path: str | os.PathLike, column: str, value: Any) -> str:
     """A cell as text: whole numbers and truth values are labels, too."""
     if value is None:
         return ""

@@ -139,7 +139,8 @@ def join_processes(
 
     Args:
         coordinator: `host:port` of process 0. None lets JAX find it (Cloud TPU, SLURM, Kubernetes, Open MPI).
-        count, index: number of processes, and the number of this one from 0; None as for `coordinator`.
+        count, index: number of processes, and the number of this one from 0; None as for `coordinator`. Given ones
+            stand, whatever JAX says: where one controller drives all devices (Pathways), JAX knows a single process.
 
     Returns:
         Index of this process and number of processes.
@@ -150,4 +151,4 @@ def join_processes(
     jax.distributed.initialize(coordinator, count, index)
     found = jax.process_index(), jax.process_count()
     jax.distributed.shutdown()
-    return found
+    return found if index is None or count is None else (index, count)

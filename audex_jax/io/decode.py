@@ -21,6 +21,7 @@ import soundfile
 
 from audex_jax.core.errors import AudioError
 from audex_jax.io.files import FileError, opened
+from audex_jax.io.remote import StoreError
 
 SNDFILE = (
     ".wav", ".wave", ".bwf", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2", ".aif", ".aiff", ".aifc", ".au", ".snd",
@@ -72,6 +73,7 @@ def decoding(source: str | os.PathLike | bytes, name: str | None = None) -> Iter
 
     Raises:
         AudioError: missing, empty, no regular file, not audio, or shorter than its header promises.
+        StoreError: it is in a store that cannot be read, which says nothing about the recording.
     """
     name = str(source) if name is None and not isinstance(source, bytes) else name or "audio"
     try:
@@ -79,11 +81,11 @@ def decoding(source: str | os.PathLike | bytes, name: str | None = None) -> Iter
     except FileError as error:
         raise AudioError(error) from None
     with file:
-        if not file.seek(0, os.SEEK_END):
-            raise AudioError(f"{name}: the file is empty; record or copy it again")
-        file.seek(0)
-        suffix = "" if isinstance(source, bytes) else pathlib.Path(source).suffix.lower()
         try:
+            if not file.seek(0, os.SEEK_END):
+                raise AudioError(f"{name}: the file is empty; record or copy it again")
+            file.seek(0)
+            suffix = "" if isinstance(source, bytes) else pathlib.Path(source).suffix.lower()
             with (_container if suffix in CONTAINERS else _sndfile)(file, name) as decoded:
                 least, most = RATES
                 if not least <= decoded.rate <= most:
@@ -92,6 +94,9 @@ def decoding(source: str | os.PathLike | bytes, name: str | None = None) -> Iter
         except soundfile.LibsndfileError as error:
             reason = str(error.error_string).rstrip(".")
             raise AudioError(f"{name}: not readable as audio ({reason}); convert it to WAV or FLAC") from None
+        finally:
+            if fault := getattr(file, "fault", None):  # what decoders took for the end of the file
+                raise fault
 
 
 @contextlib.contextmanager
@@ -117,7 +122,7 @@ def _sndfile(file: Any, name: str) -> Iterator[Decoded]:
 
 def _opened(file: Any) -> soundfile.SoundFile:
     """A file on the disk as libsndfile reads it by itself, another through `_Altered`, which never raises."""
-    if isinstance(file, io.BytesIO):
+    if not isinstance(file, io.BufferedReader | _Altered):
         file = _Altered(file)
     file.seek(0)
     source: Any = file if isinstance(file, _Altered) else file.fileno()
@@ -196,7 +201,10 @@ class _Altered(io.RawIOBase):
             found = bytes(min(wanted, max(0, self.length - self.at)))
         else:
             self.file.seek(self.at)
-            found = self.file.read(wanted)
+            try:
+                found = self.file.read(wanted)
+            except StoreError:  # the file remembers it
+                found = b""
         for i, byte in enumerate(self.patch[1], start=self.patch[0] - self.at):
             if 0 <= i < len(found):
                 found = found[:i] + bytes([byte]) + found[i + 1 :]

@@ -1,16 +1,17 @@
 """Files of others are read here: regular ones only, none larger than expected, JSON without surprises.
 
-A pipe or a device that is called like a file would block, or never end.
+A pipe or a device that is called like a file would block, or never end. Addresses of object stores (`io.remote`) are
+read like paths.
 """
 
 import hashlib
-import io
 import json
 import os
 import stat
-from typing import Any
+from typing import Any, BinaryIO
 
 from audex_jax.core.errors import AudexError
+from audex_jax.io import remote
 
 MOST_JSON = 2**26  # bytes
 
@@ -27,12 +28,23 @@ def is_regular(path: str | os.PathLike) -> bool:
         return False
 
 
-def opened(path: str | os.PathLike, most: int | None = None) -> io.BufferedReader:
+def opened(path: str | os.PathLike, most: int | None = None) -> BinaryIO:
     """Open a regular file of at most `most` bytes for reading; never waits for another process.
 
     Raises:
         FileError: there is none, or it is something else, too large, or not readable.
+        StoreError: a store cannot be read.
     """
+    file = _on_store(path) if isinstance(path, str) and remote.is_address(path) else _on_disk(path)
+    size = file.seek(0, os.SEEK_END)
+    if most is not None and size > most:
+        file.close()
+        raise FileError(f"{path}: {size} bytes, more than the {most} that such a file may have")
+    file.seek(0)
+    return file
+
+
+def _on_disk(path: str | os.PathLike) -> BinaryIO:
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
     except FileNotFoundError:
@@ -45,16 +57,24 @@ def opened(path: str | os.PathLike, most: int | None = None) -> io.BufferedReade
         os.close(handle)
         kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe or a device"
         raise FileError(f"{path}: not a regular file but {kind}; give a file")
-    if most is not None and found.st_size > most:
-        os.close(handle)
-        raise FileError(f"{path}: {found.st_size} bytes, more than the {most} that such a file may have")
     return open(handle, "rb")
 
 
-def content(path: str | os.PathLike, most: int | None = None) -> bytes:
-    """All bytes of a regular file; see `opened`."""
+def _on_store(address: str) -> Any:
+    try:
+        return remote.Remote(address)
+    except FileNotFoundError:
+        raise FileError(f"{address}: no such file; check the address") from None
+    except IsADirectoryError:
+        raise FileError(f"{address}: not a regular file but a folder; give a file") from None
+
+
+def content(path: str | os.PathLike, most: int | None = None, last: int = 0) -> bytes:
+    """All bytes of a regular file, or at most its `last` ones; see `opened`."""
     with opened(path, most) as file:
         try:
+            if last:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - last))
             return file.read()
         except OSError as error:
             raise FileError(f"{path}: cannot be read ({error.strerror}); copy it again") from None
@@ -63,7 +83,7 @@ def content(path: str | os.PathLike, most: int | None = None) -> bytes:
 def sha256(path: str | os.PathLike) -> str:
     """The hash of a regular file, in hexadecimal."""
     with opened(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()  # pyright: ignore[reportArgumentType]
 
 
 def json_text(value: Any, **how: Any) -> str:

@@ -22,7 +22,8 @@ def marked(path: str | os.PathLike) -> bool:
     """Whether a file holds the mark of the tool, or nothing at all."""
     try:
         with opened(path) as file:
-            size = os.fstat(file.fileno()).st_size
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
             ends = file.read(NEAR)
             file.seek(max(0, size - NEAR))
             return not size or MARK.encode() in ends or MARK.encode() in file.read()

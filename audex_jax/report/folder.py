@@ -28,6 +28,7 @@ from audex_jax.explain.result import Explanation, judgement
 from audex_jax.io.atomic import write_json, write_npz
 from audex_jax.io.audio import digest_of, flac_of, level_db, read_audio, write_audio
 from audex_jax.io.files import content, json_object
+from audex_jax.io.remote import is_address
 from audex_jax.report.figure import explanation_figure, save_figure
 from audex_jax.report.record import ReportError, check_record, chief
 
@@ -183,19 +184,28 @@ def read_clip(path: pathlib.Path) -> ReportClip:
 
 
 def original_of(
-    places: Sequence[str | os.PathLike], digest: str, rate: int, channels: int, segments: Sequence[dict]
+    places: Sequence[str | os.PathLike],
+    digest: str,
+    rate: int,
+    channels: int,
+    segments: Sequence[dict],
+    stores: bool = False,
 ) -> bytes | None:
     """The recording that was explained as a FLAC file, at the level of the sounds made of it; None if it is not there.
 
     It is told by its samples: whoever wrote a record that names another file of this machine does not get it shown.
+    Nor is anything fetched from an address that a record on the disk names.
 
     Args:
         places: where it may be.
         digest: `io.audio.digest_of` of its samples.
         rate, channels: with which it was read.
         segments: of its record, with the gain of each.
+        stores: look for it in object stores, too.
     """
     for place in places:
+        if is_address(place) and not stores:
+            continue
         try:
             recording = read_audio(place, rate, channels)
         except (AudexError, OSError, ValueError):

@@ -42,7 +42,7 @@ class Written(NamedTuple):
 
 
 def write_report(
-    source: pathlib.Path,
+    source: table.Table,
     page: pathlib.Path,
     *,
     most: int | None = None,
@@ -53,7 +53,7 @@ def write_report(
     """Write the report of everything that `audex explain` or `audex batch` left behind; whole or not at all.
 
     Args:
-        source: the `--out` of `audex explain` or `audex batch`, or a Parquet table of the latter.
+        source: the `--out` of `audex explain` or `audex batch`, a Parquet table of the latter, or an address.
         page: HTML file to write.
         most: take only as many recordings from the start; None for all.
         beside: put the sounds in a folder beside the page, which opens faster, instead of into it. Sounds that would
@@ -90,7 +90,7 @@ def write_report(
                 inside = []
         if not index.rows:
             raise ReportError(f"{source}: none of its {len(faults)} explanations can be read; {faults[0]}")
-        heading = title or f"Explanations in {source.resolve().name}"
+        heading = title or f"Explanations in {os.path.basename(os.path.realpath(source))}"
         if beside:
             _replace_folder(assets, files)
         with replacing(page) as temporary:
@@ -179,20 +179,20 @@ def document(title: str, index: dict, inside: list[str]) -> str:
     return fill(PAGE / "page.html", styles, scripts, parts, beside=True)
 
 
-def count(source: pathlib.Path) -> int:
+def count(source: table.Table) -> int:
     """Records of `audex explain`, or rows of tables of `audex batch`.
 
     Raises:
         ReportError: there are none.
     """
     tables = table.parts(source)
-    return table.count(tables) if tables else len(explained(source))
+    return table.count(tables) if tables else len(explained(pathlib.Path(source)))
 
 
-def clips_of(source: pathlib.Path) -> Iterator[ReportClip | ReportError]:
+def clips_of(source: table.Table) -> Iterator[ReportClip | ReportError]:
     """Everything that was explained there, in order; an error stands for what cannot be read."""
     tables = table.parts(source)
-    return table.read_clips(tables) if tables else _read_all(explained(source))
+    return table.read_clips(tables) if tables else _read_all(explained(pathlib.Path(source)))
 
 
 def _read_all(records: list[pathlib.Path]) -> Iterator[ReportClip | ReportError]:

@@ -6,8 +6,9 @@ of kept elements. The report shows what there is.
 
 import io
 import itertools
+import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,20 +16,28 @@ import soundfile
 
 from audex_jax.batch.schema import METRIC
 from audex_jax.explain.result import columns
+from audex_jax.io import remote
 from audex_jax.io.audio import flac_of
-from audex_jax.io.files import FileError, json_object
+from audex_jax.io.files import FileError, json_object, opened
 from audex_jax.report.folder import ReportClip, evidence_of, original_of
 from audex_jax.report.record import ReportError, check_segment, chief
 
 ROWS = 64  # read at once; rows with sounds are large
 
 
-def parts(path: pathlib.Path) -> list[pathlib.Path]:
-    """The tables that a path stands for: itself, or the finished parts in the folder of a job."""
+Table = str | os.PathLike
+
+
+def parts(path: Table) -> list[Table]:
+    """The tables that a path or an address stands for: itself, or the finished parts in the folder of a job."""
+    if isinstance(path, str) and remote.is_address(path):
+        inside = [f"{path}/parts/{name}" for name in remote.names(f"{path}/parts") if name.endswith(".parquet")]
+        return inside or [path]
+    path = pathlib.Path(path)
     return [path] if path.is_file() else sorted((path / "parts").glob("*.parquet"))
 
 
-def count(tables: list[pathlib.Path]) -> int:
+def count(tables: Sequence[Table]) -> int:
     """Rows in the tables.
 
     Raises:
@@ -38,13 +47,13 @@ def count(tables: list[pathlib.Path]) -> int:
     import pyarrow.parquet
 
     try:
-        return sum(pyarrow.parquet.read_metadata(table).num_rows for table in tables)
+        return sum(_rows_in(table) for table in tables)
     except (OSError, pyarrow.ArrowException) as error:
         what = f"{tables[0]}: not a readable Parquet table"
         raise ReportError(f"{what} ({error}); give one that audex batch wrote") from None
 
 
-def read_clips(tables: list[pathlib.Path]) -> Iterator[ReportClip | ReportError]:
+def read_clips(tables: Sequence[Table]) -> Iterator[ReportClip | ReportError]:
     """The recordings in the tables; the rows of one stand together."""
     import pyarrow
 
@@ -53,7 +62,7 @@ def read_clips(tables: list[pathlib.Path]) -> Iterator[ReportClip | ReportError]
         try:
             for name, rows in itertools.groupby(_rows(table), key=lambda row: row["id"]):
                 try:
-                    yield _clip(list(rows), run)
+                    yield _clip(list(rows), run, remote.is_address(os.fspath(table)))
                 except ReportError as error:
                     yield ReportError(f"{table}, {name}: {error}")
                 except (OSError, pyarrow.ArrowException):
@@ -64,18 +73,25 @@ def read_clips(tables: list[pathlib.Path]) -> Iterator[ReportClip | ReportError]
             yield ReportError(f"{table}: damaged, or no table of audex batch ({error})")
 
 
-def _rows(table: pathlib.Path) -> Iterator[dict[str, Any]]:
+def _rows_in(table: Table) -> int:
     import pyarrow.parquet
 
-    file = pyarrow.parquet.ParquetFile(table, page_checksum_verification=True)
-    for batch in file.iter_batches(ROWS):
-        yield from batch.to_pylist()
+    with opened(table) as file:
+        return pyarrow.parquet.read_metadata(file).num_rows
 
 
-def _run_of(table: pathlib.Path) -> dict[str, Any]:
+def _rows(table: Table) -> Iterator[dict[str, Any]]:
+    import pyarrow.parquet
+
+    with opened(table) as file:
+        for batch in pyarrow.parquet.ParquetFile(file, page_checksum_verification=True).iter_batches(ROWS):
+            yield from batch.to_pylist()
+
+
+def _run_of(table: Table) -> dict[str, Any]:
     """Settings and versions of the job that wrote a table, as far as its folder tells."""
     try:
-        run = json_object(table.parent.parent / "run.json")
+        run = json_object(os.path.join(os.path.dirname(os.path.dirname(os.fspath(table))), "run.json"))
     except FileError:
         return {"model": "not told by the table", "settings": {}, "versions": {}}
     about, settings, rate = (run.get(name) for name in ("about", "settings", "sample_rate"))
@@ -84,7 +100,7 @@ def _run_of(table: pathlib.Path) -> dict[str, Any]:
     return found | ({"sample_rate": rate} if type(rate) is int else {})
 
 
-def _clip(rows: list[dict], run: dict) -> ReportClip:
+def _clip(rows: list[dict], run: dict, stores: bool) -> ReportClip:
     segments = [_segment(row) for row in rows]
     sounds, rate, heard = {}, None, []
     if rows[0].get("audio"):
@@ -94,7 +110,7 @@ def _clip(rows: list[dict], run: dict) -> ReportClip:
     rate = rate or run.get("sample_rate")
     if rate is not None:
         channels = heard[0][0].shape[1] if heard and heard[0][0].ndim == 2 else 1
-        original = original_of([rows[0]["path"]], rows[0]["samples_sha256"], rate, channels, segments)
+        original = original_of([rows[0]["path"]], rows[0]["samples_sha256"], rate, channels, segments, stores)
         sounds |= {} if original is None else {"original": [original]}
     if not sounds:
         raise ReportError("the table holds no sound of it, and the recording is no longer there")

@@ -190,7 +190,8 @@ def store(tmp_path) -> Store:
 
 def test_no_single_bit_of_a_part_goes_unnoticed(store, tmp_path):
     rng, unnoticed = np.random.default_rng(3), 0
-    for path in (store.part(0), store.part(1), store.rejects(0), store.rejects(1)):
+    names = (store.part(0), store.part(1), store.rejects(0), store.rejects(1))
+    for path in (store.place.root / name for name in names):
         whole = path.read_bytes()
         for number, at in enumerate(rng.choice(8 * len(whole), 250, replace=False)):
             data = bytearray(whole)
@@ -207,15 +208,15 @@ def test_no_single_bit_of_a_part_goes_unnoticed(store, tmp_path):
 
 def test_changed_runs(store):
     """`about` decides nothing; all else is the run, or another one."""
-    rng, path = np.random.default_rng(4), store.root / "run.json"
+    rng, path = np.random.default_rng(4), store.place.root / "run.json"
     text = path.read_text()
     for number in range(80):
         path.write_bytes(
             json.dumps(changed(json.loads(text), rng)).encode() if number % 2 else damaged(text.encode(), rng)
         )
         try:
-            assert open_store(store.root, RUN, MANIFEST, {}) == store
-            assert load_store(store.root) == store
+            assert open_store(store.place.root, RUN, MANIFEST, {}) == store
+            assert load_store(store.place.root) == store
         except StoreError as error:
             one_line(ReportError(str(error)))
     path.write_text(text)

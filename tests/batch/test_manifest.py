@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from audex_jax.batch.manifest import read_manifest
-from audex_jax.batch.sealed import write_sealed
+from audex_jax.batch.sealed import sealed
 from audex_jax.core.errors import AudexError
 from audex_jax.data.listing import DataError
 
@@ -51,7 +51,7 @@ def test_a_recording_that_is_listed_again_gets_an_id_of_its_own(tmp_path):
 
 def test_the_stored_list_stands_for_the_same_clips(tmp_path, recordings):
     manifest = read_manifest(recordings)
-    write_sealed(tmp_path / "manifest.parquet", manifest.table())
+    (tmp_path / "manifest.parquet").write_bytes(sealed(manifest.table()))
     again = read_manifest(tmp_path / "manifest.parquet")
     assert again.fingerprint == manifest.fingerprint
     assert [os.path.realpath(p) for p in again.paths] == [os.path.realpath(p) for p in manifest.paths]

@@ -13,7 +13,7 @@ from array_record.python import array_record_module
 from tensorflow_datasets.proto import tf_example_pb2
 
 from audex_jax.batch.manifest import read_manifest
-from audex_jax.batch.sealed import write_sealed
+from audex_jax.batch.sealed import sealed
 from audex_jax.cli import main
 from audex_jax.data.listing import DataError
 from audex_jax.data.prepared import list_records, read_record
@@ -154,7 +154,7 @@ def test_a_job_over_a_data_set(words, model, tmp_path):
     ]
     assert [row["end_seconds"] for row in rows] == [1.0, 0.4, 0.777, 0.25]
     assert len(list((tmp_path / "out").glob("rejects/*"))) == 1
-    write_sealed(tmp_path / "list.parquet", read_manifest("tfds:words:test").table())
+    (tmp_path / "list.parquet").write_bytes(sealed(read_manifest("tfds:words:test").table()))
     assert read_manifest(tmp_path / "list.parquet").paths == read_manifest("tfds:words:test").paths
 
 

@@ -1,5 +1,6 @@
 """Jobs in processes of their own: killed, stopped, on other numbers of devices and processes, without disk."""
 
+import argparse
 import os
 import pathlib
 import random
@@ -9,8 +10,12 @@ import subprocess
 import sys
 import time
 
+import jax
 import numpy as np
 import pytest
+
+from audex_jax.cli import UsageError
+from audex_jax.cli.processes import join
 
 from .conftest import OPTIONS, rows_of, same_rows
 
@@ -106,3 +111,16 @@ def test_a_job_that_is_killed_twenty_times_loses_and_doubles_nothing(many, model
     rejects = [len(list((tmp_path / name).glob("rejects/*"))) for name in ("undisturbed", "out")]
     assert rejects[0] == rejects[1] > 0
     assert not hidden(out)
+
+
+def test_which_process_one_is_does_not_rest_on_jax(monkeypatch):
+    """With Pathways a single process sees all devices, and JAX counts one process wherever it is asked."""
+    monkeypatch.setattr(jax.distributed, "initialize", lambda *_: None)
+    monkeypatch.setattr(jax.distributed, "shutdown", lambda: None)
+    given = {"actors": 0, "engine": "local", "distributed": True, "coordinator": None}
+    named = [argparse.Namespace(**given, num_processes=4, process_id=i) for i in range(4)]
+    assert [join(arguments) for arguments in named] == [(i, 4) for i in range(4)]
+    assert join(argparse.Namespace(**given, num_processes=None, process_id=None)) == (0, 1)
+    for count, index in ((4, None), (4, 4), (None, 0)):
+        with pytest.raises(UsageError):
+            join(argparse.Namespace(**given, num_processes=count, process_id=index))

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from audex_jax.batch import store as module
 from audex_jax.batch.manifest import Manifest
 from audex_jax.batch.merge import merge, status
 from audex_jax.batch.schema import REJECTS, result_schema
@@ -38,39 +38,39 @@ def test_a_shard_is_done_when_its_part_is_there(store):
     rejects = pa.Table.from_pylist([{"id": "2.wav", "path": "2.wav", "label": None, "reason": "gone"}], REJECTS)
     store.commit(0, 3, RESULTS, rejects)
     assert store.counts(0) == {"clips": 3, "rows": 2, "rejects": 1}
-    assert status(load_store(store.root)) == {
+    assert status(load_store(store.place.root)) == {
         "shards": 2, "shards_done": 1, "clips": 5, "clips_done": 3, "rows": 2, "rejects": 1,
     }  # fmt: skip
     store.commit(0, 3, RESULTS, NONE)
-    assert files(store.root) == {"run.json", "manifest.parquet", "parts/part-000000.parquet"}
+    assert files(store.place.root) == {"run.json", "manifest.parquet", "parts/part-000000.parquet"}
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
 def test_a_full_disk_leaves_the_shard_as_it_was(store, monkeypatch, call):
     store.commit(0, 3, RESULTS, NONE)
-    before = store.part(0).read_bytes()
+    before = store.place.read(store.part(0))
 
     def full(*arguments):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(module.os, call, full)
+    monkeypatch.setattr(os, call, full)
     for shard in (0, 1):
         with pytest.raises(StoreError, match=r"No space left on device.*give the same command again"):
             store.commit(shard, 3, pa.table({"id": ["other"]}), NONE)
-    assert store.part(0).read_bytes() == before
-    assert files(store.root) == {"run.json", "manifest.parquet", "parts/part-000000.parquet"}
+    assert store.place.read(store.part(0)) == before
+    assert files(store.place.root) == {"run.json", "manifest.parquet", "parts/part-000000.parquet"}
 
 
 def test_an_equal_run_goes_on_and_another_is_refused_with_the_difference(store):
-    assert open_store(store.root, RUN, MANIFEST, {"model": "elsewhere"}) == store
+    assert open_store(store.place.root, RUN, MANIFEST, {"model": "elsewhere"}) == store
     other = Manifest(NAMES[1:], NAMES[1:], (None,) * 4)
     run = RUN | {"settings": {"keep": 0.1}, "manifest": {"clips": 4, "sha256": other.fingerprint}}
-    before = (store.root / "run.json").read_bytes()
+    before = (store.place.root / "run.json").read_bytes()
     with pytest.raises(StoreError) as raised:
-        open_store(store.root, run, other, {})
+        open_store(store.place.root, run, other, {})
     for says in ("settings.keep: 0.2 there, 0.1 now", "1 clips fewer (such as '0.wav')", "manifest.parquet"):
         assert says in str(raised.value)
-    assert (store.root / "run.json").read_bytes() == before
+    assert (store.place.root / "run.json").read_bytes() == before
 
 
 def test_a_folder_with_other_things_and_what_cannot_be_a_folder_are_refused(tmp_path):
@@ -85,48 +85,49 @@ def test_a_folder_with_other_things_and_what_cannot_be_a_folder_are_refused(tmp_
 
 
 def test_results_that_cannot_be_written_are_named(store):
-    shutil.rmtree(store.root / "parts")
-    (store.root / "parts").touch()
+    shutil.rmtree(store.place.root / "parts")
+    (store.place.root / "parts").touch()
     with pytest.raises(StoreError, match=r"writing shard 0 failed \(Not a directory\)"):
         store.commit(0, 3, RESULTS, NONE)
-    shutil.rmtree(store.root)
-    store.root.touch()
+    shutil.rmtree(store.place.root)
+    store.place.root.touch()
     with pytest.raises(StoreError, match=r"cannot write there \(Not a directory\)"), store.held(0, 1):
         pass
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", '{"format": "audex-batch", "version": 0}'])
 def test_a_run_that_cannot_be_read_is_named(store, content):
-    (store.root / "run.json").unlink() if content is None else (store.root / "run.json").write_text(content)
+    (store.place.root / "run.json").unlink() if content is None else (store.place.root / "run.json").write_text(content)
     with pytest.raises(StoreError, match=r"no run.json" if content is None else r"run.json|another version"):
-        load_store(store.root)
+        load_store(store.place.root)
 
 
 HOLDER = """
 import pathlib, sys
 from audex_jax.batch.store import Store
 from audex_jax.io.atomic import replacing
+from audex_jax.io.places import place_of
 root = pathlib.Path(sys.argv[1])
-with Store(root, {}).held(0, 1), replacing(root / "parts" / "part-000001.parquet"):
+with Store(place_of(root), {}).held(0, 1), replacing(root / "parts" / "part-000001.parquet"):
     print("ready", flush=True)
     sys.stdin.read()
 """
 
 
 def test_a_share_is_held_by_one_process_and_its_file_is_not_swept(store):
-    command = [sys.executable, "-c", HOLDER, str(store.root)]
+    command = [sys.executable, "-c", HOLDER, str(store.place.root)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "ready\n"
         with pytest.raises(StoreError, match=rf"process {other.pid} on .* is at work"), store.held(0, 1):
             pass
         with store.held(1, 2):
             store.sweep()
-        assert len(list(store.root.glob("parts/.*.audex-tmp"))) == 1
+        assert len(list(store.place.root.glob("parts/.*.audex-tmp"))) == 1
         other.kill()  # its lock goes with it, its file stays
-    assert len(list(store.root.glob("parts/.*.audex-tmp"))) == 1
+    assert len(list(store.place.root.glob("parts/.*.audex-tmp"))) == 1
     with store.held(0, 1):
         store.sweep()
-    assert files(store.root) == {"run.json", "manifest.parquet"}
+    assert files(store.place.root) == {"run.json", "manifest.parquet"}
 
 
 def test_parts_are_merged_in_order_once_all_are_there(store, tmp_path):
@@ -159,7 +160,7 @@ def done(store) -> Store:
 
 
 def test_no_changed_bit_of_a_finished_part_goes_unnoticed(done, rng):
-    for path in (done.part(0), done.rejects(0)):
+    for path in (done.place.root / name for name in (done.part(0), done.rejects(0))):
         whole = path.read_bytes()
         for at in rng.integers(8 * len(whole), size=500):
             data = bytearray(whole)
@@ -170,13 +171,13 @@ def test_no_changed_bit_of_a_finished_part_goes_unnoticed(done, rng):
         assert done.counts(0) is None
         path.write_bytes(whole)
         assert done.counts(0)
-    assert open_store(done.root, RUN, MANIFEST, {}) == done
+    assert open_store(done.place.root, RUN, MANIFEST, {}) == done
 
 
 def test_a_part_that_is_the_copy_of_another_does_not_count(done, tmp_path):
-    shutil.copy(done.part(1), done.part(0))
+    shutil.copy(done.place.address(done.part(1)), done.place.address(done.part(0)))
     assert done.counts(0) is None
-    with pytest.raises(StoreError, match=r"1 of 2 shards are not done, or damaged \(such as part-000000.parquet\)"):
+    with pytest.raises(StoreError, match=r"1 of 2 shards are not done, or damaged \(such as parts/part-0+.parquet\)"):
         merge(done, tmp_path / "all.parquet")
 
 
@@ -189,12 +190,14 @@ def test_a_row_that_stands_twice_is_not_merged(done, tmp_path):
 
 
 def test_results_of_another_run_in_the_same_folder_are_named(done):
-    (done.root / "run.json").unlink()
-    assert open_store(done.root, RUN, MANIFEST, {}) == done
-    (done.root / "run.json").unlink()
+    (done.place.root / "run.json").unlink()
+    assert open_store(done.place.root, RUN, MANIFEST, {}) == done
+    (done.place.root / "run.json").unlink()
     with pytest.raises(StoreError, match=r"not of this run \(parts/part-000000.parquet; parts/part-000001.parquet"):
-        open_store(done.root, RUN | {"settings": {"keep": 0.5}}, MANIFEST, {})
+        open_store(done.place.root, RUN | {"settings": {"keep": 0.5}}, MANIFEST, {})
 
 
 def test_other_programs_read_a_part_as_it_is(done):
-    assert pq.read_table(done.part(0), page_checksum_verification=True)["id"].to_pylist() == list(NAMES[:2])
+    assert pq.read_table(done.place.address(done.part(0)), page_checksum_verification=True)["id"].to_pylist() == list(
+        NAMES[:2]
+    )

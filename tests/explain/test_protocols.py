@@ -102,7 +102,7 @@ def test_batches_jobs_files_and_report_take_them(clips, tmp_path):
     manifest, job = read_manifest(str(tmp_path / "in")), Job(settings, batch=1)
     store = open_store(tmp_path / "job", run_of(explainer, manifest, job), manifest, {})
     assert run_job(explainer, manifest, store, job).clips_done == 3
-    table = pq.read_table(store.part(0)).to_pylist()
+    table = pq.read_table(store.place.address(store.part(0))).to_pylist()
     assert [row["prediction"] for row in table] == ["early", "late", "early"]
     assert {row["verdict"] for row in table} == {"holds"}
     assert {"metric_level", "metric_sparseness"} < set(table[0])
