@@ -14,7 +14,8 @@ from audex_jax.codecs.encodec import Encodec, EncodecConfig
 from audex_jax.codecs.encodec.config import ENCODEC_24KHZ, TINY
 from audex_jax.explain.explainer import Explainer
 from audex_jax.explain.model import Model
-from weights_conversion.export import classifier_tensors, export_codec
+from weights_conversion.classifier import classifier_tensors
+from weights_conversion.export import export_codec
 
 SUBJECTS = ("published", "bundled", "tiny")
 LONGEST = 30  # seconds for which the classifiers have positions

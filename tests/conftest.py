@@ -29,7 +29,7 @@ import pytest
 from flax import nnx
 from jaxtyping import install_import_hook
 
-collect_ignore = ["golden/make_encodec.py"]  # a script that needs PyTorch
+collect_ignore_glob = ["golden/make_*.py"]  # scripts that need PyTorch
 
 
 def pytest_sessionstart(session):
@@ -42,7 +42,7 @@ def pytest_sessionstart(session):
 
 # Every annotated shape in the codec is checked while the tests run. Only there: elsewhere functions answer bad input
 # with messages of their own, which the checker would forestall.
-install_import_hook("audex_jax.codecs.encodec", "beartype.beartype")
+install_import_hook("audex_jax.codecs", "beartype.beartype")
 
 
 @pytest.fixture
@@ -102,10 +102,14 @@ def drawn(module: type, config, seed: int = 0):
 
 @pytest.fixture(scope="session")
 def codec_of() -> Callable:
-    """`Encodec` with random weights for a config and a seed."""
-    from audex_jax.codecs.encodec import Encodec
+    """A codec with random weights for a config of any family and a seed."""
+    from audex_jax.core.registry import CODECS
 
-    return functools.partial(drawn, Encodec)
+    def build(config, seed: int = 0):
+        family = next(CODECS[name] for name in CODECS.names() if CODECS[name].config_class is type(config))
+        return drawn(family, config, seed)
+
+    return build
 
 
 @pytest.fixture(scope="session")

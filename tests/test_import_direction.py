@@ -62,7 +62,7 @@ BROUGHT = {  # what they adapt
     "adapters.huggingface": {"torch", "transformers"},
     "adapters.frontends": {"torch", "transformers"},
 }
-CONVERTER = {"cli.convert", "cli.export"}  # commands of weights_conversion
+CONVERTER = {"cli.convert", "cli.doctor", "cli.export", "cli.models"}  # commands of weights_conversion
 
 
 def imports_of(source: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""Fetching checkpoints from the Hugging Face hub: pinned revision, local cache, verified hash."""
+"""Fetching checkpoints from the Hugging Face hub: local cache, verified hash."""
 
 import hashlib
 import json
@@ -8,9 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from weights_conversion.errors import ConversionError
-
-# Revisions that are known; of other models the newest is taken, and the bundle records which that was.
-PINNED = {"facebook/encodec_24khz": "c1dbe2ae3f1de713481a3b3e7c47f357092ee040"}
 
 
 def is_id(text: str) -> bool:
@@ -28,7 +25,7 @@ def fetch(model: str, names: Sequence[str], revision: str | None = None) -> tupl
     Args:
         model: hub id.
         names: files to look for, best first; of an index the shards come too.
-        revision: commit, tag or branch; None for the pinned one.
+        revision: commit, tag or branch; None for the newest.
 
     Returns:
         The folder that holds them, and the commit that it is.
@@ -43,7 +40,6 @@ def fetch(model: str, names: Sequence[str], revision: str | None = None) -> tupl
         raise ConversionError(
             f"{model}: no such file or folder; to fetch it from the Hugging Face hub: pip install 'audex-jax[hub]'"
         ) from None
-    revision = revision or PINNED.get(model)
 
     def get(name: str) -> pathlib.Path | None:
         try:

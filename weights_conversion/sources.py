@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from audex_jax.codecs.encodec import EncodecConfig
 from audex_jax.io.files import FileError, json_object, sha256
 from audex_jax.io.tensors import read_tensors
-from weights_conversion import configs, hub
+from weights_conversion import hub
 from weights_conversion.errors import ConversionError
+from weights_conversion.family import config_of, families, published
 
 PICKLES = (".bin", ".th", ".pt", ".pth", ".ckpt")
 NESTED = ("state_dict", "model", "model_state_dict")  # where trainers keep the tensors
@@ -39,7 +39,7 @@ class Source(NamedTuple):
 
     name: str
     tensors: dict[str, np.ndarray]
-    config: EncodecConfig | None
+    config: Any | None
     origin: dict[str, Any]
 
 
@@ -49,7 +49,8 @@ def read(location: str | os.PathLike, revision: str | None = None) -> Source:
     Args:
         location: a `.safetensors`, `.bin`, `.th`, `.pt` or `.pth` file; a folder as the Hugging Face hub lays it out;
             or a hub id such as `facebook/encodec_24khz`.
-        revision: of a hub id: a commit, tag or branch; None takes the one pinned in `hub`, else the newest.
+        revision: of a hub id: a commit, tag or branch; None takes a published model's pinned one, else the
+            newest.
 
     Raises:
         ConversionError: no such source, not readable, damaged, or a pickle that asks for more than tensors.
@@ -64,7 +65,8 @@ def read(location: str | os.PathLike, revision: str | None = None) -> Source:
             config = _read_config(beside)
         return Source(str(path), tensors, config, {"source": path.name, "sha256": {path.name: sha256(path)}})
     if hub.is_id(str(location)):
-        folder, commit = hub.fetch(str(location), IN_FOLDERS, revision)
+        pinned = {model.source: model.revision for model in published().values()}
+        folder, commit = hub.fetch(str(location), IN_FOLDERS, revision or pinned.get(str(location)))
         source = _read_folder(folder)
         return source._replace(name=str(location), origin=source.origin | {"source": str(location), "revision": commit})
     raise ConversionError(
@@ -107,15 +109,15 @@ def _shards(index: pathlib.Path) -> list[pathlib.Path]:
     return files
 
 
-def _read_config(path: pathlib.Path) -> EncodecConfig:
+def _read_config(path: pathlib.Path) -> Any:
     try:
         fields = json_object(path)
     except FileError as error:
         raise ConversionError(error) from None
-    return configs.from_hugging_face(fields, str(path))
+    return config_of(fields, str(path))
 
 
-def _read_file(path: pathlib.Path) -> tuple[dict[str, np.ndarray], EncodecConfig | None]:
+def _read_file(path: pathlib.Path) -> tuple[dict[str, np.ndarray], Any | None]:
     _check_hash_in_name(path)
     if path.suffix == ".safetensors":
         try:
@@ -136,7 +138,7 @@ def _check_hash_in_name(path: pathlib.Path) -> None:
         )
 
 
-def _read_pickle(path: pathlib.Path) -> tuple[dict[str, np.ndarray], EncodecConfig | None]:
+def _read_pickle(path: pathlib.Path) -> tuple[dict[str, np.ndarray], Any | None]:
     try:
         import torch
     except ImportError:
@@ -166,11 +168,10 @@ def _read_pickle(path: pathlib.Path) -> tuple[dict[str, np.ndarray], EncodecConf
     config = None
     if "pretrained" in content:
         raise ConversionError(f"{path}: it only refers to the model {content['pretrained']!r}; convert that one")
-    if "best_state" in content:  # audiocraft
-        if "xp.cfg" not in content:
-            raise ConversionError(f"{path}: an audiocraft checkpoint without its config (xp.cfg); cannot be converted")
-        config = configs.from_audiocraft(str(content["xp.cfg"]), str(path))
-        content = content["best_state"]
+    carried = (family.from_pickle(content, str(path)) for family in families().values())
+    found = next((pair for pair in carried if pair is not None), None)
+    if found is not None:
+        content, config = found
     else:
         content = next((content[key] for key in NESTED if isinstance(content.get(key), dict)), content)
     others = [key for key, value in content.items() if not isinstance(value, torch.Tensor)]

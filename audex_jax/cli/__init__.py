@@ -34,7 +34,7 @@ COMMANDS = {
     "prepare": "write recordings as a data set of TensorFlow Datasets, for `audex batch`",
     "train": "train a classifier on the latents of a codec",
     "train-codec": "train a codec of your own",
-    "convert": "bring published EnCodec weights in: any file format, one bundle",
+    "convert": "bring published codec weights in: any file format, one bundle",
     "reconstruct": "hear what a codec keeps of a recording",
     "encode": "write the codes of a recording to an .npz file",
     "decode": "turn codes in an .npz file into a recording again",

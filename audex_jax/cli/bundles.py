@@ -12,10 +12,9 @@ from audex_jax.adapters.source import Source, is_source
 from audex_jax.bundles import bundle_path, open_codec, read_description
 from audex_jax.cli import UsageError
 from audex_jax.cli.options import read_options
-from audex_jax.codecs.encodec import Encodec
 from audex_jax.core.compilation import use_compilation_cache
 from audex_jax.core.errors import AudexError
-from audex_jax.core.protocols import Codec
+from audex_jax.core.protocols import Codec, CodesCodec
 from audex_jax.explain.explainer import Explainer
 from audex_jax.io import audio
 from audex_jax.io.marks import must_not_replace
@@ -82,7 +81,7 @@ def at_bandwidth(codec: Any, bandwidth: float | None) -> Any:
     """
     if bandwidth is None:
         return codec
-    if not hasattr(codec, "at"):
+    if not isinstance(codec, CodesCodec):
         raise UsageError(f"--bandwidth: {type(codec).__name__} has no quantiser; leave it out")
     return codec.at(bandwidth)
 
@@ -93,15 +92,15 @@ def origin_of(name: str) -> Any:
     return read_description(path).get("origin") if path.exists() else name
 
 
-def encodec(name: str) -> Encodec:
-    """An EnCodec, for what only that has: codes.
+def codec_with_codes(name: str) -> Any:
+    """A codec that has codes: `core.protocols.CodesCodec`.
 
     Raises:
-        UsageError: the codec is of another family.
+        UsageError: it has none.
     """
     codec = open_codec(name)
-    if not isinstance(codec, Encodec):
-        raise UsageError(f"--codec {name}: {type(codec).__name__} has no codes; give an EnCodec")
+    if not isinstance(codec, CodesCodec):
+        raise UsageError(f"--codec {name}: {type(codec).__name__} has no codes; give a codec with a quantiser")
     return codec
 
 

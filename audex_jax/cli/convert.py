@@ -1,14 +1,14 @@
-"""`audex convert`: published weights to bundles: EnCodec, and classifiers of its latents."""
+"""`audex convert`: published weights to bundles: codecs, and classifiers of EnCodec's latents."""
 
 import argparse
 
 TEXT = """
-SRC is what you have of a published EnCodec:
-  encodec_24khz-d7cc33bc.th        Meta's original file
+SRC is what you have of a published codec (`audex models --published` lists them):
+  encodec_24khz-d7cc33bc.th        its makers' file, EnCodec's, for instance
   compression_state_dict.bin       audiocraft's (MusicGen, AudioGen), its config inside
   model.safetensors, folder/       Hugging Face's, with config.json beside it
   facebook/encodec_24khz           an id on the Hugging Face hub (needs: pip install 'audex-jax[hub]')
-or of a PyTorch classifier of its latents, which then becomes an explainer together with the codec:
+or of a PyTorch classifier of EnCodec's latents, which then becomes an explainer together with the codec:
   SC_transformer.pth               the paper's: linear, positions, nn.TransformerEncoder, mean, linear
 
 .safetensors files need no PyTorch; .th, .pt, .pth and .bin files are read by PyTorch, and only if they hold nothing
@@ -34,8 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--model",
         default="auto",
         metavar="NAME",
-        help="which model SRC is: encodec-24khz, encodec-32khz, encodec-48khz or audiogen-16khz "
-        "(default: auto, from its config or else from its tensors)",
+        help="which published model SRC is, as encodec-24khz (default: auto, from its config or else from its tensors)",
     )
     parser.add_argument("--revision", help="commit, tag or branch of a hub id (default: the pinned or newest one)")
     classifier = parser.add_argument_group("for a classifier")
@@ -50,21 +49,19 @@ def run(arguments: argparse.Namespace) -> int:
     """Carry out `audex convert`; the exit code."""
     from audex_jax.bundles import save_codec
     from audex_jax.cli import UsageError
-    from weights_conversion import convert_codec, is_classifier, read
-    from weights_conversion.convert import PUBLISHED
+    from weights_conversion import convert_codec, is_classifier, published, read
 
-    if arguments.model not in ("auto", *PUBLISHED):
-        raise UsageError(f"--model {arguments.model}: choose auto or one of {', '.join(PUBLISHED)}")
+    if arguments.model not in ("auto", *published()):
+        raise UsageError(f"--model {arguments.model}: choose auto or one of {', '.join(published())}")
     source = read(arguments.source, arguments.revision)
     if is_classifier(source):
         return _convert_classifier(source, arguments)
     codec = convert_codec(source, arguments.model)
     save_codec(arguments.out, codec, {"made_by": "audex convert", **source.origin})
-    config = codec.config
     print(
-        f"{arguments.out}: codec {config.name}, {config.sample_rate} Hz, {config.channels} channel(s), "
-        f"{config.frame_rate:g} frames of {config.dim} numbers a second, "
-        f"bandwidths {', '.join(f'{b:g}' for b in config.bandwidths)} kbps"
+        f"{arguments.out}: codec {codec.config.name}, {codec.sample_rate} Hz, {codec.channels} channel(s), "
+        f"{codec.sample_rate / codec.hop:.5g} frames of {codec.dim} numbers a second, "
+        f"bandwidths {', '.join(f'{b:g}' for b in codec.bandwidths)} kbps"
     )
     return 0
 

@@ -18,15 +18,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out `audex decode`; the exit code."""
-    from audex_jax.cli.bundles import encodec, require_suffix
-    from audex_jax.codecs.encodec import codes
+    from audex_jax.cli.bundles import codec_with_codes, require_suffix
     from audex_jax.core.level import gain_words, within
-    from audex_jax.io import audio
+    from audex_jax.io import audio, codes
 
     require_suffix(arguments.out, (".wav", ".flac"), inputs=[arguments.input])
     coded = codes.load(arguments.input)
-    codec = encodec(arguments.codec)
-    samples, gain = within(codes.decode(codec, coded))
+    codec = codec_with_codes(arguments.codec)
+    samples, gain = within(codec.decode_codes(coded))
     audio.write_audio(arguments.out, samples, codec.sample_rate)
     print(f"{arguments.out}: {len(samples) / codec.sample_rate:.2f} s" + gain_words(gain))
     return 0

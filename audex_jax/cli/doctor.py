@@ -73,6 +73,7 @@ def findings() -> Iterator[Finding]:
     yield _devices()
     yield _audio_formats()
     yield from _models()
+    yield _codecs()
     yield from _folders()
     packages = importlib.metadata.packages_distributions()
     for module, (use, how) in OPTIONAL.items():
@@ -125,6 +126,14 @@ def _models() -> Iterator[Finding]:
             yield Finding(folder.name, "ok", summary(read_description(folder)))
     if not bundled():
         yield Finding("bundled models", "BAD", "none; install the package again")
+
+
+def _codecs() -> Finding:
+    from audex_jax.core.registry import CODECS
+    from weights_conversion import published
+
+    text = f"{', '.join(CODECS.names())}; audex convert knows {', '.join(published())}"
+    return Finding("codecs", "ok", text)
 
 
 def _folders() -> Iterator[Finding]:

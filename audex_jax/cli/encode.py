@@ -29,13 +29,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Carry out `audex encode`; the exit code."""
     import jax.numpy as jnp
 
-    from audex_jax.cli.bundles import encodec, recording, require_suffix
-    from audex_jax.codecs.encodec import codes
+    from audex_jax.cli.bundles import codec_with_codes, recording, require_suffix
+    from audex_jax.io import codes
 
     require_suffix(arguments.out, (".npz",), inputs=[arguments.input])
-    codec = encodec(arguments.codec)
+    codec = codec_with_codes(arguments.codec)
     samples = recording(arguments.input, codec)
-    coded = codes.encode(codec, jnp.asarray(samples), arguments.bandwidth)
+    coded = codec.encode_codes(jnp.asarray(samples), arguments.bandwidth)
     codes.save(arguments.out, coded)
     frames, stages = coded.codes.shape
     print(f"{arguments.out}: {frames} frames x {stages} codebooks, {arguments.bandwidth:g} kbps")

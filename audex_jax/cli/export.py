@@ -3,7 +3,8 @@
 import argparse
 
 TEXT = """
-Writes model.safetensors, config.json and preprocessor_config.json, which PyTorch users load with
+Writes model.safetensors, config.json and preprocessor_config.json, which PyTorch users load with `from_pretrained` of
+the class that the command names, for instance
 
   transformers.EncodecModel.from_pretrained("DST")
 
@@ -25,6 +26,6 @@ def run(arguments: argparse.Namespace) -> int:
     from weights_conversion import export_codec
 
     codec = open_codec(arguments.codec)
-    export_codec(codec, arguments.out)
-    print(f"{arguments.out}: {codec.config.name} for transformers.EncodecModel.from_pretrained")
+    loads = export_codec(codec, arguments.out)
+    print(f"{arguments.out}: {codec.config.name} for transformers.{loads}.from_pretrained")
     return 0

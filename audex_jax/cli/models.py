@@ -1,16 +1,19 @@
-"""`audex models`: which bundles there are, and what their cards say."""
+"""`audex models`: which bundles there are, what their cards say, and which published codecs can be converted."""
 
 import argparse
 import pathlib
+from collections.abc import Iterator
 
 from audex_jax.io.files import json_text
 
 EXAMPLE = """
 Without a name: the models that come with the package, and bundles in the current folder. With the name or the folder
-of a model: its card.
+of a model: its card. With --published: codecs of other makers that `audex convert` brings in, with the licence of their
+weights.
 
 examples:
   audex models
+  audex models --published
   audex models mini-speech-commands
   audex models my-explainer --json
 """
@@ -20,6 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `audex models` to its parser."""
     parser.epilog = EXAMPLE
     parser.add_argument("model", nargs="?", metavar="NAME|DIR", help="show the card of this one")
+    parser.add_argument("--published", action="store_true", help="list published codecs that can be converted")
     parser.add_argument("--json", action="store_true", help="print descriptions as JSON lines instead of text")
 
 
@@ -27,6 +31,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Carry out `audex models`; the exit code."""
     from audex_jax.bundles import bundle_path, read_description
 
+    if arguments.published:
+        for line in convertible():
+            print(json_text(line) if arguments.json else "{name:20} {text}, {licence}: {source}".format(**line))
+        return 0
     if arguments.model is not None:
         folder = bundle_path(arguments.model)
         description = read_description(folder)
@@ -48,6 +56,20 @@ def run(arguments: argparse.Namespace) -> int:
             size = sum(file.stat().st_size for file in folder.glob("*.safetensors")) / 1e6
             print(f"{name:24} {summary(description)}, {size:.1f} MB")
     return 0
+
+
+def convertible() -> Iterator[dict]:
+    """Published codecs: name, shape in words, licence of the weights, and where they are."""
+    from flax import nnx
+
+    from weights_conversion import families
+
+    for family in families().values():
+        for model in family.published:
+            codec = nnx.eval_shape(lambda: family.codec(model.config, rngs=None))  # noqa: B023
+            rate = codec.sample_rate / codec.hop
+            text = f"{codec.sample_rate} Hz, {rate:.4g} frames of {codec.dim} numbers a second"
+            yield {"name": model.config.name, "text": text, "licence": model.licence, "source": model.source}
 
 
 def bundled() -> list[pathlib.Path]:

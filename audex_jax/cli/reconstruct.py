@@ -30,8 +30,6 @@ def run(arguments: argparse.Namespace) -> int:
 
     from audex_jax.bundles import open_codec
     from audex_jax.cli.bundles import at_bandwidth, recording, require_suffix
-    from audex_jax.codecs.encodec import Encodec
-    from audex_jax.codecs.encodec.segments import reconstruct
     from audex_jax.core.level import gain_words, within
     from audex_jax.io import audio
 
@@ -39,8 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
     codec = at_bandwidth(open_codec(arguments.codec), arguments.bandwidth)
     samples = recording(arguments.input, codec)
     clip = jnp.asarray(samples)[None]
-    if isinstance(codec, Encodec):
-        kept = reconstruct(codec, clip, arguments.bandwidth)
+    if hasattr(codec, "reconstruct"):
+        kept = codec.reconstruct(clip)
     else:
         kept = codec.decode(codec.encode(clip, jnp.array([len(samples)])), len(samples))
     kept = np.asarray(kept[0])

@@ -5,7 +5,7 @@ Anything with these attributes and methods will do; nothing has to inherit from 
 """
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from audex_jax.core.settings import Settings
 from audex_jax.core.types import Array, Attribution, Audio, ClipLatent, ClipValid, Float, Int, Latent
@@ -61,6 +61,36 @@ class Codec(Protocol):
 
     def filler(self, frames: int, kind: str, key: Array) -> ClipLatent:
         """The latent `[frames, d]` of nothing: `zero`, silence of the latent, or `noise`, that of white noise."""
+        ...
+
+
+@runtime_checkable
+class CodesCodec(Protocol):
+    """What a `Codec` with a quantiser has besides, for `--bandwidth`, `audex encode` and `audex decode`.
+
+    It may also have `reconstruct(audio)`, what it keeps of recordings `[b, n, c]`, where that is not
+    `decode(encode(audio))`.
+
+    Attributes:
+        bandwidth: kilobits per second of the latents that `encode` returns; None for the codec's own best.
+        bandwidths: those that it offers, ascending.
+    """
+
+    @property
+    def bandwidth(self) -> float | None: ...
+    @property
+    def bandwidths(self) -> tuple[float, ...]: ...
+
+    def at(self, bandwidth: float | None) -> "CodesCodec":
+        """The same codec at another bandwidth; it shares the weights; an `AudexError` if it does not offer that."""
+        ...
+
+    def encode_codes(self, audio: Float[Array, "n c"], bandwidth: float) -> Any:
+        """One recording of any length as an `io.codes.CodedClip`."""
+        ...
+
+    def decode_codes(self, clip: Any) -> Any:
+        """The recording `[n, c]` that such codes stand for; an `AudexError` if they are not of this codec."""
         ...
 
 

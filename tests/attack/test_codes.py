@@ -6,8 +6,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from audex_jax.codecs.encodec import codes
+from audex_jax.codecs.encodec.codes import bounds_of, require_fit
 from audex_jax.codecs.encodec.config import TINY
+from audex_jax.io import codes
 
 from .conftest import damaged
 
@@ -25,7 +26,7 @@ TYPES = ("u1", "u2", "u8", "i2", "i8", "f4", "f8", "c8", "?", "U4", "S3", "O", "
 
 def read(path) -> codes.CodedClip:
     clip = codes.load(path)
-    codes.require_fit(TINY, clip)
+    require_fit(TINY, clip)
     return clip
 
 
@@ -62,7 +63,7 @@ def test_other_arrays(tmp_path, attack, seed):
         if clip is not None:
             assert np.isfinite(clip.scales).all()
             assert clip.codes.max(initial=0) < TINY.codebook_size
-            assert clip.bounds.tolist() == codes.bounds_of(TINY, clip.samples)
+            assert clip.bounds.tolist() == bounds_of(TINY, clip.samples)
 
 
 @pytest.mark.parametrize("frames", [10**6, 2**31, 2**40])

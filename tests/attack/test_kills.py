@@ -17,7 +17,7 @@ import soundfile
 
 from audex_jax.bundles import save_explainer
 from audex_jax.codecs.encodec.config import TINY
-from weights_conversion import configs
+from weights_conversion.encodec import configs
 from weights_conversion.export import hugging_face_tensors
 
 PROGRAM = "import sys; from audex_jax.cli import main; sys.exit(main())"

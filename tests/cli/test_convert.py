@@ -14,7 +14,7 @@ from audex_jax.cli import main
 from audex_jax.codecs.encodec import segments
 from audex_jax.codecs.encodec.config import TINY
 from audex_jax.io.audio import read_audio, write_audio
-from weights_conversion import configs
+from weights_conversion.encodec import configs
 from weights_conversion.export import hugging_face_tensors
 
 
@@ -89,7 +89,7 @@ def test_encode_and_decode_are_reconstruct_in_two_steps(bundle, recording, tmp_p
         (["decode", "speech.wav", "--codec", "codec", "--out", "kept.wav"], 1, "not a file of codes"),
         (["export", "codec", "codec"], 1, "exists and is not empty"),
         (["convert", "codec", "out"], 1, "no checkpoint in this folder"),
-        (["convert", "codec", "out", "--model", "encodec-96khz"], 2, "choose auto or one of encodec-24khz"),
+        (["convert", "codec", "out", "--model", "encodec-96khz"], 2, "choose auto or one of "),
     ],
 )
 def test_bad_calls_are_explained_and_leave_nothing(

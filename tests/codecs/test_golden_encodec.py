@@ -9,7 +9,7 @@ import pytest
 
 from audex_jax.codecs.encodec import segments
 from weights_conversion import convert_codec
-from weights_conversion.configs import from_hugging_face
+from weights_conversion.encodec.configs import from_hugging_face
 from weights_conversion.sources import Source
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"

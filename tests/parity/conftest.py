@@ -45,7 +45,7 @@ def encodec_reference() -> Callable:
 def ported() -> Callable:
     """Our codec with the reference's weights, through the converter."""
     from weights_conversion import convert_codec
-    from weights_conversion.configs import from_hugging_face
+    from weights_conversion.encodec.configs import from_hugging_face
     from weights_conversion.sources import Source
 
     def convert(model) -> Encodec:

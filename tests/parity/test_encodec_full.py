@@ -6,7 +6,7 @@ import pytest
 
 from audex_jax.codecs.encodec import segments
 from audex_jax.codecs.encodec.config import PRESETS
-from weights_conversion.configs import to_hugging_face
+from weights_conversion.encodec.configs import to_hugging_face
 
 pytestmark = pytest.mark.parity
 

@@ -9,7 +9,8 @@ import safetensors.numpy
 
 from audex_jax import bundles
 from audex_jax.codecs.encodec.config import TINY
-from weights_conversion import configs, convert_codec, read
+from weights_conversion import convert_codec, read
+from weights_conversion.encodec import configs
 from weights_conversion.export import hugging_face_tensors
 
 Tensors = dict[str, np.ndarray]

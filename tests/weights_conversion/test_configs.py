@@ -8,19 +8,21 @@ import pytest
 import yaml
 
 from audex_jax.codecs.encodec.config import PRESETS, TINY
-from weights_conversion import ConversionError, configs, convert
+from weights_conversion import ConversionError, convert, published
+from weights_conversion.encodec import configs
 from weights_conversion.sources import Source
 
 from .conftest import AUDIOCRAFT
 
 
-@pytest.mark.parametrize("name", convert.PUBLISHED)
+@pytest.mark.parametrize("name", published())
 def test_a_file_without_config_is_recognised_by_its_tensors(name):
-    blank = {}
-    for target in convert.codec_targets(PRESETS[name]):
+    """Of models with equal tensors the first is taken."""
+    config, blank = published()[name].config, {}
+    for target in convert.codec_targets(config):
         parts = target.transform.backward(np.broadcast_to(np.float32(0), target.shape))
         blank |= dict(zip(target.tensors, parts, strict=True))
-    assert convert._config(Source("file.th", blank, None, {}), "auto") == PRESETS[name]
+    assert convert.recognise(Source("file.th", blank, None, {}))[1] == config
 
 
 LARGE = {"num_filters": 64, "use_causal_conv": False, "use_conv_shortcut": False, "codebook_size": 2048}

@@ -13,7 +13,8 @@ import safetensors.numpy
 
 from audex_jax.cli import main
 from audex_jax.codecs.encodec.config import TINY
-from weights_conversion import ConversionError, configs, hub, read
+from weights_conversion import ConversionError, read
+from weights_conversion.encodec import configs
 
 from .conftest import AUDIOCRAFT, meta, weights, write_folder
 
@@ -161,7 +162,6 @@ def test_hub_models_come_from_the_cache_with_their_hash_checked(tmp_path, tensor
     constants = pytest.importorskip("huggingface_hub.constants")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(hub, "PINNED", {})
     commit, blobs = fake_hub(tmp_path / "cache", tensors)
     assert weights("someone/codec") == weights(folder)
     assert read("someone/codec").origin["revision"] == commit

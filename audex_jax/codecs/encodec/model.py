@@ -7,15 +7,19 @@ with segments, too.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from audex_jax.codecs import NOISE_RMS
+from audex_jax.codecs.encodec.codes import decode, encode
 from audex_jax.codecs.encodec.config import EncodecConfig
 from audex_jax.codecs.encodec.quantizer import ResidualVectorQuantizer
 from audex_jax.codecs.encodec.seanet import Decoder, Encoder
+from audex_jax.codecs.encodec.segments import reconstruct
 from audex_jax.core.errors import AudexError
 from audex_jax.core.protocols import Count
 from audex_jax.core.types import Array, Audio, ClipLatent, Codes, Float, Int, Latent
+from audex_jax.io.codes import CodedClip
 
 
 class Encodec(nnx.Module):
@@ -64,6 +68,10 @@ class Encodec(nnx.Module):
     @property
     def hop(self) -> int:
         return self.config.hop
+
+    @property
+    def bandwidths(self) -> tuple[float, ...]:
+        return self.config.bandwidths
 
     @property
     def keeps_level(self) -> bool:
@@ -166,3 +174,33 @@ class Encodec(nnx.Module):
     def quantize(self, latent: Latent, bandwidth: float) -> Latent:
         """The latent as the decoder would receive it at `bandwidth` kilobits per second."""
         return self.dequantize(self.codes(latent, bandwidth))
+
+    def encode_codes(self, audio: Float[Array, "n c"], bandwidth: float) -> CodedClip:
+        """Codes of one recording of any length at `bandwidth` kilobits per second.
+
+        Raises:
+            AudexError: the model has no such bandwidth, the audio is empty or has another number of channels.
+
+        >>> from audex_jax.codecs.encodec.config import TINY
+        >>> codec = Encodec(TINY, rngs=nnx.Rngs(0))
+        >>> clip = codec.encode_codes(jnp.ones((95, 1)), bandwidth=0.8)
+        >>> clip.codes.shape, codec.decode_codes(clip).shape
+        ((10, 2), (95, 1))
+        """
+        return encode(self, audio, bandwidth)
+
+    def decode_codes(self, clip: CodedClip) -> np.ndarray:
+        """Audio `[n, c]` of codes.
+
+        Raises:
+            CodesError: the codes are not of this codec.
+        """
+        return decode(self, clip)
+
+    def reconstruct(self, audio: Audio) -> Audio:
+        """What the codec keeps of recordings of any length, `[b, n, c] -> [b, n, c]`, at the bandwidth of `at`.
+
+        Raises:
+            AudexError: empty audio, or a wrong number of channels.
+        """
+        return reconstruct(self, audio, self.bandwidth)

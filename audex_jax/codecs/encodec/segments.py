@@ -1,7 +1,7 @@
 """Whole recordings through a codec: segments of any length, loudness out and in again, overlap-add.
 
 Source: `encodec/model.py` (`encode`, `_encode_frame`, `decode`) and `encodec/utils.py` (`_linear_overlap_add`).
-Models without segments take the whole clip as one:
+Models without segments take the whole clip as one. `codec` is an `Encodec`, whose own methods call this module:
 
     start        0           stride        2 stride
     audio        |===========+=============+====|        segment_samples >= stride; the last one may be a single sample
@@ -11,14 +11,13 @@ Models without segments take the whole clip as one:
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from audex_jax.codecs.encodec.config import EncodecConfig
-from audex_jax.codecs.encodec.model import Encodec
 from audex_jax.core.errors import AudexError
 from audex_jax.core.types import Array, Audio, Float, Latent
 
@@ -44,7 +43,7 @@ def segment_bounds(config: EncodecConfig, samples: int) -> list[tuple[int, int]]
     return [(start, min(start + config.segment_samples, samples)) for start in range(0, samples, config.segment_stride)]
 
 
-def encode_segments(codec: Encodec, audio: Audio) -> list[Segment]:
+def encode_segments(codec: Any, audio: Audio) -> list[Segment]:
     """Continuous latents of a clip of any length, one segment at a time.
 
     Args:
@@ -65,7 +64,7 @@ def encode_segments(codec: Encodec, audio: Audio) -> list[Segment]:
     return [_encode(codec, audio[:, start:end]) for start, end in segment_bounds(codec.config, samples)]
 
 
-def quantize_segments(codec: Encodec, segments: Sequence[Segment], bandwidth: float) -> list[Segment]:
+def quantize_segments(codec: Any, segments: Sequence[Segment], bandwidth: float) -> list[Segment]:
     """The segments as the decoder would receive them at `bandwidth` kilobits per second.
 
     Raises:
@@ -74,7 +73,7 @@ def quantize_segments(codec: Encodec, segments: Sequence[Segment], bandwidth: fl
     return [segment._replace(latent=codec.quantize(segment.latent, bandwidth)) for segment in segments]
 
 
-def decode_segments(codec: Encodec, segments: Sequence[Segment], samples: int) -> Audio:
+def decode_segments(codec: Any, segments: Sequence[Segment], samples: int) -> Audio:
     """Audio `[b, samples, c]` of encoded segments, each at its own loudness again, overlapping parts faded over."""
     decoded = [_decode(codec, segment) for segment in segments]
     if codec.config.segment_stride is None:
@@ -84,7 +83,7 @@ def decode_segments(codec: Encodec, segments: Sequence[Segment], samples: int) -
     return audio[:, :samples]
 
 
-def reconstruct(codec: Encodec, audio: Audio, bandwidth: float | None = None) -> Audio:
+def reconstruct(codec: Any, audio: Audio, bandwidth: float | None = None) -> Audio:
     """What the codec keeps of a recording of any length, `[b, n, c] -> [b, n, c]`.
 
     Args:
@@ -98,6 +97,7 @@ def reconstruct(codec: Encodec, audio: Audio, bandwidth: float | None = None) ->
     >>> import jax.numpy as jnp
     >>> from flax import nnx
     >>> from audex_jax.codecs.encodec.config import TINY
+    >>> from audex_jax.codecs.encodec import Encodec
     >>> codec = Encodec(TINY, rngs=nnx.Rngs(0))
     >>> reconstruct(codec, jnp.ones((1, 95, 1)), bandwidth=0.8).shape
     (1, 95, 1)
@@ -137,11 +137,11 @@ def overlap_add(pieces: Sequence[Float[Array, "b _ c"]], stride: int) -> Audio:
 
 
 @jax.jit
-def _encode(codec: Encodec, audio: Audio) -> Segment:
+def _encode(codec: Any, audio: Audio) -> Segment:
     scale = codec.loudness(audio)
     return Segment(codec.encoder(audio / scale), scale)
 
 
 @jax.jit
-def _decode(codec: Encodec, segment: Segment) -> Audio:
+def _decode(codec: Any, segment: Segment) -> Audio:
     return codec.decoder(segment.latent) * segment.scale

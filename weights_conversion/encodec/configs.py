@@ -9,6 +9,7 @@ from audex_jax.codecs.encodec import PRESETS, EncodecConfig
 from audex_jax.core.configs import faults_of
 from audex_jax.core.errors import AudexError
 from weights_conversion.errors import ConversionError
+from weights_conversion.hugging_face import faults_of_fields
 
 # ours -> Hugging Face's `EncodecConfig`
 HUGGING_FACE = {
@@ -38,20 +39,6 @@ HUGGING_FACE_DEFAULTS = {"sampling_rate": 24_000, "norm_type": "weight_norm", "u
 HUGGING_FACE_FIXED = {"model_type": "encodec", "num_residual_layers": 1, "trim_right_ratio": 1.0}
 # without effect on an EnCodec with one residual layer
 HUGGING_FACE_IGNORED = {"dilation_growth_rate", "initializer_range"}
-# of the base class of all configs of `transformers`, in all of its versions
-HUGGING_FACE_GENERAL = {
-    "add_cross_attention", "architectures", "auto_map", "bad_words_ids", "begin_suppress_tokens", "bos_token_id",
-    "chunk_size_feed_forward", "cross_attention_hidden_size", "decoder_start_token_id", "diversity_penalty",
-    "do_sample", "dtype", "early_stopping", "encoder_no_repeat_ngram_size", "eos_token_id",
-    "exponential_decay_length_penalty", "finetuning_task", "forced_bos_token_id", "forced_eos_token_id",
-    "gradient_checkpointing", "id2label", "is_decoder", "is_encoder_decoder", "label2id", "length_penalty",
-    "max_length", "min_length", "no_repeat_ngram_size", "num_beam_groups", "num_beams", "num_return_sequences",
-    "output_attentions", "output_hidden_states", "output_scores", "pad_token_id", "prefix", "problem_type",
-    "pruned_heads", "remove_invalid_values", "repetition_penalty", "return_dict", "return_dict_in_generate",
-    "sep_token_id", "suppress_tokens", "task_specific_params", "temperature", "tf_legacy_loss",
-    "tie_encoder_decoder", "tie_word_embeddings", "tokenizer_class", "top_k", "top_p", "torch_dtype", "torchscript",
-    "transformers_version", "typical_p", "use_bfloat16", "use_cache",
-}  # fmt: skip
 MOST_LETTERS, MOST_REFERENCES = 2**20, 20  # of a config in YAML, and from one to the next
 NORMS = {"weight_norm": "none", "time_group_norm": "group"}
 
@@ -111,17 +98,11 @@ def from_hugging_face(fields: dict[str, Any], source: str) -> EncodecConfig:
     kind = fields.get("model_type", "encodec")
     if kind != "encodec":
         raise ConversionError(f"{source}: it describes a model of type {kind!r}; only encodec can be converted")
-    faults = [
-        f"{key} is {fields[key]!r}, the port knows only {value!r}"
-        for key, value in HUGGING_FACE_FIXED.items()
-        if fields.get(key, value) != value
-    ]
+    known = {*HUGGING_FACE.values(), *HUGGING_FACE_IGNORED, "codebook_dim"}
+    faults = faults_of_fields(fields, known, HUGGING_FACE_FIXED)
     width = fields.get("hidden_size", 128)
     if fields.get("codebook_dim") not in (None, width):
         faults.append(f"codebook_dim is {fields['codebook_dim']!r}, the port knows only that of hidden_size, {width}")
-    known = {*HUGGING_FACE.values(), *HUGGING_FACE_FIXED, *HUGGING_FACE_IGNORED, *HUGGING_FACE_GENERAL, "codebook_dim"}
-    unknown = fields.keys() - known
-    faults += [f"{key} is unknown" for key in sorted(unknown) if not key.startswith("_")]  # `_commit_hash` and the like
     given = HUGGING_FACE_DEFAULTS | fields
     ours = {name: given[theirs] for name, theirs in HUGGING_FACE.items() if theirs in given}
     if ours.get("overlap") is None:
@@ -184,15 +165,6 @@ def from_audiocraft(text: str, source: str) -> EncodecConfig:
         stages = sorted({2**i for i in range(config.codebooks.bit_length())} | {config.codebooks})
     bandwidths = tuple(round(n * config.bandwidth_per_codebook, 6) for n in stages)
     return _named(dataclasses.replace(config, bandwidths=bandwidths))
-
-
-def differences(one: EncodecConfig, other: EncodecConfig) -> list[str]:
-    """One line a field in which the first config differs from the second."""
-    return [
-        f"{field.name} is {getattr(one, field.name)!r}, not {getattr(other, field.name)!r}"
-        for field in dataclasses.fields(EncodecConfig)
-        if field.name != "name" and getattr(one, field.name) != getattr(other, field.name)
-    ]
 
 
 def _sections(text: str, source: str) -> dict[str, dict[str, Any]]:
