@@ -15,6 +15,7 @@ from audex_jax.data.inputs import demo_clips
 
 README = pathlib.Path(__file__).parent.parent / "README.md"
 STUDY = README.parent / "docs" / "study.md"
+PODS = STUDY.with_name("pods.md")
 PAGES = [README, *sorted((README.parent / "docs").glob("*.md"))]
 pytestmark = [
     pytest.mark.skipif(not README.exists(), reason="the README is only in the source tree"),
@@ -135,6 +136,19 @@ def answer_everything(page: pathlib.Path, file: pathlib.Path) -> None:
         writer.writerow(COLUMNS)
         for position, (task, sound, other, answer, sure) in enumerate(asked, start=1):
             writer.writerow([study["study"], 1, position, task, sound, other, answer, sure, 1, 2.0])
+
+
+def test_commands_of_pods_are_parsed():
+    """They need a cluster; the job that they give is run in `tests/batch`."""
+    from audex_jax.cli import parser_of
+
+    text = "\n".join(blocks("sh", PODS)).replace("\\\n", " ")
+    found = [shlex.split(words) for words in re.findall(r"audex ((?:batch|merge|report) [^\"'>\n]+)", text)]
+    assert len(found) >= 7
+    for words in found:
+        words = ["3" if word.startswith("$") else word for word in words]
+        arguments = parser_of((words[0],)).parse_args(words)
+        assert arguments.command == words[0]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
