@@ -26,17 +26,17 @@ class Job:
 
     settings: Settings = dataclasses.field(default_factory=Settings)
     target: str | None = option(None, "label to explain (default: the predicted one)", metavar="LABEL")
-    shard_clips: int = option(256, "recordings in a part", metavar="N")
-    elements: int = option(32, "top elements in a row", metavar="N")
-    attribution: bool = option(False, "write the whole attribution, float16")
+    shard_clips: int = option(256, "recordings in one Parquet part", metavar="N")
+    elements: int = option(32, "top elements stored for each segment", metavar="N")
+    attribution: bool = option(False, "also write the whole attribution, in float16")
     audio: bool = option(True, "write the explanation's audio (default: yes)")
-    batch: int = option(8, "clips that a device takes at once", metavar="N")
-    parallel: str = option("auto", "how devices share a batch", ("auto", "pmap", "shard_map"))
+    batch: int = option(8, "clips of one batch on one device", metavar="N")
+    parallel: str = option("auto", "how a batch is mapped over devices", ("auto", "pmap", "shard_map"))
     control: float = option(
         CONTROL, "share of recordings for which the same method is asked for a label that is not there", metavar="SHARE"
     )
-    workers: int = option(0, "threads that read, 0 for one a core", metavar="N")
-    retry_rejects: bool = option(False, "do parts with rejects again")
+    workers: int = option(0, "threads that read recordings; 0: one for each core", metavar="N")
+    retry_rejects: bool = option(False, "explain parts that have rejected recordings again")
 
     def __post_init__(self):
         check_choices(self)

@@ -59,13 +59,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     parser.epilog = TEXT
     parser.usage = "audex batch DATA --out DIR [options]\n       audex batch --status DIR"
-    add("data", nargs="?", metavar="DATA", help="folder or list of recordings")
-    add("--out", metavar="DIR", help="where to write, or to go on writing")
-    add("--status", metavar="DIR", help="say how far the job in DIR is, and do nothing")
+    add("data", nargs="?", metavar="DATA", help="folder or list of recordings; see below")
+    add("--out", metavar="DIR", help="folder for the results; an unfinished job there is continued")
+    add("--status", metavar="DIR", help="print the state of the job in DIR, and do nothing else")
     add_model(parser)
-    add("--max-reject-share", type=float, default=0.1, metavar="X", help="fail if more are rejected (default: 0.1)")
-    add("--json", action="store_true", help="progress and results as JSON lines on stdout")
-    add("--quiet", action="store_true", help="no progress")
+    add(
+        "--max-reject-share",
+        type=float,
+        default=0.1,
+        metavar="X",
+        help="exit code 1 if a larger share of the recordings is rejected (default: 0.1)",
+    )
+    add("--json", action="store_true", help="print progress and results as JSON lines")
+    add("--quiet", action="store_true", help="hide progress")
     add_options(parser, Settings, group="how to explain")
     add_options(parser, Job, group="what to write, and how to share the work")
 

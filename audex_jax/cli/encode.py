@@ -21,7 +21,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = TEXT
     parser.add_argument("input", metavar="INPUT", help="recording: WAV, FLAC, OGG, MP3, ... at any sample rate")
     add_codec(parser)
-    parser.add_argument("--bandwidth", type=float, required=True, metavar="KBPS", help="kilobits per second")
+    parser.add_argument(
+        "--bandwidth", type=float, required=True, metavar="KBPS", help="bit rate in kilobits per second"
+    )
     parser.add_argument("--out", required=True, metavar="FILE", help="codes to write, .npz")
 
 

@@ -46,21 +46,34 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLE
     parser.add_argument("data", metavar="DATA", help="folder of labelled recordings")
     add_model(parser)
-    parser.add_argument("--out", required=True, metavar="DIR", help="where to write")
-    parser.add_argument("--split", default="test", choices=("train", "val", "test"), help="(default: test)")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
     parser.add_argument(
-        "--limit", type=positive, metavar="N", help="only N clips, drawn once and for all (default: all)"
+        "--split", default="test", choices=("train", "val", "test"), help="split of DATA that is used (default: test)"
+    )
+    parser.add_argument(
+        "--limit", type=positive, metavar="N", help="use N clips, drawn at random with a fixed seed (default: all)"
     )
     add_options(parser, Plan)
-    parser.add_argument("--chunk", type=positive, default=8, metavar="N", help="edits classified at once (default: 8)")
-    parser.add_argument("--devices", type=positive, metavar="N", help="devices that take a clip each (default: all)")
     parser.add_argument(
-        "--strangers", metavar="DIR,...", help="explainers, or folders of them, that classify the sounds as well"
+        "--chunk",
+        type=positive,
+        default=8,
+        metavar="N",
+        help="edited clips in one batch of the classifier (default: 8)",
     )
-    text = "clips on which the first method is asked for wrong targets and of shuffled weights (default: 24)"
+    parser.add_argument(
+        "--devices",
+        type=positive,
+        metavar="N",
+        help="number of devices; each explains one clip at a time (default: all)",
+    )
+    parser.add_argument(
+        "--strangers", metavar="DIR,...", help="other explainers, or folders of them, that also classify the sounds"
+    )
+    text = "clips for the controls of the first method: wrong targets, shuffled weights (default: 24)"
     parser.add_argument("--controls", type=int, default=24, metavar="N", help=text)
-    parser.add_argument("--tensorboard", metavar="DIR", help="log figures and curves for TensorBoard there")
-    parser.add_argument("--quiet", action="store_true", help="no progress")
+    parser.add_argument("--tensorboard", metavar="DIR", help="also write figures and curves for TensorBoard to DIR")
+    parser.add_argument("--quiet", action="store_true", help="hide progress")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -21,11 +21,15 @@ examples:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `audex prepare` to its parser."""
     parser.epilog = TEXT
-    parser.add_argument("kind", metavar="KIND", choices=("audio_folder", "tess"), help="audio_folder or tess")
-    parser.add_argument("folder", metavar="FOLDER", help="where the recordings are")
-    parser.add_argument("--name", help="of the data set audio_folder/NAME (default: the folder's)")
-    parser.add_argument("--data-dir", metavar="DIR", help="default: $TFDS_DATA_DIR, or ~/tensorflow_datasets")
-    parser.add_argument("--overwrite", action="store_true", help="write it again if it is there")
+    parser.add_argument(
+        "kind", metavar="KIND", choices=("audio_folder", "tess"), help="layout of FOLDER: audio_folder or tess"
+    )
+    parser.add_argument("folder", metavar="FOLDER", help="folder of the recordings")
+    parser.add_argument("--name", help="name of the data set, audio_folder/NAME (default: the name of FOLDER)")
+    parser.add_argument(
+        "--data-dir", metavar="DIR", help="folder of all data sets (default: $TFDS_DATA_DIR, or ~/tensorflow_datasets)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace the data set if it exists")
 
 
 def run(arguments: argparse.Namespace) -> int:

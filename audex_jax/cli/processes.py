@@ -11,12 +11,25 @@ from audex_jax.cli import UsageError
 def add_processes(parser: argparse.ArgumentParser) -> None:
     """Add the options that say who does the work."""
     add = parser.add_argument_group("processes").add_argument
-    add("--engine", choices=("local", "ray"), default="local", help="who runs it (default: local)")
-    add("--actors", type=int, default=0, metavar="N", help="of Ray (default: one an accelerator)")
-    add("--distributed", action="store_true", help="join the other processes; JAX finds them")
-    add("--coordinator", metavar="HOST:PORT", help="join the other processes through process 0 there")
-    add("--num-processes", type=int, metavar="N", help="of the job")
-    add("--process-id", type=int, metavar="I", help="which one this is, from 0, whatever JAX says")
+    add(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="what runs the processes: this command, or Ray (default: local)",
+    )
+    add("--actors", type=int, default=0, metavar="N", help="actors of --engine ray (default: one for each accelerator)")
+    add(
+        "--distributed",
+        action="store_true",
+        help="call jax.distributed.initialize; on Cloud TPU and SLURM it finds the other processes",
+    )
+    add(
+        "--coordinator",
+        metavar="HOST:PORT",
+        help="address of process 0, for jax.distributed.initialize where it finds nothing itself",
+    )
+    add("--num-processes", type=int, metavar="N", help="number of processes of the job")
+    add("--process-id", type=int, metavar="I", help="number of this process, from 0; overrides what JAX says")
 
 
 def join(arguments: argparse.Namespace) -> tuple[int, int]:

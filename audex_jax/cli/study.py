@@ -1,4 +1,4 @@
-"""`audex study`: a page on which people name what they hear in explanations, and say which they prefer."""
+"""`audex study`: a page on which people name what they hear in explanations, and say which one they prefer."""
 
 import argparse
 import pathlib
@@ -33,12 +33,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     from audex_jax.study.plan import StudyPlan
 
     parser.epilog = EXAMPLE
-    parser.add_argument("data", metavar="DATA", help="recordings")
-    parser.add_argument("--out", required=True, metavar="DIR", help="where to write")
+    parser.add_argument("data", metavar="DATA", help="folder of labelled recordings, or `demo`")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder for the page and its key")
     add_model(parser)
     add_options(parser, StudyPlan)
-    parser.add_argument("--split", default="test", choices=("train", "val", "test"), help="(default: test)")
-    parser.add_argument("--quiet", action="store_true", help="no progress")
+    parser.add_argument(
+        "--split", default="test", choices=("train", "val", "test"), help="split of DATA that is used (default: test)"
+    )
+    parser.add_argument("--quiet", action="store_true", help="hide progress")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -25,9 +25,9 @@ examples:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `audex study-score` to its parser."""
     parser.epilog = EXAMPLE
-    parser.add_argument("answers", nargs="+", metavar="CSV", help="files that listeners saved")
-    parser.add_argument("--study", required=True, metavar="DIR", help="the --out folder of audex study")
-    parser.add_argument("--out", metavar="FILE", help="write all figures there as well, .json")
+    parser.add_argument("answers", nargs="+", metavar="CSV", help="files that the listeners saved and sent back")
+    parser.add_argument("--study", required=True, metavar="DIR", help="the --out folder of `audex study`")
+    parser.add_argument("--out", metavar="FILE", help="also write all figures to FILE, .json")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -30,12 +30,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     parser.epilog = EXAMPLE
     parser.add_argument("data", metavar="DATA", help="folder of recordings")
-    parser.add_argument("--out", required=True, metavar="DIR", help="where to write the codec bundle")
-    parser.add_argument("--preset", default="mini", help="shape of the codec (default: mini, 16 kHz)")
-    parser.add_argument("--start", metavar="DIR", help="codec bundle to go on from (default: from nothing)")
-    parser.add_argument("--float16", action="store_true", help="store the weights in half precision")
-    parser.add_argument("--tensorboard", metavar="DIR", help="log losses and sounds for TensorBoard there")
-    parser.add_argument("--quiet", action="store_true", help="no progress")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder for the codec bundle")
+    parser.add_argument("--preset", default="mini", help="architecture of the codec (default: mini, 16 kHz)")
+    parser.add_argument(
+        "--start", metavar="DIR", help="codec bundle whose weights training starts from (default: random weights)"
+    )
+    parser.add_argument("--float16", action="store_true", help="store the weights in float16")
+    parser.add_argument("--tensorboard", metavar="DIR", help="also write losses and sounds for TensorBoard to DIR")
+    parser.add_argument("--quiet", action="store_true", help="hide progress")
     add_options(parser, CodecRecipe, group="recipe")
 
 

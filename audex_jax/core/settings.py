@@ -53,13 +53,13 @@ class Settings:
     keep: float = option(0.2, "share of the latent elements of frames that sound to keep", metavar="SHARE")
     method: str = option("integrated-gradients", "attribution method", METHODS)
     ranking: str = option(MATCHED, "what orders the elements", RANKINGS)
-    filler: str = option("zero", "what stands where elements are taken out", FILLERS)
+    filler: str = option("zero", "what replaces elements that are taken out", FILLERS)
     rule: str = option("graded-middle", "quadrature rule of the path", RULES)
     steps: int | str = option(24, "points on the path or samples; 'auto' for as many as the ranking needs", metavar="N")
-    chunk: int = option(8, "points held in memory at once", metavar="N")
-    seed: int = option(0, "of everything random", metavar="N")
+    chunk: int = option(8, "points of the path in one batch", metavar="N")
+    seed: int = option(0, "random seed", metavar="N")
     mask_steps: int = option(4, "gradient steps of rankings that optimise a mask", metavar="N")
-    budget: int = option(256, "evaluations that methods without a gradient take", metavar="N")
+    budget: int = option(256, "calls of the classifier that methods without a gradient make", metavar="N")
     forced: bool = False
     precision: str = option("float32", "of the products in the path's gradients", PRECISIONS)
 

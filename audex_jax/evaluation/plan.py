@@ -44,11 +44,11 @@ class Plan:
         "rankings, attribution methods, or METHOD:RANKING; the first is compared with the others",
         arm_names(),
     )
-    fillers: tuple[str, ...] = option(("zero", "mean"), "what stands where elements are taken out", FILLERS)
+    fillers: tuple[str, ...] = option(("zero", "mean"), "what replaces elements that are taken out", FILLERS)
     levels: tuple[float, ...] = option(
         LEVELS, "shares to keep or take out; 0 and 1 are always added", metavar="X,Y,..."
     )
-    seeds: int = option(5, "draws of what is random", metavar="N")
+    seeds: int = option(5, "repetitions of random rankings", metavar="N")
     rule: str = option(Settings.rule, "quadrature rule of the path", RULES)
     steps: int | str = option(Settings.steps, "points on the path or samples, or 'auto'", metavar="N")
     mask_steps: int = option(Settings.mask_steps, "gradient steps of rankings that optimise a mask", metavar="N")

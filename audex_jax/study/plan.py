@@ -31,11 +31,11 @@ class StudyPlan:
         "rankings, attribution methods, or METHOD:RANKING; the first is compared with the others",
         (*SHORT, RECONSTRUCTION, *arm_names()),
     )
-    clips: int = option(24, "recordings, at most", metavar="N")
-    listeners: int = option(12, "people, at least", metavar="N")
-    keep: float = option(0.2, "share of the elements that every method keeps", metavar="SHARE")
-    question: str = option("Which word do you hear?", "asked of each sound that is to be named")
-    seed: int = option(0, "seed of all that is drawn", metavar="N")
+    clips: int = option(24, "largest number of recordings", metavar="N")
+    listeners: int = option(12, "smallest number of listeners", metavar="N")
+    keep: float = option(0.2, "share of the latent elements that every method keeps", metavar="SHARE")
+    question: str = option("Which word do you hear?", "question that is asked about each sound")
+    seed: int = option(0, "random seed", metavar="N")
 
     def __post_init__(self):
         if not self.methods:
