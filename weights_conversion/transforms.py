@@ -7,6 +7,8 @@
 | Linear, LSTM     | [out, in]                        | [in, out]                |
 | LSTM bias        | b_ih + b_hh, gates i, f, g, o    | one vector, same order   |
 | codebooks        | one [entries, d] a stage         | [q, entries, d]          |
+| Conv1d, 1 tap    | one [out, in, 1] a stage         | [q, in, out]             |
+| Snake            | [1, c, 1]                        | [c]                      |
 """
 
 from collections.abc import Callable
@@ -33,6 +35,8 @@ CONV_TRANSPOSE = _permutation(2, 0, 1)
 MATRIX = _permutation(1, 0)
 SUM = Transform(np.add, lambda b: (b, np.zeros_like(b)))
 STACK = Transform(lambda *books: np.stack(books), tuple)
+SNAKE = Transform(lambda a: a[0, :, 0], lambda a: (a[None, :, None],))
+STACK_CONV = Transform(lambda *ws: np.stack([w[..., 0].T for w in ws]), lambda w: tuple(m.T[..., None] for m in w))
 BATCH_OF_ONE = Transform(lambda w: w[0] if w.ndim == 3 and len(w) == 1 else w, lambda w: (w[None],))
 
 

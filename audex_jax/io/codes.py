@@ -40,6 +40,30 @@ class CodedClip(NamedTuple):
     model: str
 
 
+def require_fit(clip: CodedClip, model: str, codebooks: int, entries: int, bounds: list[int]) -> None:
+    """Refuse codes that a codec did not make.
+
+    Args:
+        clip: the codes.
+        model, codebooks, entries: name of the codec, its codebooks, and entries of each.
+        bounds: what the clip's `bounds` have to be for its number of samples.
+
+    Raises:
+        CodesError: the codes are not of this codec.
+    """
+    most = clip.codes.max(initial=0)
+    if clip.model != model or clip.codes.shape[1] > codebooks or most >= entries:
+        raise CodesError(
+            f"the codes are of {clip.model} ({clip.codes.shape[1]} codebooks, largest index {most}), the codec is "
+            f"{model} ({codebooks} codebooks of {entries} entries); decode with the codec that made them"
+        )
+    if clip.bounds.tolist() != bounds:
+        raise CodesError(
+            f"{len(clip.codes)} frames in {len(clip.scales)} segments are not those of {clip.samples} samples; encode "
+            "the recording again"
+        )
+
+
 def save(path: str | os.PathLike, clip: CodedClip) -> None:
     """Write codes as `.npz`, whole or not at all."""
     write_npz(path, clip._asdict())

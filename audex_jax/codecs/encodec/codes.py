@@ -9,7 +9,8 @@ import numpy as np
 from audex_jax.codecs.encodec.config import EncodecConfig
 from audex_jax.codecs.encodec.segments import Segment, decode_segments, encode_segments, segment_bounds
 from audex_jax.core.types import Array, Float
-from audex_jax.io.codes import CodedClip, CodesError
+from audex_jax.io.codes import CodedClip
+from audex_jax.io.codes import require_fit as check_fit
 
 
 def encode(codec: Any, audio: Float[Array, "n c"], bandwidth: float) -> CodedClip:
@@ -50,19 +51,7 @@ def require_fit(config: EncodecConfig, clip: CodedClip) -> None:
     Raises:
         CodesError: the codes are not of this codec.
     """
-    most = clip.codes.max(initial=0)
-    if clip.model != config.name or clip.codes.shape[1] > config.codebooks or most >= config.codebook_size:
-        raise CodesError(
-            f"the codes are of {clip.model} ({clip.codes.shape[1]} codebooks, largest index {most}), the codec is "
-            f"{config.name} ({config.codebooks} codebooks of {config.codebook_size} entries); decode with the codec "
-            "that made them"
-        )
-    segments = -(-clip.samples // (config.segment_stride or clip.samples))
-    if len(clip.scales) != segments or clip.bounds.tolist() != bounds_of(config, clip.samples):
-        raise CodesError(
-            f"{len(clip.codes)} frames in {len(clip.scales)} segments are not those of {clip.samples} samples; encode "
-            "the recording again"
-        )
+    check_fit(clip, config.name, config.codebooks, config.codebook_size, bounds_of(config, clip.samples))
 
 
 def bounds_of(config: EncodecConfig, samples: int) -> list[int]:
