@@ -62,6 +62,7 @@ BROUGHT = {  # what they adapt
     "adapters.huggingface": {"torch", "transformers"},
     "adapters.frontends": {"torch", "transformers"},
 }
+BUILT_ON = {"mimi": {"encodec"}}  # codec families whose layers are those of another
 CONVERTER = {"cli.convert", "cli.doctor", "cli.export", "cli.models"}  # commands of weights_conversion
 
 
@@ -99,8 +100,10 @@ def breaches(module: str, source: str) -> list[str]:
         found += [name for name in imported if name.split(".")[0] in ("jax", "flax")]
     inside = [name.removeprefix("audex_jax.") for name in imported if name.startswith("audex_jax.")]
     found += [name for name in inside if name.split(".")[0] not in ALLOWED[room] | {room, "__version__"}]
-    if room == "codecs" and module.count("."):  # a family stands alone
-        families = {path.stem for path in (PACKAGE / "codecs").iterdir()} - {module.split(".")[1], "__init__"}
+    if room == "codecs" and module.count("."):  # a family stands alone, or on the one that it is built on
+        family = module.split(".")[1]
+        families = {path.stem for path in (PACKAGE / "codecs").iterdir()} - {family, "__init__"}
+        families -= BUILT_ON.get(family, set())
         found += [name for name in inside if any(below(name, f"codecs.{family}") for family in families)]
     return found
 
