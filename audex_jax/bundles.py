@@ -24,7 +24,7 @@ import safetensors.numpy
 from flax import nnx
 
 from audex_jax.core.configs import config_from
-from audex_jax.core.errors import AudexError, listing
+from audex_jax.core.errors import AudexError, listing, shown
 from audex_jax.core.registry import CLASSIFIERS, CODECS, Registry
 from audex_jax.explain.classes import Classes, check_fit
 from audex_jax.explain.explainer import Explainer
@@ -103,6 +103,7 @@ def save_bundle(
     modules: dict[str, nnx.Module],
     dtype: type = np.float32,
     extra: dict[str, np.ndarray] | None = None,
+    card: str | None = None,
 ) -> None:
     """Write a bundle as a whole or not at all; an existing bundle of that name is replaced.
 
@@ -112,6 +113,7 @@ def save_bundle(
         modules: `{"codec": Encodec}`, and `"classifier"` for an explainer.
         dtype: of the stored weights; `np.float16` halves the size.
         extra: further float32 arrays, kept with the classifier under `statistics.`.
+        card: content of `README.md`, which `audex models` shows; None for no card.
 
     Raises:
         BundleError: the folder cannot be written, or holds something that is not a bundle.
@@ -137,6 +139,8 @@ def save_bundle(
             for name, content in stored.items():
                 (staging / f"{name}.safetensors").write_bytes(content)
             (staging / "bundle.json").write_text(text + "\n", encoding="utf-8")
+            if card is not None:
+                (staging / "README.md").write_text(card, encoding="utf-8")
     except (OSError, safetensors.SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
         raise BundleError(
@@ -193,7 +197,13 @@ def open_codec(name: str | os.PathLike) -> Any:
     return kind.from_name(argument)
 
 
-def save_explainer(directory: str | os.PathLike, explainer: Explainer, origin: dict, dtype: type = np.float32) -> None:
+def save_explainer(
+    directory: str | os.PathLike,
+    explainer: Explainer,
+    origin: dict,
+    dtype: type = np.float32,
+    card: str | None = None,
+) -> None:
     """Write an explainer bundle, whole or not at all; `origin` says where it comes from and what it reaches."""
     codec, classifier, mean_latent = explainer.model
     description = {
@@ -204,8 +214,10 @@ def save_explainer(directory: str | os.PathLike, explainer: Explainer, origin: d
         "bandwidth": getattr(codec, "bandwidth", None),
         "origin": origin,
     }
+    if explainer.warnings:
+        description["warnings"] = list(explainer.warnings)
     modules = {"codec": codec, "classifier": classifier}
-    save_bundle(directory, description, modules, dtype, {"mean_latent": np.asarray(mean_latent)})
+    save_bundle(directory, description, modules, dtype, {"mean_latent": np.asarray(mean_latent)}, card)
 
 
 def load_explainer(name: str | os.PathLike) -> Explainer:
@@ -234,7 +246,16 @@ def load_explainer(name: str | os.PathLike) -> Explainer:
     if faults or statistics:
         what = listing([*faults, *(f"{name} is not known" for name in statistics)])
         raise BundleError(f"{directory}/classifier.safetensors: its statistics do not fit: {what}; train it again")
-    return Explainer(Model(codec, classifier, jnp.asarray(mean)), classes.labels, classes.clip_seconds)
+    model = Model(codec, classifier, jnp.asarray(mean))
+    return Explainer(model, classes.labels, classes.clip_seconds, _warnings(directory, description))
+
+
+def _warnings(directory: pathlib.Path, description: dict) -> tuple[str, ...]:
+    """What the bundle warns of."""
+    found = description.get("warnings", [])
+    if not isinstance(found, list) or not all(isinstance(warning, str) for warning in found):
+        raise BundleError(f"{directory}/bundle.json: warnings is no list of texts; fetch the bundle again")
+    return tuple(shown(warning) for warning in found)
 
 
 def bundle_path(name: str | os.PathLike) -> pathlib.Path:

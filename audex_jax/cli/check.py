@@ -30,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strangers", metavar="DIR,...", help=text)
     parser.add_argument("--quiet", action="store_true", help="no progress")
     add_source(parser)
-    only = ("keep", "method", "ranking", "filler", "mask_steps")
+    only = ("keep", "method", "ranking", "filler", "mask_steps", "budget")
     add_options(parser, Settings, group="how to explain", only=only)
 
 

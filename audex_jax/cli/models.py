@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 from audex_jax.io.files import json_text
 
+MOST = 20  # labels that a description names
+
 EXAMPLE = """
 Without a name: the models that come with the package, and bundles in the current folder. With the name or the folder
-of a model: its card. With --published: codecs of other makers that `audex convert` brings in, with the licence of their
-weights.
+of a model: what it is and how good, in about ten lines; --json prints everything that its bundle says. With --published:
+codecs of other makers that `audex convert` brings in, with the licence of their weights.
 
 examples:
   audex models
@@ -22,9 +24,9 @@ examples:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `audex models` to its parser."""
     parser.epilog = EXAMPLE
-    parser.add_argument("model", nargs="?", metavar="NAME|DIR", help="show the card of this one")
+    parser.add_argument("model", nargs="?", metavar="NAME|DIR", help="describe this one")
     parser.add_argument("--published", action="store_true", help="list published codecs that can be converted")
-    parser.add_argument("--json", action="store_true", help="print descriptions as JSON lines instead of text")
+    parser.add_argument("--json", action="store_true", help="print all of bundle.json, a line each, instead of text")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -38,14 +40,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.model is not None:
         folder = bundle_path(arguments.model)
         description = read_description(folder)
-        card = folder / "README.md"
         if arguments.json:
             print(json_text({"path": str(folder), **description}))
-        elif card.exists():
-            print(card.read_text(encoding="utf-8").rstrip())
         else:
-            print(f"{folder}: {summary(description)}\nIt has no card (README.md). Where it comes from:")
-            print(json_text(description.get("origin", {}), indent=2))
+            print("\n".join(described(folder, description)))
         return 0
     for folder in [*bundled(), *local(pathlib.Path())]:
         description = read_description(folder)
@@ -82,6 +80,32 @@ def bundled() -> list[pathlib.Path]:
 def local(folder: pathlib.Path) -> list[pathlib.Path]:
     """Folders of bundles right below `folder`."""
     return sorted(path.parent for path in folder.glob("*/bundle.json"))
+
+
+def described(folder: pathlib.Path, description: dict) -> Iterator[str]:
+    """A bundle in about ten lines."""
+    codec, origin = description["codec"], description.get("origin", {})
+    size = sum(file.stat().st_size for file in folder.glob("*.safetensors")) / 1e6
+    yield f"{folder.name}: {'explainer' if 'classifier' in description else 'codec'}, {size:.1f} MB, in {folder}"
+    yield f"codec       {codec.get('name', codec['family'])} ({codec['family']}), {codec['sample_rate']} Hz"
+    if "classifier" in description:
+        labels = description["labels"]
+        yield f"classifier  {description['classifier']['family']}, clips of {description['clip_seconds']:g} s"
+        more = f", and {len(labels) - MOST} more" if len(labels) > MOST else ""
+        yield f"labels      {len(labels)}: {', '.join(labels[:MOST])}{more}"
+    test = origin.get("test", {})
+    if "accuracy" in test:
+        again = test.get("accuracy_on_reconstruction")
+        decoded = "" if again is None else f", {again:.3f} on the codec's reconstruction"
+        yield f"accuracy    {test['accuracy']:.3f} on {test.get('clips', '?')} test clips{decoded}"
+    if "split_by" in origin:
+        yield f"split by    {origin['split_by']}"
+    yield f"made by     {origin.get('made_by', 'not said')}"
+    for warning in description.get("warnings", []):
+        yield f"WARNING     {warning}"
+    card = folder / "README.md"
+    yield f"card        {card}" if card.exists() else "card        none"
+    yield f"everything  audex models {folder.name} --json"
 
 
 def summary(description: dict) -> str:

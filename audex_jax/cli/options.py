@@ -80,10 +80,11 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def add_codec(parser: argparse.ArgumentParser) -> None:
-    """Add `--codec`, which `bundles.open_codec` opens."""
+def add_codec(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    """Add `--codec`, which `bundles.open_codec` opens; required without a default."""
     text = "codec: folder of its bundle, name of a bundled model, or FAMILY:ARGUMENT as in mdct:16000"
-    parser.add_argument("--codec", required=True, metavar="NAME|DIR", help=text)
+    text += f" (default: {default})" if default else ""
+    parser.add_argument("--codec", required=default is None, default=default, metavar="NAME|DIR", help=text)
 
 
 def listed(choices: Any) -> tuple[str, ...]:

@@ -3,19 +3,29 @@
 import argparse
 import dataclasses
 import pathlib
+import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-if TYPE_CHECKING:
-    import numpy as np
+from audex_jax.data.listing import SPLITS
 
+if TYPE_CHECKING:
     from audex_jax.data.folder import LabelledFolder
     from audex_jax.io.tensorboard import RunLog
+    from audex_jax.training.ladder import Rung
     from audex_jax.training.recipes import ClassifierRecipe
     from audex_jax.training.task import Task
 
 EXAMPLE = """
 DATA is a folder with one sub-folder of recordings for each label, and an optional splits.csv with the columns
-file,label,speaker,split. Without it the recordings are split here, by speaker if the file names tell one.
+file,label,speaker,split. Without it the recordings are split here: every label is in every split and, if the file names
+tell speakers, no speaker is in two splits.
+
+Several classifiers are trained, unless --classifier names one: a linear one, which reads the latent's mean, standard
+deviation and mean change; a small transformer; and, from 1000 training clips on, the published transformer. A larger
+one is tried only while the last one was better than the one before. The one with the lowest validation loss is kept. If
+it is not better than chance on the test split, the bundle holds a warning, and `audex explain` repeats it.
+
 What classifiers read is computed once and kept in OUT.training; the same command after a kill goes on where it was.
 
 An explanation should mean something to classifiers that had no part in it, too. --strangers K trains K of them, apart
@@ -23,13 +33,15 @@ from one another and from any other: OUT/1-transformer, OUT/2-conv, OUT/3-log-me
 each an explainer bundle. Those that are there already are left as they are.
 
 examples:
-  audex train recordings --codec mini-speech-commands --out my-explainer
+  audex train recordings --out my-explainer
   audex train recordings --codec mdct:16000 --out my-explainer
   audex train recordings --codec mini-speech-commands --strangers 3 --out strangers
   audex evaluate recordings --model my-explainer --strangers strangers --out fidelity
 """
 
 STRANGERS = ("transformer", "conv", "log-mel")  # families of strangers, in turn
+
+BEST = "best"  # what stands for a family: several are trained, and the best by validation loss is kept
 
 LONGEST = 5.0  # seconds of a clip, unless asked otherwise
 
@@ -38,21 +50,21 @@ TEST_FIGURES = ("accuracy", "accuracy_on_reconstruction", "agreement_on_reconstr
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `audex train` to its parser."""
-    from audex_jax.cli.options import add_codec, add_options, positive
+    from audex_jax.cli.options import MODEL, add_codec, add_options, positive
     from audex_jax.core.registry import CLASSIFIERS
     from audex_jax.training.recipes import ClassifierRecipe
 
     parser.epilog = EXAMPLE
     parser.add_argument("data", metavar="DATA", help="folder of labelled recordings")
-    add_codec(parser)
+    add_codec(parser, default=MODEL)
     parser.add_argument("--out", required=True, metavar="DIR", help="where to write the explainer bundle")
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
         "--classifier",
-        default="transformer",
-        choices=CLASSIFIERS.names(),
+        default=BEST,
+        choices=(BEST, *CLASSIFIERS.names()),
         metavar="NAME",
-        help=f"its family; one of {', '.join(CLASSIFIERS.names())} (default: transformer)",
+        help=f"its family; {BEST}, or one of {', '.join(CLASSIFIERS.names())} (default: {BEST})",
     )
     which.add_argument("--strangers", type=positive, metavar="K", help="train K classifiers apart, in folders of DIR")
     parser.add_argument("--start", metavar="DIR", help="explainer bundle whose classifier to train on")
@@ -63,15 +75,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bandwidth", type=float, metavar="KBPS", help="read the quantised latent (default: continuous)"
     )
-    parser.add_argument(
-        "--width", type=positive, metavar="N", help="of the classifier (default: its family's, of the transformer 256)"
-    )
+    parser.add_argument("--width", type=positive, metavar="N", help="of the classifier (default: its family's)")
     parser.add_argument(
         "--companding",
         type=float,
-        default=0.0,
         metavar="C",
-        help="let one of latents read asinh(C * latent) (default: the latent)",
+        help="let one of latents read asinh(C * latent), 0: the latent (default: its family's)",
     )
     parser.add_argument(
         "--shuffle-labels", action="store_true", help="train on labels drawn by chance: a rival for sanity tests"
@@ -80,6 +89,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tensorboard", metavar="DIR", help="log losses, accuracies and the confusion matrix for TensorBoard there"
     )
+    text = "exit with 1 if the classifier is not better than chance, or a label has no clips in a split"
+    parser.add_argument("--strict", action="store_true", help=text)
     parser.add_argument("--quiet", action="store_true", help="no progress")
     add_options(parser, ClassifierRecipe, group="recipe")
 
@@ -100,6 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
     from audex_jax.cli import UsageError
     from audex_jax.cli.bundles import at_bandwidth
     from audex_jax.cli.options import read_options
+    from audex_jax.core.compilation import use_compilation_cache
     from audex_jax.core.registry import CLASSIFIERS
     from audex_jax.io.tensorboard import RunLog
     from audex_jax.training.recipes import ClassifierRecipe
@@ -110,21 +122,24 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.clip_seconds is not None and not 0.01 <= arguments.clip_seconds <= 600:
         raise UsageError(f"--clip-seconds {arguments.clip_seconds:g}: give 0.01 to 600")
     recipe = read_options(ClassifierRecipe, arguments)
+    use_compilation_cache()
     jobs = jobs_of(arguments, recipe)
     logs = [RunLog(job.log) for job in jobs]  # says now if it cannot
     codec = at_bandwidth(open_codec(arguments.codec), arguments.bandwidth)
     folder = labelled_folder(arguments)
+    print_clips(folder)
     samples = round((arguments.clip_seconds or longest(folder)) * codec.sample_rate)
-    kinds = tuple(sorted({CLASSIFIERS[job.family].reads for job in jobs}))
+    kinds = tuple(sorted({"latent" if job.family == BEST else CLASSIFIERS[job.family].reads for job in jobs}))
     seconds, scratch = samples / codec.sample_rate, scratch_of(pathlib.Path(arguments.out))
     task = Task(codec, folder, seconds, scratch, kinds, recipe.variants, recipe.seed, arguments.quiet)
+    grave = []
     for job, log in zip(jobs, logs, strict=True):
-        if arguments.strangers and finished(job, folder.labels):
+        if arguments.strangers and finished(job, folder):
             print(f"{job.out}: was trained before")
         else:
             with log:
-                train(task, job, arguments, log)
-    return 0
+                grave += train(task, job, arguments, log)
+    return 1 if grave and arguments.strict else 0
 
 
 def jobs_of(arguments: argparse.Namespace, recipe: "ClassifierRecipe") -> list[Job]:
@@ -146,7 +161,7 @@ def scratch_of(out: pathlib.Path) -> pathlib.Path:
     return out.with_name(out.name + ".training")
 
 
-def finished(job: Job, labels: tuple[str, ...]) -> bool:
+def finished(job: Job, folder: "LabelledFolder") -> bool:
     """Is the job's bundle there?
 
     Raises:
@@ -157,14 +172,14 @@ def finished(job: Job, labels: tuple[str, ...]) -> bool:
 
     if not (job.out / "bundle.json").exists():
         return False
-    found = read_description(job.out)
-    if (found.get("labels"), found["origin"].get("recipe")) != (list(labels), dataclasses.asdict(job.recipe)):
+    found, recipe = read_description(job.out), job.recipe.fitted(len(folder.split("train")))
+    if (found.get("labels"), found["origin"].get("recipe")) != (list(folder.labels), dataclasses.asdict(recipe)):
         raise UsageError(f"{job.out}: trained for other labels or by another recipe; choose another --out")
     return True
 
 
-def train(task: "Task", job: Job, arguments: argparse.Namespace, log: "RunLog") -> None:
-    """Train one classifier, write its bundle and print what it reaches."""
+def train(task: "Task", job: Job, arguments: argparse.Namespace, log: "RunLog") -> list[str]:
+    """Train one classifier, or the best of several, write its bundle and print what it reaches; its grave warnings."""
     import jax
     import jax.numpy as jnp
     import numpy as np
@@ -175,50 +190,81 @@ def train(task: "Task", job: Job, arguments: argparse.Namespace, log: "RunLog") 
     from audex_jax.core.registry import CLASSIFIERS
     from audex_jax.explain.explainer import Explainer
     from audex_jax.explain.model import Model
-    from audex_jax.io.progress import Bar
+    from audex_jax.io.progress import Bars
     from audex_jax.report.figure import confusion_figure
-    from audex_jax.training.classifier import predict, train_classifier
+    from audex_jax.training.card import at_chance, card, doubts, figures, missing
+    from audex_jax.training.classifier import predict
+    from audex_jax.training.ladder import LADDER, best, climb
 
-    family, folder, labels = CLASSIFIERS[job.family], task.folder, task.folder.labels
-    config = task.config(family, width=arguments.width, companding=arguments.companding)
+    folder, labels = task.folder, task.folder.labels
     start = None if arguments.start is None else load_explainer(arguments.start)
-    if start is not None and (start.model.classifier.config != config or start.labels != labels):
+    families = LADDER if job.family == BEST else (job.family,)
+    if start is not None and job.family == BEST:
+        families = (family_of(start),)
+    reads = CLASSIFIERS[families[0]].reads
+
+    def config(kind: Any) -> Any:
+        return task.config(kind, width=arguments.width, companding=arguments.companding)
+
+    if start is not None and (
+        start.model.classifier.config != config(CLASSIFIERS[families[0]]) or start.labels != labels
+    ):
         raise UsageError(f"--start: {arguments.start} has other labels or another shape than asked for here")
-    train, val = task.inputs("train", family.reads), task.inputs("val", family.reads, 1).variant(0)
+    train, val = task.inputs("train", reads), task.inputs("val", reads, 2).flat()
     if arguments.shuffle_labels:
         chance = np.random.default_rng(job.recipe.seed)
         train, val = (part._replace(labels=chance.permutation(part.labels)) for part in (train, val))
-    with Bar(f"training {job.family}", job.recipe.epochs, arguments.quiet) as bar:
+    with Bars(arguments.quiet) as bars:
 
-        def report(epoch: int, loss: float, accuracy: float) -> None:
-            bar.update(epoch, f"loss {loss:.3f}  validation accuracy {accuracy:.3f}")
-            log.scalars(epoch, {"train/loss": loss, "validation/accuracy": accuracy})
+        def report(family: str, done: int, total: int, note: str, figures: dict[str, float]) -> None:
+            bars.update(f"training {family}", done, total, note)
+            log.scalars(done, {f"{family}/{name}": value for name, value in figures.items()})
 
         first = None if start is None else start.model.classifier
-        classifier = train_classifier(family, config, job.recipe, train, val, job.state, report, start=first)
+        rungs = climb(families, config, job.recipe, train, val, job.state, report, start=first)
+    recipe = job.recipe.fitted(len(train.labels))
     del train
+    chosen = best(rungs)
     plain = task.plain_latents()
     mean = plain.values[plain.valid].mean(0)
     dtype = np.float16 if arguments.float16 else np.float32
-    model = Model(task.codec, classifier, jnp.asarray(mean))
+    model = Model(task.codec, chosen.classifier, jnp.asarray(mean))
     model = jax.tree.map(lambda a: a.astype(dtype).astype(a.dtype), model)  # as it will be read back
-    test = task.inputs("test", family.reads, 2)
+    test = task.inputs("test", reads, 2)
     original, decoded = (predict(model.classifier, test.variant(i)) for i in range(2))
+    found = figures(test.labels, original, decoded, len(labels))
+    grave = [*missing(folder), *at_chance(found)]
+    warnings = (*grave, *doubts(found))
     origin = {
         "made_by": "audex train",
         "codec": origin_of(arguments.codec),
-        "recipe": dataclasses.asdict(job.recipe),
+        "recipe": dataclasses.asdict(recipe),
         "started_from": arguments.start and origin_of(arguments.start),
         "labels_shuffled": arguments.shuffle_labels,
-        "clips": {name: len(folder.split(name)) for name in ("train", "val", "test")},
+        "clips": {name: len(folder.split(name)) for name in SPLITS},
         "split_by": folder.split_by,
-        "test": figures(test.labels, original, decoded, config.classes),
+        "compared": [rung.record() for rung in rungs],
+        "test": found,
     }
-    save_explainer(job.out, Explainer(model, labels, task.clip_seconds), origin, dtype)
-    log.scalars(0, {f"test/{name}": origin["test"][name] for name in TEST_FIGURES})
-    log.figure("test/confusion", 0, confusion_figure(np.array(origin["test"]["confusion"]), labels))
-    print_report(labels, origin["test"], folder.split_by)
+    explainer = Explainer(model, labels, task.clip_seconds, warnings)
+    save_explainer(job.out, explainer, origin, dtype, card(job.out.name, labels, origin, chosen.family, warnings))
+    log.scalars(0, {f"test/{name}": found[name] for name in TEST_FIGURES})
+    log.figure("test/confusion", 0, confusion_figure(np.array(found["confusion"]), labels))
+    print_report(labels, found, folder.split_by)
+    if len(rungs) > 1:
+        print_rungs(rungs, chosen)
     print(f"{job.out}: explainer with {len(labels)} labels, clips of {task.clip_seconds:g} s", flush=True)
+    for warning in warnings:
+        print(f"audex train: warning: {warning}", file=sys.stderr)
+    return grave
+
+
+def family_of(explainer: Any) -> str:
+    """Name of the family of an explainer's classifier."""
+    from audex_jax.bundles import describe
+    from audex_jax.core.registry import CLASSIFIERS
+
+    return describe(CLASSIFIERS, explainer.model.classifier)["family"]
 
 
 def labelled_folder(arguments: argparse.Namespace) -> "LabelledFolder":
@@ -245,28 +291,38 @@ def longest(folder: "LabelledFolder") -> float:
     return min(LONGEST, max(duration(clip.path, LONGEST) for clip in folder.split("train")))
 
 
-def figures(labels: "np.ndarray", original: "np.ndarray", decoded: "np.ndarray", classes: int) -> dict[str, Any]:
-    """How often predictions of the recordings and of their reconstructions are right, `[clips]` each."""
-    import numpy as np
-
-    confusion = np.zeros((classes, classes), int)
-    np.add.at(confusion, (labels, original), 1)
-    return {
-        "clips": len(original),
-        "accuracy": float((original == labels).mean()),
-        "accuracy_on_reconstruction": float((decoded == labels).mean()),
-        "agreement_on_reconstruction": float((decoded == original).mean()),
-        "confusion": confusion.tolist(),
-    }
-
-
 def print_report(labels: tuple[str, ...], test: dict, split_by: str) -> None:
     """The confusion matrix (rows: label, columns: prediction) and the figures of the test split."""
     width = max(map(len, labels))
     print(" " * width, *(f"{label[:4]:>4}" for label in labels))
     for label, row in zip(labels, test["confusion"], strict=True):
         print(f"{label:>{width}}", *(f"{count or '.':>4}" for count in row))
+    low, high = test["interval"]
     print(f"split by {split_by}; {test['clips']} test clips")
-    print(f"accuracy on the original audio        {test['accuracy']:.3f}")
+    print(f"accuracy on the original audio         {test['accuracy']:.3f} [{low:.3f}, {high:.3f}]")
+    print(f"chance, the most frequent label        {test['chance']:.3f}")
     print(f"accuracy on the codec's reconstruction {test['accuracy_on_reconstruction']:.3f}")
-    print(f"agreement of the two                   {test['agreement_on_reconstruction']:.3f}")
+    print(f"same decision on both                  {test['agreement_on_reconstruction']:.3f}")
+
+
+def print_clips(folder: "LabelledFolder") -> None:
+    """How many clips each label has in each split, and what is missing there."""
+    from audex_jax.training.card import missing, table_of
+
+    rows = table_of(folder)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for first, *others in rows:
+        print(f"{first:{widths[0]}}", *(f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True)))
+    print(f"split by {folder.split_by}", flush=True)
+    for warning in missing(folder):
+        print(f"audex train: warning: {warning}", file=sys.stderr)
+
+
+def print_rungs(rungs: "Sequence[Rung]", chosen: "Rung") -> None:
+    """How the classifiers that were compared did in validation."""
+    width = max(len(rung.family) for rung in rungs)
+    print("classifiers, by validation loss:")
+    for rung in rungs:
+        figures = f"loss {rung.loss:.3f}, accuracy {rung.accuracy:.3f}"
+        said = f"not tried: {rung.why}" if rung.classifier is None else figures
+        print(f"  {rung.family:{width}}  {said}{'  <- chosen' if rung is chosen else ''}")

@@ -46,7 +46,7 @@ def tess_clips(root: str | os.PathLike) -> list[LabelledClip]:
             found.setdefault((EMOTIONS[match[3].lower()], speaker, match[2].lower()), path)
     if not found:
         raise DataError(f"{root}: no recordings of TESS in it, such as OAF_back_angry.wav; unpack the download there")
-    place = assign_splits([word for *_, word in found])
+    place = assign_splits([word for *_, word in found], [label for label, *_ in found])
     return [LabelledClip(path, label, speaker, place[word]) for (label, speaker, word), path in sorted(found.items())]
 
 

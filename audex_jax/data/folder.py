@@ -2,15 +2,17 @@
 
 `splits.csv` has the columns `file,label,speaker,split` (`speaker` may be missing), `file` relative to the folder and
 `split` one of train, val, test. Without it, folders `train`, `val`, `test` with labels inside are the splits; without
-these the split is made here: by speaker when the file names tell one, so that nobody is heard in two splits, else by
-file.
+these the split is made here, so that every label is in every split: by speaker when the file names tell one, so that
+nobody is heard in two splits, else by file.
 """
 
+import collections
 import dataclasses
 import hashlib
 import os
 import pathlib
 import re
+from collections.abc import Sequence
 
 from audex_jax.core.errors import shown
 from audex_jax.data.listing import (
@@ -26,6 +28,8 @@ from audex_jax.data.listing import (
 )
 from audex_jax.data.table import read_table
 from audex_jax.io.files import is_regular
+
+SHARES = (0.70, 0.15, 0.15)  # of each label's clips, in the order of `SPLITS`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,7 +131,7 @@ def _from_names(listing: Listing) -> tuple[list[LabelledClip], str]:
         )
     if outside:
         LOG.warning("%s: %d recordings are in no folder of a label, such as %s", shown(root), len(outside), outside[0])
-    speakers = [_speaker(root / name, label) for name, label, _ in found]
+    speakers, example = _speakers([root / name for name, *_ in found], [label for _, label, _ in found])
     if any(split for *_, split in found):
         clips = [
             LabelledClip(root / name, label, speaker, split)
@@ -135,31 +139,71 @@ def _from_names(listing: Listing) -> tuple[list[LabelledClip], str]:
             if split
         ]
         return clips, "its folders"
-    known = {speaker for speaker in speakers if speaker is not None}
-    by_speaker = bool(found) and None not in speakers and len(known) >= 3
+    by_speaker = None not in speakers and len(set(speakers)) >= 3
     groups = speakers if by_speaker else [name for name, *_ in found]
-    place = assign_splits(groups)
+    place = assign_splits(groups, [label for _, label, _ in found])
     clips = [
         LabelledClip(root / name, label, speaker, place[str(group)])
         for (name, label, _), speaker, group in zip(found, speakers, groups, strict=True)
     ]
-    return clips, "speaker, read from the file names" if by_speaker else "file (the names tell no speaker)"
+    how = f"label and speaker, read from the file names (such as {example})"
+    return clips, how if by_speaker else "label and file (the names tell no speaker)"
 
 
-def _speaker(path: pathlib.Path, label: str) -> str | None:
-    """Speaker as Speech Commands (`<speaker>_nohash_3.wav`) and FSDD (`<label>_<speaker>_3.wav`) name it."""
-    name = path.stem
-    match = re.fullmatch(r"(.+)_nohash_\d+", name) or re.fullmatch(re.escape(label) + r"_([^_]+)_\d+", name)
-    return match.group(1) if match else None
+def _speakers(paths: list[pathlib.Path], labels: list[str]) -> tuple[list[str | None], str]:
+    """The speaker that each file name tells, and the first of them.
 
-
-def assign_splits(groups: list) -> dict[str, str]:
-    """Put each group (a speaker or a file) into a split by the order of its hash: about 70, 15 and 15 % of groups.
-
-    The order of hashes does not depend on the other clips' names, so adding clips moves few groups.
+    Names are those of Speech Commands (`<speaker>_nohash_3.wav`), or hold the label, a speaker and a number in any
+    order (`<label>_<speaker>_3.wav`); the label and the number may be missing, if most speakers have several labels.
     """
-    names = sorted({str(group) for group in groups}, key=lambda name: hashlib.sha256(os.fsencode(name)).hexdigest())
-    first, second = round(0.70 * len(names)), round(0.85 * len(names))
-    if len(names) >= 3:
-        first, second = max(1, min(first, len(names) - 2)), max(2, min(second, len(names) - 1))
-    return {name: SPLITS[(i >= first) + (i >= second)] for i, name in enumerate(names)}
+    known = [re.fullmatch(r"(.+)_nohash_\d+", path.stem) for path in paths]
+    if any(known):
+        found = [match.group(1) if match else None for match in known]
+    else:
+        found = [_without_label(path.stem, label) for path, label in zip(paths, labels, strict=True)]
+        several = collections.defaultdict(set)
+        for speaker, label in zip(found, labels, strict=True):
+            several[speaker].add(label)
+        if None in several or sum(len(own) > 1 for own in several.values()) * 2 < len(several):
+            found = [None] * len(paths)
+    return found, next(filter(None, found), "")
+
+
+def _without_label(stem: str, label: str) -> str | None:
+    """What a file's name says beside its label and numbers; None if no letter is left.
+
+    >>> _without_label("7_george_12", "7"), _without_label("f3-yes", "yes"), _without_label("yes_12", "yes")
+    ('george', 'f3', None)
+    """
+    rest = re.sub(rf"(?i)(?<![^\W_]){re.escape(label)}(?![^\W_])", "", stem)
+    left = "-".join(part for part in re.split(r"[_\s-]+", rest) if part and not part.isdigit())
+    return left if any(letter.isalpha() for letter in left) else None
+
+
+def assign_splits(groups: list, labels: Sequence[str]) -> dict[str, str]:
+    """Put each group (a speaker or a file) into a split, so that each has about 70, 15 and 15 % of every label's clips.
+
+    Groups are placed in the order of their hashes, each where most of its labels are absent, then where these lack most
+    clips (much as "iterative stratification", Sechidis et al. 2011). If every clip is a group of its own, a label of
+    three clips has one in every split.
+
+    Args:
+        groups: the group of each clip.
+        labels: the label of each clip.
+    """
+    inside: dict[str, collections.Counter] = collections.defaultdict(collections.Counter)
+    for group, label in zip(groups, labels, strict=True):
+        inside[str(group)][label] += 1
+    wanted = collections.Counter(labels)
+    given = {split: collections.Counter() for split in SPLITS}
+    place = {}
+    for name in sorted(inside, key=lambda name: hashlib.sha256(os.fsencode(name)).hexdigest()):
+        own = inside[name]
+        lacks = {}
+        for split, share in zip(SPLITS, SHARES, strict=True):
+            absent = sum(label not in given[split] for label in own)
+            of_labels = sum(share * wanted[label] - given[split][label] for label in own)
+            lacks[split] = absent, of_labels, share * len(labels) - given[split].total()
+        place[name] = max(SPLITS, key=lambda split: lacks[split])
+        given[place[name]].update(own)
+    return place

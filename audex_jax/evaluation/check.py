@@ -6,6 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 import numpy as np
 
 from audex_jax.attribution.controls import can_be_shuffled
+from audex_jax.core.errors import listing
 from audex_jax.core.settings import Settings
 from audex_jax.data.clips import read_clips
 from audex_jax.data.folder import LabelledClip
@@ -30,9 +31,11 @@ SURVIVES = 0.8  # share of either that must be left when sounds are moved by hal
 HEARD, FORCED = 0.1, 0.2  # share of wrong targets that may be heard
 FLOOR = 0.15  # above the loudest elements, on shuffled weights
 QUIET_DB = -12.0  # level of explanations below reconstructions
+EXCESS = 0.3  # share of clips that may be given one label beyond those that have it
 COLLAPSED = 0.6  # share of one class among the answers to edited latents
 LISTENED, LOOKED = 24, 16  # clips for level and controls, and for the sanity check
 RIVALS = ("magnitude", "random", "waveform-ig", "spectrum-ig")  # the first two need no gradient
+SHARE = 1  # in the plan's grid: behind keeping nothing
 AUDIO, SHIFTED = DOMAINS.index("audio"), DOMAINS.index("shifted")
 
 
@@ -69,22 +72,32 @@ def check(
     settings = explainer.suited(settings or Settings())
     rivals = RIVALS if has_gradient(explainer.model.classifier) else RIVALS[:2]
     own = f"{settings.method}:{settings.ranking}"
-    levels = (settings.keep / 2, settings.keep)
-    plan = Plan((own, *rivals), (settings.filler,), levels, 1, settings.rule, settings.steps, settings.mask_steps)
+    plan = Plan(
+        (own, *rivals),
+        (settings.filler,),
+        (settings.keep,),
+        seeds=1,
+        rule=settings.rule,
+        steps=settings.steps,
+        mask_steps=settings.mask_steps,
+        budget=settings.budget,
+    )
     scores = evaluate(explainer, files, plan, None, chunk, quiet)
     curves = curves_of(scores)
     speakers = all_or_none(scores.speakers)
     clips = [c[: explainer.clip_samples] for c in read_clips([f.path for f in files[:LISTENED]], explainer.sample_rate)]
     explained = list(explain_all(explainer, clips, settings, control=True))
     findings = [
+        *(Finding("is the classifier sound, by its own bundle?", False, warning) for warning in explainer.warnings),
         _reconstruction(scores),
         _classifier(scores),
+        _collapse(scores),
         _fidelity(scores, curves[0]),
         _shift(scores, curves[0]),
         *_controls(explainer, clips, settings, explained, quiet),
         _rivals(curves, speakers),
         _level(explained),
-        _collapse(scores),
+        _edits(scores),
     ]
     if can_be_shuffled(explainer.model.classifier):
         findings.append(_sanity(explainer, clips[:LOOKED]))
@@ -115,13 +128,13 @@ def _classifier(scores: Scores) -> Finding:
 
 def _shares(scores: Scores, curve: Curves, domain: int) -> tuple[float, float, float]:
     """At the share that the user gets: kept, deleted, and what the reconstruction does, as shares of the clips."""
-    kept, residual = curve.agrees[:, 2, :, domain].mean(0)
+    kept, residual = curve.agrees[:, SHARE, :, domain].mean(0)
     return float(kept), float(1 - residual), float(curve.agrees[:, -1, MODES.index("keep"), domain].mean())
 
 
 def _fidelity(scores: Scores, curve: Curves) -> Finding:
     kept, deleted, ceiling = _shares(scores, curve, AUDIO)
-    answer = f"with {scores.plan.levels[1]:.0%} of what sounds kept, {kept:.1%} of explanations keep the prediction"
+    answer = f"with {scores.plan.levels[0]:.0%} of what sounds kept, {kept:.1%} of explanations keep the prediction"
     answer += f" and {deleted:.1%} of residuals lose it"
     fine = kept >= KEEPS * ceiling and deleted >= DELETES
     if not fine:
@@ -172,12 +185,12 @@ def _controls(
 
 
 def _rivals(curves: list[Curves], speakers: Sequence[Hashable] | None) -> Finding:
-    sides = {c.method: (c.agrees[:, 1, 0, AUDIO] + 1 - c.agrees[:, 1, 1, AUDIO]) / 2 for c in curves}
+    sides = {c.method: (c.agrees[:, SHARE, 0, AUDIO] + 1 - c.agrees[:, SHARE, 1, AUDIO]) / 2 for c in curves}
     own, name = sides[curves[0].method], curves[0].method
     rivals = {method: compare(own, side, speakers) for method, side in sides.items() if method != name}
     rival, closest = min(rivals.items(), key=lambda item: item[1].difference)
     answer = (
-        f"with half of that share the mean of kept and deleted is {own.mean():.1%}: {closest.difference:+.1%} "
+        f"the mean of kept and deleted is {own.mean():.1%}: {closest.difference:+.1%} "
         f"[{closest.low:+.1%}, {closest.high:+.1%}] against the best rival, {rival}"
     )
     fine = closest.low > 0
@@ -195,7 +208,7 @@ def _strangers(
     chunk: int,
     quiet: bool,
 ) -> Finding:
-    plan = Plan((own, "magnitude"), (settings.filler,), (settings.keep / 2, settings.keep), 1)
+    plan = Plan((own, "magnitude"), (settings.filler,), (settings.keep,), 1)
     found = summarise_strangers(ask_strangers(explainer, dict(strangers), files, plan, None, chunk, quiet))
     (at,) = [
         f for f in found["figures"] if f["stranger"] == MEAN and f["method"] == own and f["share"] == plan.levels[0]
@@ -225,6 +238,20 @@ def _sanity(explainer: Explainer, clips: Sequence[np.ndarray]) -> Finding:
 
 
 def _collapse(scores: Scores) -> Finding:
+    count = len(scores.labels)
+    called, true = (np.bincount(labels, minlength=count) / len(labels) for labels in (scores.predicted, scores.label))
+    most = int((called - true).argmax())
+    never = [scores.labels[i] for i in np.flatnonzero((called == 0) & (true > 0))]
+    fine = bool(called[most] - true[most] < EXCESS and len(never) * 2 <= np.count_nonzero(true))
+    answer = f"{called[most]:.1%} of clips are called {scores.labels[most]!r} (right: {true[most]:.1%})"
+    if never:
+        answer += f", none {listing([repr(label) for label in never], 6)}"
+    if not fine:
+        answer += ": the classifier has collapsed; train it again, with more clips of the labels that it never gives"
+    return Finding("does the classifier use all of its labels?", fine, answer)
+
+
+def _edits(scores: Scores) -> Finding:
     row = scores.plan.rows.index(Row("random", scores.plan.fillers[0], 0))
     inner = scores.edited_label[:, row, 1:-1, :, 0].ravel()
     counts = np.bincount(inner, minlength=len(scores.labels))

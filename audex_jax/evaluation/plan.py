@@ -36,7 +36,7 @@ class Plan:
             label, `other`, goes with the mean.
         levels: shares of the elements that are kept, or deleted, between 0 and 1; both ends are always added.
         seeds: draws of what is random: the method `random`, the noise, the other clip.
-        rule, steps, mask_steps: as in `Settings`.
+        rule, steps, mask_steps, budget: as in `Settings`.
     """
 
     methods: tuple[str, ...] = option(
@@ -52,6 +52,7 @@ class Plan:
     rule: str = option(Settings.rule, "quadrature rule of the path", RULES)
     steps: int | str = option(Settings.steps, "points on the path or samples, or 'auto'", metavar="N")
     mask_steps: int = option(Settings.mask_steps, "gradient steps of rankings that optimise a mask", metavar="N")
+    budget: int = option(Settings.budget, "evaluations that methods without a gradient take", metavar="N")
 
     def __post_init__(self):
         for name in ("methods", "fillers"):
@@ -67,12 +68,12 @@ class Plan:
             raise AudexError(f"levels {self.levels} must rise between 0 and 1; both ends, 0 and 1, are always added")
         if self.seeds < 1:
             raise AudexError(f"seeds is {self.seeds}; it needs at least 1")
-        _ = self.settings  # refuses a wrong rule, steps or mask_steps
+        _ = self.settings  # refuses a wrong rule, steps, mask_steps or budget
 
     @property
     def settings(self) -> Settings:
         """How every arm attributes; methods and rankings are put in arm by arm."""
-        return Settings(rule=self.rule, steps=self.steps, mask_steps=self.mask_steps)
+        return Settings(rule=self.rule, steps=self.steps, mask_steps=self.mask_steps, budget=self.budget)
 
     @property
     def grid(self) -> tuple[float, ...]:

@@ -35,18 +35,20 @@ class Explainer:
         (16000, 17)
     """
 
-    def __init__(self, model: Model, labels: Sequence[str], clip_seconds: float):
+    def __init__(self, model: Model, labels: Sequence[str], clip_seconds: float, warnings: Sequence[str] = ()):
         """Join a model with the names of its classes.
 
         Args:
             model: codec, classifier, and mean latent.
             labels: names of the classes, in the order of the logits.
             clip_seconds: longest clip that is explained in one piece.
+            warnings: what its training found wrong with it; every explanation repeats them.
         """
         must_not_be_forked()
         self.model = model
         self.labels = tuple(labels)
         self.clip_seconds = clip_seconds
+        self.warnings = tuple(warnings)
 
     @property
     def sample_rate(self) -> int:
@@ -245,6 +247,7 @@ class Explainer:
             "sound_alone": settings.ranking == MATCHED and not tells_features(self.model.classifier),
             "adversarial": settings.ranking == ADVERSARIAL,
             **self._control(own.control),
+            "model_warning": " ".join(self.warnings) or None,
             "silent": silent,
             "sample_rate": self.sample_rate,
             "frame_rate": self.sample_rate / self.model.codec.hop,

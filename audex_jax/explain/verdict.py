@@ -74,7 +74,9 @@ codec frame."
     if record["silent"]:
         return Verdict("silent", "There is no sound in this recording, so there is nothing to explain.", ())
     kind, headline, reason = _finding(record, level)
-    reasons = [] if record["converged"] else [f"Do not trust single elements. {record['convergence']}"]
+    warning = record.get("model_warning")
+    reasons = [f"About this model: {warning}"] if warning else []
+    reasons += [] if record["converged"] else [f"Do not trust single elements. {record['convergence']}"]
     if reason:
         reasons.append(reason)
     if target != label and kind != "made-up":

@@ -47,3 +47,23 @@ def track(items: Iterable[Item], what: str, total: int, quiet: bool = False) -> 
         for done, item in enumerate(items, start=1):
             yield item
             bar.update(done)
+
+
+class Bars:
+    """One bar after the other, for work whose parts are known as they come. Context manager."""
+
+    def __init__(self, quiet: bool = False):
+        self.quiet, self.bar = quiet, Bar("", 0, quiet=True)
+
+    def __enter__(self) -> "Bars":
+        return self
+
+    def update(self, what: str, done: int, total: int, note: str = "") -> None:
+        """Show how far `what` is; another one than before begins a bar of its own."""
+        if what != self.bar.what:
+            self.bar.__exit__()
+            self.bar = Bar(what, total, self.quiet).__enter__()
+        self.bar.update(done, note)
+
+    def __exit__(self, *_) -> None:
+        self.bar.__exit__()

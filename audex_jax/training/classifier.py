@@ -13,9 +13,10 @@ import numpy as np
 import optax
 import optax.contrib
 from flax import nnx
+from scipy.special import log_softmax
 
 from audex_jax.bundles import digest_of, rebuild
-from audex_jax.core.types import Array, Int, Valid
+from audex_jax.core.types import Array, Int, Logits, Valid
 from audex_jax.training.edits import edit
 from audex_jax.training.inputs import Inputs
 from audex_jax.training.recipes import ClassifierRecipe
@@ -25,8 +26,8 @@ POSITIONS = 0.3  # of the published positions, which are as large as the latent 
 
 
 @jax.jit
-def _predict(classifier: Any, values: Array, own: Int[Array, " b"]) -> Int[Array, " b"]:
-    return jax.vmap(classifier)(values.astype(jnp.float32), own_places(values, own)).argmax(-1)
+def _logits(classifier: Any, values: Array, own: Int[Array, " b"]) -> Logits:
+    return jax.vmap(classifier)(values.astype(jnp.float32), own_places(values, own))
 
 
 def own_places(values: Array, own: Int[Array, " b"]) -> Valid:
@@ -34,15 +35,25 @@ def own_places(values: Array, own: Int[Array, " b"]) -> Valid:
     return jnp.arange(values.shape[1]) < own[:, None]
 
 
-def predict(classifier: Any, inputs: Inputs, batch: int = 64) -> np.ndarray:
-    """Predicted classes `[clips]` of inputs in one variant."""
+def logits_of(classifier: Any, inputs: Inputs, batch: int = 64) -> np.ndarray:
+    """Logits `[clips, k]` of inputs in one variant."""
     found = []
     for start in range(0, len(inputs.labels), batch):
         parts = [a[start : start + batch] for a in (inputs.values, inputs.own)]
         missing = batch - len(parts[0])
         padded = [np.pad(a, [(0, missing)] + [(0, 0)] * (a.ndim - 1), mode="edge") for a in parts]
-        found.append(np.asarray(_predict(classifier, *padded))[: batch - missing])
+        found.append(np.asarray(_logits(classifier, *padded))[: batch - missing])
     return np.concatenate(found)
+
+
+def predict(classifier: Any, inputs: Inputs, batch: int = 64) -> np.ndarray:
+    """Predicted classes `[clips]` of inputs in one variant."""
+    return logits_of(classifier, inputs, batch).argmax(-1)
+
+
+def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Mean negative logarithm of the probability that logits `[clips, k]` give the labels `[clips]`, in nats."""
+    return float(-log_softmax(logits.astype(float), -1)[np.arange(len(labels)), labels].mean())
 
 
 def optimizer(recipe: ClassifierRecipe, steps_per_epoch: int) -> optax.GradientTransformation:
@@ -50,6 +61,7 @@ def optimizer(recipe: ClassifierRecipe, steps_per_epoch: int) -> optax.GradientT
 
     On log-mel spectrograms of spoken words it reaches after 6 epochs what AdamW alone reaches after 12.
     """
+    assert recipe.epochs is not None
     total = recipe.epochs * steps_per_epoch
     warmup = min(200, total // 10 + 1)
     schedule = optax.warmup_cosine_decay_schedule(0.0, recipe.learning_rate, warmup, max(total, warmup + 1))
@@ -132,29 +144,33 @@ def train_classifier(
     train: Inputs,
     val: Inputs,
     directory: pathlib.Path,
-    report: Callable[[int, float, float], None] = lambda epoch, loss, accuracy: None,
+    report: Callable[[int, float, float, float], None] = lambda epoch, loss, validation, accuracy: None,
     start: Any = None,
 ) -> Any:
-    """Train until the validation accuracy stops rising; the same call after a kill goes on where it was.
+    """Train until the validation loss stops falling; the same call after a kill goes on where it was.
 
     Args:
         family: class of the classifier, a file of `classifiers`. Beside what the protocol asks for, it is called with
             a share of activations to drop and a key: `classifier(clip, valid, dropout, key)`.
         config: the classifier's shape.
-        recipe: the training's settings.
+        recipe: the training's settings; what is None is fitted to the number of clips.
         train: in every variant; each epoch sees every clip once, in a random one.
         val: in one variant.
         directory: where training state is kept.
-        report: called after each epoch with its number, mean loss and validation accuracy.
+        report: called after each epoch with its number, mean loss, validation loss and validation accuracy.
         start: classifier of the same shape to go on from, instead of from random weights.
 
     Returns:
-        The classifier of the best epoch.
+        The classifier of the epoch with the lowest validation loss.
 
     Raises:
         AudexError: the directory holds the state of a training with other settings, or a damaged one.
     """
     values, own, labels = train
+    recipe = recipe.fitted(len(labels))
+    assert recipe.batch is not None
+    assert recipe.epochs is not None
+    assert recipe.patience is not None
     steps = max(1, len(labels) // recipe.batch)
     size = min(recipe.batch, len(labels))
 
@@ -171,7 +187,11 @@ def train_classifier(
 
     def state_of(classifier: Any) -> dict:
         params = nnx.to_pure_dict(nnx.state(classifier))
-        best = {"params": jax.tree.map(jnp.copy, params), "accuracy": jnp.zeros(()), "epoch": jnp.zeros((), jnp.int32)}
+        best = {
+            "params": jax.tree.map(jnp.copy, params),
+            "loss": jnp.full((), jnp.inf),
+            "epoch": jnp.zeros((), jnp.int32),
+        }
         state = optimizer(recipe, steps).init(params)
         return {"params": params, "optimizer": state, "epoch": jnp.zeros((), jnp.int32), "best": best}
 
@@ -196,16 +216,17 @@ def train_classifier(
                 chosen = (values[rows, variant[rows]], own[rows, variant[rows]], labels[rows])
                 params, opt_state, loss = _train_step(family, config, recipe, steps, params, opt_state, *chosen, key)
                 total += loss
-            accuracy = float((predict(classifier_of(family, config, params), val) == val.labels).mean())
+            logits = logits_of(classifier_of(family, config, params), val)
+            validation, accuracy = cross_entropy(logits, val.labels), float((logits.argmax(-1) == val.labels).mean())
             best = state["best"]
-            if accuracy > float(best["accuracy"]):
+            if validation < float(best["loss"]):
                 best = {
                     "params": jax.tree.map(jnp.copy, params),
-                    "accuracy": jnp.asarray(accuracy),
+                    "loss": jnp.asarray(validation, jnp.float32),
                     "epoch": jnp.asarray(epoch + 1, jnp.int32),
                 }
             count = jnp.asarray(epoch + 1, jnp.int32)
             state = {"params": params, "optimizer": opt_state, "epoch": count, "best": best}
             checkpoints.save(epoch + 1, state)
-            report(epoch + 1, float(total) / steps, accuracy)
+            report(epoch + 1, float(total) / steps, validation, accuracy)
     return classifier_of(family, config, state["best"]["params"])

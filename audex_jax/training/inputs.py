@@ -43,6 +43,16 @@ class Inputs(NamedTuple):
         """The same clips in one variant."""
         return Inputs(self.values[:, number], self.own[:, number], self.labels)
 
+    def one_variant(self) -> "Inputs":
+        """Clips in one variant as clips in several, of which there is one."""
+        return Inputs(self.values[:, None], self.own[:, None], self.labels)
+
+    def flat(self) -> "Inputs":
+        """Every variant of every clip as a clip of its own, in one variant."""
+        clips, variants = self.own.shape
+        values = self.values.reshape(clips * variants, *self.values.shape[2:])
+        return Inputs(values, self.own.reshape(-1), np.repeat(self.labels, variants))
+
 
 def cached_inputs(
     codec: Codec,

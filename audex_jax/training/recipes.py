@@ -10,22 +10,27 @@ Times = Annotated[int, Between(1, 100_000_000)]
 Whole = Annotated[int, Between(0, 2**31 - 1)]
 
 
+EPOCHS, STEPS, BATCH = 40, 400, 64  # most epochs, least steps and most clips a step, unless asked otherwise
+
+
 @dataclasses.dataclass(frozen=True)
 class ClassifierRecipe:
     """How a classifier is trained, given the codec and the data.
 
     Attributes:
-        epochs, patience: most epochs, and epochs without a better validation accuracy after which it stops.
-        batch, learning_rate, weight_decay: of the optimiser, with a linear warm-up and a cosine decay over `epochs`.
+        epochs, patience: most epochs, and epochs without a lower validation loss after which it stops; None: fitted to
+            the number of clips, see `fitted`.
+        batch: clips a step; None: fitted likewise.
+        learning_rate, weight_decay: of the optimiser, with a linear warm-up and a cosine decay over `epochs`.
         dropout, label_smoothing: regularisation.
         edited: share of a batch's clips whose latents get random elements replaced.
         variants: times that each training clip is encoded (1 is the clip as it is).
         seed: of weights, order and augmentation.
     """
 
-    epochs: Times = option(40, "most epochs")
-    patience: Whole = option(10, "stop after so many epochs without gain")
-    batch: Times = option(64, "clips a step")
+    epochs: Times | None = option(None, f"most epochs (default: {EPOCHS}, more where that is under {STEPS} steps)")
+    patience: Whole | None = option(None, "stop after so many epochs without gain (default: a quarter of --epochs)")
+    batch: Times | None = option(None, f"clips a step (default: {BATCH}, fewer where there are few clips)")
     learning_rate: Share = option(2e-3, "peak learning rate")
     weight_decay: Share = option(0.05, "weight decay of the optimiser")
     dropout: Annotated[float, Between(0, 0.95)] = option(0.15, "share of activations that are dropped")
@@ -36,6 +41,18 @@ class ClassifierRecipe:
 
     def __post_init__(self):
         check(self)
+
+    def fitted(self, clips: int) -> "ClassifierRecipe":
+        """The recipe for so many training clips: what is None gets its value.
+
+        >>> recipe = ClassifierRecipe().fitted(42)
+        >>> recipe.batch, recipe.epochs, recipe.patience
+        (8, 80, 20)
+        """
+        batch = self.batch or min(BATCH, max(8, clips // 8))
+        epochs = self.epochs or max(EPOCHS, -(-STEPS // max(1, clips // batch)))
+        patience = max(10, epochs // 4) if self.patience is None else self.patience
+        return dataclasses.replace(self, batch=batch, epochs=epochs, patience=patience)
 
 
 @dataclasses.dataclass(frozen=True)

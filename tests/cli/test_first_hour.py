@@ -57,9 +57,16 @@ def test_models_lists_bundles_and_shows_cards(tmp_path, monkeypatch, capsys, tin
     assert [line.split()[0] for line in listed] == ["mini-speech-commands", "mine"]
     assert "explainer for 3 labels, clips of 1 s, codec tiny" in listed[1]
     assert main(["models", "mini-speech-commands"]) == 0
-    assert capsys.readouterr().out.startswith("# mini-speech-commands")
+    said = capsys.readouterr().out
+    assert said.startswith("mini-speech-commands: explainer")
+    assert len(said.splitlines()) <= 12
+    assert "17: bed, cat" in said
+    assert main(["models", "mini-speech-commands", "--json"]) == 0
+    assert "started_from" in json.loads(capsys.readouterr().out)["origin"]
     assert main(["models", "mine"]) == 0
-    assert '"made_by": "test"' in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "made by     test" in said
+    assert "WARNING" not in said
     assert main(["models", "other"]) == 1
     assert "other: not a bundle" in capsys.readouterr().err
 

@@ -34,8 +34,36 @@ def test_speakers_in_file_names_are_kept_apart(tmp_path):
 def test_names_without_speaker_split_by_file_and_say_so(tmp_path):
     make(tmp_path, [f"{label}/{i}.wav" for label in "ab" for i in range(10)])
     folder = read_folder(tmp_path)
-    assert folder.split_by == "file (the names tell no speaker)"
+    assert folder.split_by == "label and file (the names tell no speaker)"
     assert [len(folder.split(s)) for s in ("train", "val", "test")] == [14, 3, 3]
+
+
+@pytest.mark.parametrize("counts", [{"a": 3, "b": 30}, {"a": 4, "b": 5, "c": 7}, {"a": 100, "b": 3}])
+def test_every_label_is_in_every_split(tmp_path, counts):
+    make(tmp_path, [f"{label}/{i}.wav" for label, count in counts.items() for i in range(count)])
+    folder = read_folder(tmp_path)
+    for split in ("train", "val", "test"):
+        found = Counter(clip.label for clip in folder.split(split))
+        for label, count in counts.items():
+            assert found[label] >= 1
+            assert abs(found[label] - count * (0.7 if split == "train" else 0.15)) <= 1.5
+
+
+@pytest.mark.parametrize("name", ["{who}.wav", "{label}_{who}_3.wav", "{who}-{label}.wav", "{label}_{who}.wav"])
+def test_speakers_are_read_from_names_that_labels_share(tmp_path, name):
+    voices = [f"en+f{i}" for i in range(10)]
+    make(tmp_path, [f"{label}/" + name.format(label=label, who=who) for label in ("no", "yes") for who in voices])
+    folder = read_folder(tmp_path)
+    assert {clip.speaker for clip in folder.clips} == set(voices)
+    assert folder.split_by.startswith("label and speaker, read from the file names (such as en+f")
+    by_split = [{clip.speaker for clip in folder.split(split)} for split in ("train", "val", "test")]
+    assert not (by_split[0] & by_split[1] | by_split[0] & by_split[2] | by_split[1] & by_split[2])
+    assert all({clip.label for clip in folder.split(split)} == {"no", "yes"} for split in ("train", "val", "test"))
+
+
+def test_names_of_recordings_are_no_speakers(tmp_path):
+    make(tmp_path, [f"a/take-{i}x.wav" for i in range(9)] + [f"b/other-{i}x.wav" for i in range(9)])
+    assert {clip.speaker for clip in read_folder(tmp_path).clips} == {None}
 
 
 def test_splits_do_not_depend_on_the_order_of_the_disk(tmp_path):
