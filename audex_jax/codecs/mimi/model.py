@@ -28,7 +28,7 @@ from audex_jax.codecs.mimi.transformer import Transformer
 from audex_jax.core.errors import AudexError
 from audex_jax.core.protocols import Count
 from audex_jax.core.types import Array, Audio, ClipLatent, Codes, Float, Int, Latent
-from audex_jax.io.codes import CodedClip, CodesError
+from audex_jax.io.codes import CodedClip, require_fit
 
 
 class Mimi(nnx.Module):
@@ -182,17 +182,8 @@ class Mimi(nnx.Module):
         Raises:
             CodesError: the codes are not of this codec.
         """
-        config, most = self.config, clip.codes.max(initial=0)
-        frames, stages = clip.codes.shape
-        fits = config.semantic_codebooks <= stages <= config.codebooks and most < config.codebook_size
-        if clip.model != config.name or not fits:
-            raise CodesError(
-                f"the codes are of {clip.model} ({stages} codebooks, largest index {most}), the codec is {config.name} "
-                f"({config.codebooks} codebooks of {config.codebook_size} entries); decode with the codec that made "
-                "them"
-            )
-        if clip.bounds.tolist() != [0, self.frames(clip.samples)]:
-            raise CodesError(f"{frames} frames are not those of {clip.samples} samples; encode the recording again")
+        config, bounds = self.config, [0, self.frames(clip.samples)]
+        require_fit(clip, config.name, config.codebooks, config.codebook_size, bounds)
         return np.asarray(_play(self, jnp.asarray(clip.codes[None], jnp.int32), clip.samples))[0]
 
 
