@@ -70,7 +70,7 @@ def of_moshi():
     """Likewise, of Kyutai's own code."""
     os.environ["NO_TORCH_COMPILE"] = "1"
     for name in ("sentencepiece", "sphn"):  # of its language model
-        sys.modules.setdefault(name, types.ModuleType(name)).SentencePieceProcessor = object
+        vars(sys.modules.setdefault(name, types.ModuleType(name))).setdefault("SentencePieceProcessor", object)
     from moshi.models import loaders
 
     width, books = SMALL["hidden_size"], SMALL["codebook_dim"]

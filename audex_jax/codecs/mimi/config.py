@@ -6,7 +6,7 @@ Sources: Défossez et al. 2024, "Moshi"; `kyutai-labs/moshi` (`moshi/models/load
 
 import dataclasses
 import math
-from typing import Annotated
+from typing import Annotated, Any
 
 from audex_jax.codecs.encodec.config import EncodecConfig, Taps
 from audex_jax.core.configs import Between, Depth, Rate, Size, check, config_from
@@ -79,8 +79,8 @@ class MimiConfig:
 
     def _part(self, **fields: int) -> EncodecConfig:
         shared = ("name", "sample_rate", "channels", "filters", "ratios", "compress", "residual_kernel_size")
-        shape = {field: getattr(self, field) for field in shared}
-        return EncodecConfig(**shape, **fields, shortcut="identity", pad_mode="constant")
+        shape: dict[str, Any] = {field: getattr(self, field) for field in shared}
+        return EncodecConfig(**shape | fields, shortcut="identity", pad_mode="constant")
 
     @property
     def dim(self) -> int:
