@@ -28,7 +28,7 @@ def status(store: Store) -> dict:
 def merge(store: Store, out: str | os.PathLike) -> int:
     """Write the rows of all parts into one Parquet file, in the order of the list of clips; returns their number.
 
-    One part is held in memory at a time.
+    A few parts are in memory at a time.
 
     Args:
         store: the job's.

@@ -99,12 +99,12 @@ class Remote(io.RawIOBase):
     def __init__(self, address: str):
         store, path = filesystem(address)
         self.address, self.at, self.fault = address, 0, None
-        found = attempt(address, lambda: store.info(path))
-        if found["type"] == "directory":
-            raise IsADirectoryError(address)
-        self.size = found["size"]
-        how = {"block_size": BLOCK, "cache_type": "blockcache", "cache_options": {"maxblocks": 2}, "size": self.size}
+        how = {"block_size": BLOCK, "cache_type": "blockcache", "cache_options": {"maxblocks": 2}}
         self.file = attempt(address, lambda: store.open(path, "rb", **how))
+        about = getattr(self.file, "details", None) or attempt(address, lambda: store.info(path))
+        if about["type"] == "directory":
+            raise IsADirectoryError(address)
+        self.size = about["size"]
 
     def readable(self) -> bool:
         return True
