@@ -182,8 +182,6 @@ print("contrast:", result.value.round(2), "completeness gap:", jnp.abs(result.ga
 # cosine transform of frames of 20 ms. (The package has one that overlaps, `--codec mdct:16000`.)
 
 # %%
-from audex_jax.masking.edit import edit  # noqa: E402
-
 hop = rate // 50
 
 
@@ -207,25 +205,22 @@ clip = jnp.asarray(made_up(whistle=True)[: samples // hop * hop])
 latent = encode(clip)
 np.testing.assert_allclose(decode(latent), clip, atol=1e-5)
 result = audex.integrated_gradients(brightness, latent, 1e-3, rule="gauss-legendre", steps=64)
-nothing = jnp.zeros_like(latent)
-every = jnp.ones(len(latent), bool)  # frames that are the clip's own, and frames that sound
-edited = edit(latent, jnp.abs(result.attribution), every, every, 0.1, nothing)
-audex.write_audio(out / "bright.wav", np.asarray(decode(edited.kept)), rate)
-print(f"brightness {result.value:.0f} Hz, of the 10 % that matter most {brightness(edited.kept):.0f} Hz")
+importance = jnp.abs(result.attribution)
+kept = jnp.where(importance >= jnp.quantile(importance, 0.9), latent, 0)
+audex.write_audio(out / "bright.wav", np.asarray(decode(kept)), rate)
+print(f"brightness {result.value:.0f} Hz, of the 10 % that matter most {brightness(kept):.0f} Hz")
 
 # %% [markdown]
 # ## 5. A page to show others
 #
-# On the command line: `audex explain recordings/ --out explained --report`. From Python, on what `audex explain` wrote:
+# On the command line: `audex explain recordings/ --out explained --report`. From Python, for one explanation:
 
 # %%
-from audex_jax.cli import main  # noqa: E402
-from audex_jax.report.page import write_report  # noqa: E402
-
-demo = str(audex.demo_clips()[0])
-main(["explain", demo, "--out", str(out / "explained"), "--levels", "5,20", "--quiet"])
-written = write_report(out / "explained", out / "report.html", title="What the classifier listened to")
-print(f"{written.clips} recording in {out / 'report.html'}")
+explanation.report(out / "report.html", name="first")  # one page to hear and see it, without network
+explanation.save(
+    out / "explained", name="first"
+)  # sounds, attribution, picture and JSON, as `audex explain` writes them
+print(sorted(path.name for path in (out / "explained").iterdir()))
 
 # %% [markdown]
 # ## 6. Thousands of recordings, in tables
@@ -234,10 +229,20 @@ print(f"{written.clips} recording in {out / 'report.html'}")
 # was, and writes Parquet: one row for each segment of a recording. It takes a folder or a list; here of the demo clips.
 
 # %%
+import shlex  # noqa: E402
+import subprocess  # noqa: E402
+import sys  # noqa: E402
+
+
+def run(command: str) -> None:
+    """What a terminal does with this command; `python -m audex_jax.cli` is `audex`, wherever it is installed."""
+    subprocess.run([sys.executable, "-m", "audex_jax.cli", *shlex.split(command)], check=True)
+
+
 recordings = out / "recordings.txt"
 recordings.write_text("\n".join(str(path) for path in audex.demo_clips()))
-main(["batch", str(recordings), "--out", str(out / "job"), "--batch", "1", "--quiet"])
-main(["merge", str(out / "job"), "--out", str(out / "explained.parquet")])
+run(f"batch {recordings} --out {out}/job --batch 1 --quiet")
+run(f"merge {out}/job --out {out}/explained.parquet")
 
 # %% [markdown]
 # Any data tool reads the table: DuckDB, Polars, pandas, `datasets.load_dataset`; here pyarrow, which is there already.
@@ -266,6 +271,5 @@ for row in table.to_pylist():
 # knowing which is which; `audex study-score` tells how often they were right, whether they agreed, what they preferred.
 
 # %%
-options = ["--methods", "ig,random", "--clips", "2", "--listeners", "2", "--quiet"]
-main(["study", "demo", *options, "--out", str(out / "study")])
+run(f"study demo --methods ig,random --clips 2 --listeners 2 --quiet --out {out}/study")
 print("open", out / "study" / "study.html")

@@ -23,6 +23,7 @@ import safetensors
 import safetensors.numpy
 from flax import nnx
 
+from audex_jax.core.compilation import use_compilation_cache
 from audex_jax.core.configs import config_from
 from audex_jax.core.errors import AudexError, listing, shown
 from audex_jax.core.registry import CLASSIFIERS, CODECS, Registry
@@ -214,8 +215,7 @@ def save_explainer(
         "bandwidth": getattr(codec, "bandwidth", None),
         "origin": origin,
     }
-    if explainer.warnings:
-        description["warnings"] = list(explainer.warnings)
+    description |= {"warnings": list(explainer.warnings)} if explainer.warnings else {}
     modules = {"codec": codec, "classifier": classifier}
     save_bundle(directory, description, modules, dtype, {"mean_latent": np.asarray(mean_latent)}, card)
 
@@ -223,9 +223,12 @@ def save_explainer(
 def load_explainer(name: str | os.PathLike) -> Explainer:
     """Load a bundled explainer by its name, or any explainer bundle by its folder.
 
+    Programs that it compiles are kept for later processes, see `core.compilation.use_compilation_cache`.
+
     Raises:
         BundleError: no such bundle, or one that does not fit.
     """
+    use_compilation_cache()
     directory = bundle_path(name)
     description = read_description(directory)
     if "classifier" not in description:
@@ -246,16 +249,11 @@ def load_explainer(name: str | os.PathLike) -> Explainer:
     if faults or statistics:
         what = listing([*faults, *(f"{name} is not known" for name in statistics)])
         raise BundleError(f"{directory}/classifier.safetensors: its statistics do not fit: {what}; train it again")
+    warnings = description.get("warnings", [])
+    if not isinstance(warnings, list) or not all(isinstance(warning, str) for warning in warnings):
+        raise BundleError(f"{directory}/bundle.json: warnings is not a list of texts; fetch the bundle again")
     model = Model(codec, classifier, jnp.asarray(mean))
-    return Explainer(model, classes.labels, classes.clip_seconds, _warnings(directory, description))
-
-
-def _warnings(directory: pathlib.Path, description: dict) -> tuple[str, ...]:
-    """What the bundle warns of."""
-    found = description.get("warnings", [])
-    if not isinstance(found, list) or not all(isinstance(warning, str) for warning in found):
-        raise BundleError(f"{directory}/bundle.json: warnings is no list of texts; fetch the bundle again")
-    return tuple(shown(warning) for warning in found)
+    return Explainer(model, classes.labels, classes.clip_seconds, [shown(warning) for warning in warnings])
 
 
 def bundle_path(name: str | os.PathLike) -> pathlib.Path:

@@ -11,6 +11,7 @@ from flax import nnx
 
 from audex_jax.bundles import BundleError, arrays_of, load_codec, load_explainer, save_codec, save_explainer
 from audex_jax.codecs.encodec.config import TINY
+from audex_jax.explain.explainer import Explainer
 
 
 @pytest.fixture
@@ -53,6 +54,13 @@ def test_all_faults_are_listed_at_once(bundle):
     with pytest.raises(BundleError) as caught:
         load_codec(bundle)
     assert [fault for fault in faults if fault not in str(caught.value)] == []
+
+
+def test_warnings_and_the_card_are_kept(tiny_explainer, tmp_path):
+    warned = Explainer(tiny_explainer.model, tiny_explainer.labels, tiny_explainer.clip_seconds, ("It guesses.",))
+    save_explainer(tmp_path / "b", warned, {}, card="# b\n")
+    assert load_explainer(tmp_path / "b").warnings == ("It guesses.",)
+    assert (tmp_path / "b" / "README.md").read_text() == "# b\n"
 
 
 def test_a_truncated_or_missing_file_is_named(bundle):
@@ -106,6 +114,8 @@ def changed_field(part, name, value):
         (None, "clip_seconds", 3.0, "frames of the classifier is 100, a clip has 300"),
         (None, "bandwidth", 0.5, "has no bandwidth 0.5"),
         (None, "origin", [], "origin is no object"),
+        (None, "warnings", "It guesses.", "warnings is not a list of texts"),
+        (None, "warnings", [1], "warnings is not a list of texts"),
         ("classifier", "layers", 10**9, "layers is 1000000000, not a whole number from 1 to 256"),
         ("classifier", "heads", 0, "heads is 0"),
         ("classifier", "heads", 3, "not divisible by 3"),

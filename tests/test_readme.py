@@ -72,10 +72,11 @@ def test_all_other_commands_run_one_after_the_other(tmp_path):
     recordings, rng = tmp_path / "recordings", np.random.default_rng(0)
     for path in demo_clips():
         samples, rate = soundfile.read(path)
-        (recordings / path.stem).mkdir(parents=True)
+        label = path.stem.split("-")[0]  # `stop-fails` is a word, too
+        (recordings / label).mkdir(parents=True)
         for number in range(6):
             noise = 0.003 * rng.normal(size=samples.shape)
-            soundfile.write(recordings / path.stem / f"{number}.wav", samples + noise, rate)
+            soundfile.write(recordings / label / f"{number}.wav", samples + noise, rate)
     shutil.copy(recordings / "yes" / "0.wav", tmp_path / "yes.wav")
     (tmp_path / "answers").mkdir()
     for command in commands()[1:] + commands(STUDY):

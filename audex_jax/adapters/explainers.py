@@ -7,14 +7,14 @@ What is explained is the decision on the recording itself; edited latents are cl
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import jax.numpy as jnp
 import numpy as np
 
 from audex_jax.adapters.host import HostClassifier, check_function
 from audex_jax.adapters.pytorch import TorchFunction, open_torchscript
-from audex_jax.adapters.reading import reading_of
+from audex_jax.adapters.reading import Reading, reading_of
 from audex_jax.adapters.waveform import Function, Waveform, check_waveform
 from audex_jax.bundles import open_codec
 from audex_jax.core.errors import AudexError
@@ -27,17 +27,27 @@ CLIP_SECONDS = 5.0
 LOSSLESS = "mdct"
 
 
+class Options(TypedDict, total=False):
+    """What all explainers of classifiers of audio take beside the classifier, its labels and its sample rate.
+
+    Attributes:
+        codec: space of the explanation: a `core.protocols.Codec`, or what `bundles.open_codec` opens, or `mdct`
+            (default): it loses nothing, at any rate.
+        output: one of `adapters.reading.OUTPUTS`; default: `logits`.
+        label: which of several independent labels is explained.
+        between: begin and end in seconds, for outputs by frame.
+        clip_seconds: longest clip that is explained in one piece; default: 5 s.
+    """
+
+    codec: Any
+    output: str
+    label: str | None
+    between: tuple[float, float] | None
+    clip_seconds: float
+
+
 def for_waveform(
-    function: Function,
-    labels: Sequence[str],
-    *,
-    params: Any = None,
-    sample_rate: int,
-    codec: Any = LOSSLESS,
-    output: str = "logits",
-    label: str | None = None,
-    between: tuple[float, float] | None = None,
-    clip_seconds: float = CLIP_SECONDS,
+    function: Function, labels: Sequence[str], *, params: Any = None, sample_rate: int, **options: Unpack[Options]
 ) -> Explainer:
     """Explainer of a JAX function from audio to logits.
 
@@ -48,18 +58,12 @@ def for_waveform(
         labels: names of the outputs, in their order.
         params: any pytree of arrays.
         sample_rate: that the function takes, in Hz. Audio is given at the codec's rate and resampled, with gradient.
-        codec: space of the explanation: a `core.protocols.Codec`, or what `bundles.open_codec` opens, or `mdct`: it
-            loses nothing, at any rate.
-        output: one of `adapters.reading.OUTPUTS`.
-        label: which of several independent labels is explained.
-        between: begin and end in seconds, for outputs by frame.
-        clip_seconds: longest clip that is explained in one piece.
+        options: see `Options`.
 
     Raises:
         AudexError: the function does not give one number for each label; an unknown codec, output or label.
     """
-    space = codec_of(codec, sample_rate)
-    reading, names = reading_of(labels, output, label, between)
+    space, reading, names, clip_seconds = _opened(labels, sample_rate, **options)
     samples = resampled_length(round(clip_seconds * space.sample_rate), space.sample_rate, sample_rate)
     check_waveform(function, params, len(labels), int(samples), space.channels)
     classifier = Waveform(params, function, space.sample_rate, sample_rate, reading)
@@ -190,15 +194,9 @@ def _on_host(
     labels: Sequence[str],
     sample_rate: int,
     fingerprint: str,
-    *,
-    codec: Any = LOSSLESS,
-    output: str = "logits",
-    label: str | None = None,
-    between: tuple[float, float] | None = None,
-    clip_seconds: float = CLIP_SECONDS,
+    **options: Unpack[Options],
 ) -> Explainer:
-    space = codec_of(codec, sample_rate)
-    reading, names = reading_of(labels, output, label, between)
+    space, reading, names, clip_seconds = _opened(labels, sample_rate, **options)
     classifier = HostClassifier(
         function,
         pull_back,
@@ -210,6 +208,20 @@ def _on_host(
     )
     check_function(classifier, clip_seconds)
     return _explainer(space, classifier, names, clip_seconds)
+
+
+def _opened(
+    labels: Sequence[str],
+    sample_rate: int,
+    *,
+    codec: Any = LOSSLESS,
+    output: str = "logits",
+    label: str | None = None,
+    between: tuple[float, float] | None = None,
+    clip_seconds: float = CLIP_SECONDS,
+) -> tuple[Any, Reading, Sequence[str], float]:
+    """What the options stand for: codec, reading of the output, names of its labels, and seconds of a clip."""
+    return codec_of(codec, sample_rate), *reading_of(labels, output, label, between), clip_seconds
 
 
 def _explainer(codec: Any, classifier: Any, labels: Sequence[str], clip_seconds: float) -> Explainer:

@@ -23,7 +23,7 @@ from audex_jax.batch.plan import CONTROL
 from audex_jax.core.errors import ModelError
 from audex_jax.core.host import traceable
 from audex_jax.core.level import samples_of
-from audex_jax.core.settings import Settings
+from audex_jax.core.settings import Settings, settings_from
 from audex_jax.devices.mapping import Mapped, map_over_devices
 from audex_jax.explain.checks import usable
 from audex_jax.explain.control import wrong_targets
@@ -101,7 +101,7 @@ def explain_batches(
     Raises:
         AudexError: a clip that `explainer.explain` refuses; an unknown label or setting.
     """
-    chosen = Settings(**settings)
+    chosen = settings_from(settings)
     mapped = on_devices(explainer, chosen, parallel)
     items = (Clip(key, samples_of(samples, f"the clip {key!r}")) for key, samples in clips)
     found = explain_stream(explainer, mapped, items, chosen, target, batch=batch, control=control)

@@ -123,7 +123,7 @@ def work(arguments: argparse.Namespace, job: "Job", index: int, count: int) -> i
     from audex_jax.cli.bundles import explainer_of, model_of, name_of
     from audex_jax.cli.processes import stop_signals
     from audex_jax.data.sources import beside
-    from audex_jax.io.progress import Bar
+    from audex_jax.io.progress import COMPILING, Bar
 
     explainer = explainer_of(arguments)
     manifest = read_manifest(arguments.data)
@@ -138,7 +138,7 @@ def work(arguments: argparse.Namespace, job: "Job", index: int, count: int) -> i
             from audex_jax.integrations.ray import connected, run_on_ray
 
             stack.enter_context(connected())
-        bar = stack.enter_context(Bar("explaining", share, arguments.quiet or arguments.json))
+        bar = stack.enter_context(Bar("explaining", share, arguments.quiet or arguments.json, COMPILING))
         stopped = stack.enter_context(stop_signals())
 
         def check() -> None:

@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     from audex_jax.cli.report import make_page
     from audex_jax.core.settings import Settings
     from audex_jax.data.inputs import list_inputs
-    from audex_jax.io.progress import track
+    from audex_jax.io.progress import COMPILING, track
     from audex_jax.report.files import explain_files
 
     settings = read_options(Settings, arguments)
@@ -78,7 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
     inputs = list_inputs(arguments.input)
     how = (arguments.target, settings, name_of(arguments), levels, arguments.versus, arguments.control)
     results = explain_files(explainer, inputs, out, *how)
-    for result in track(results, "explaining", len(inputs), arguments.quiet or len(inputs) == 1):
+    quiet = arguments.quiet or (len(inputs) == 1 and not sys.stderr.isatty())
+    for result in track(results, "explaining", len(inputs), quiet, COMPILING):
         failed += result.error is not None
         if result.error is not None:
             print(f"audex explain: {result.error}", file=sys.stderr)

@@ -10,7 +10,7 @@ MOST = 20  # labels that a description names
 
 EXAMPLE = """
 Without a name: the models that come with the package, and bundles in the current folder. With the name or the folder
-of a model: what it is and how good, in about ten lines; --json prints everything that its bundle says. With --published:
+of a model: what it is and how good, in about ten lines; --json prints all that its bundle says. With --published:
 codecs of other makers that `audex convert` brings in, with the licence of their weights.
 
 examples:

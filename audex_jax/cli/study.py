@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Carry out `audex study`; the exit code."""
     from audex_jax.cli.bundles import explainer_of, name_of
     from audex_jax.cli.options import read_options
-    from audex_jax.io.progress import Bar
+    from audex_jax.io.progress import COMPILING, Bar
     from audex_jax.study.make import recordings_of, write_study
     from audex_jax.study.plan import StudyPlan
 
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     explainer = explainer_of(arguments)
     recordings = recordings_of(arguments.data, arguments.split, plan.seed)
     out = pathlib.Path(arguments.out)
-    with Bar("explaining", min(plan.clips, len(recordings)), arguments.quiet) as bar:
+    with Bar("explaining", min(plan.clips, len(recordings)), arguments.quiet, COMPILING) as bar:
         written = write_study(explainer, name_of(arguments), recordings, plan, out, bar.update)
     what = f"{written.clips} clips by {len(plan.methods)} methods, {written.questions} questions for each listener"
     print(f"{written.page}: {what}, numbers 1 to {written.listeners}; keep {written.key}")

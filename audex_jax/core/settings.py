@@ -1,6 +1,8 @@
 """How to explain: names and numbers only, so that the command line can offer them without waiting for JAX."""
 
 import dataclasses
+import difflib
+from collections.abc import Mapping
 from typing import Any
 
 from audex_jax.core.errors import AudexError
@@ -71,6 +73,28 @@ class Settings:
             raise AudexError(f"steps is {self.steps} and chunk {self.chunk}; give at least 1, or steps 'auto'")
         if self.mask_steps < 0 or self.budget < 1:
             raise AudexError(f"mask_steps is {self.mask_steps} and budget {self.budget}; give at least 0 and 1")
+
+
+def settings_from(given: Mapping[str, Any]) -> Settings:
+    """Settings out of their names and values.
+
+    Raises:
+        AudexError: there is no setting of a name; says which one may be meant.
+
+    Example:
+        >>> settings_from({"steps": 8}).steps
+        8
+        >>> settings_from({"step": 8})
+        Traceback (most recent call last):
+        audex_jax.core.errors.AudexError: no setting 'step'; did you mean 'steps'?
+    """
+    names = [field.name for field in dataclasses.fields(Settings)]
+    for name in given:
+        if name not in names:
+            close = difflib.get_close_matches(name, names, 1)
+            meant = f"did you mean {close[0]!r}?" if close else f"settings are {', '.join(names)}"
+            raise AudexError(f"no setting {name!r}; {meant}")
+    return Settings(**given)
 
 
 def without_gradient(settings: Settings) -> Settings:

@@ -17,7 +17,7 @@ DEMO = pathlib.Path(__file__).parents[1] / "models" / "demo"
 
 
 def demo_clips() -> list[pathlib.Path]:
-    """The recordings that come with the package, spoken by a synthesiser."""
+    """The recordings that come with the package, of Speech Commands; one, whose name ends in `fails`, fails."""
     return audio_files(DEMO)
 
 

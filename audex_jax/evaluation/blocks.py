@@ -15,7 +15,7 @@ from audex_jax.evaluation.scratch import Scratch
 from audex_jax.explain.explainer import Explainer
 from audex_jax.explain.result import Explanation
 from audex_jax.io.audio import SILENCE_PEAK
-from audex_jax.io.progress import Bar
+from audex_jax.io.progress import COMPILING, Bar
 
 BLOCK = 8  # clips between two saves
 BATCH = 8  # clips explained at once
@@ -95,7 +95,7 @@ def score_in_blocks(
             free.put(worker)
 
     done: list[dict[str, np.ndarray]] = []
-    with Bar(title, count, quiet) as bar, ThreadPoolExecutor(len(workers)) as pool:
+    with Bar(title, count, quiet, COMPILING) as bar, ThreadPoolExecutor(len(workers)) as pool:
         for first in range(0, count, BLOCK):
             block = kept.load(first)
             if block is None:

@@ -1,6 +1,7 @@
 """The explainer: a codec, a classifier and its labels, and what they say about a clip."""
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,13 +15,13 @@ from audex_jax.core.errors import AudexError, ModelError
 from audex_jax.core.forks import must_not_be_forked
 from audex_jax.core.level import samples_of
 from audex_jax.core.registry import METRICS
-from audex_jax.core.settings import ADVERSARIAL, MATCHED, Settings
+from audex_jax.core.settings import ADVERSARIAL, MATCHED, Settings, settings_from
 from audex_jax.explain.checks import check_finite, usable
 from audex_jax.explain.control import Control, wrong_targets
 from audex_jax.explain.model import DOMAINS, Model, suited, tells_features
 from audex_jax.explain.result import Explanation
 from audex_jax.explain.step import BatchExplanation, Sounds, explain_step, resynthesize_step
-from audex_jax.io.audio import SILENCE_PEAK
+from audex_jax.io.audio import SILENCE_PEAK, read_audio
 
 GAP_TOLERANCE = 0.05  # completeness gap up to which an attribution counts as converged
 
@@ -78,7 +79,7 @@ class Explainer:
 
     def explain(
         self,
-        audio: np.ndarray,
+        audio: np.ndarray | str | os.PathLike,
         target: str | None = None,
         *,
         versus: str | None = None,
@@ -89,7 +90,7 @@ class Explainer:
 
         Args:
             audio: samples `[n]` (or `[n, c]`) at `sample_rate`, up to `clip_samples` of them; floats with full scale at
-                1, or integers, which are divided by their range.
+                1, or integers, which are divided by their range. Or the path of a recording.
             target: label to explain; None for the predicted one.
             versus: label to explain the target against: why this label rather than that one.
             control: also ask the same method for a label that is not in the clip; takes as long again.
@@ -99,10 +100,13 @@ class Explainer:
             The explanation, with what became of it as audio.
 
         Raises:
+            AudioError: the recording cannot be read.
             AudexError: the clip is empty, too long or holds no samples (`core.level.samples_of`); what the model makes
                 of it is not finite; an unknown label or setting.
         """
-        return self.explain_clips([audio], target, Settings(**settings), versus=versus, control=control)[0]
+        if isinstance(audio, (str, os.PathLike)):
+            audio = read_audio(audio, self.sample_rate, self.model.codec.channels)
+        return self.explain_clips([audio], target, settings_from(settings), versus=versus, control=control)[0]
 
     def explain_clips(
         self,

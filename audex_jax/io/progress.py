@@ -6,26 +6,41 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 Item = TypeVar("Item")
 LOG_SECONDS = 30
+COMPILING = "compiling (once; later runs take it from the cache)"  # what work on a device begins with
 
 
 class Bar:
-    """Progress of `total` steps; `update(done, note)` may be called as often as you like. Context manager."""
+    """Progress of `total` steps; `update(done, note)` may be called as often as you like. Context manager.
 
-    def __init__(self, what: str, total: int, quiet: bool = False):
-        self.what, self.total, self.quiet = what, total, quiet
+    Until the first step is done, `first` says what takes so long: beside a spinner in a terminal, as a line in a log.
+    """
+
+    def __init__(self, what: str, total: int, quiet: bool = False, first: str = ""):
+        self.what, self.total, self.quiet, self.first = what, total, quiet, first
         self.live = sys.stderr.isatty() and not quiet
         self.started = self.logged = time.monotonic()
 
     def __enter__(self) -> "Bar":
         if self.live:
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-            self.progress = Progress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True))
+            columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+            columns += (TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
+            self.progress = Progress(*columns, console=Console(stderr=True))
             self.progress.start()
-            self.task = self.progress.add_task(self.what, total=self.total, note="")
+            self.task = self.progress.add_task(self.what, total=self.total, note=self.first)
+        elif self.first and not self.quiet:
+            print(f"{self.what}: {self.first}", file=sys.stderr, flush=True)
         return self
 
     def update(self, done: int, note: str = "") -> None:
@@ -41,9 +56,9 @@ class Bar:
             self.progress.stop()
 
 
-def track(items: Iterable[Item], what: str, total: int, quiet: bool = False) -> Iterator[Item]:
-    """Yield `items` while showing how far they are."""
-    with Bar(what, total, quiet) as bar:
+def track(items: Iterable[Item], what: str, total: int, quiet: bool = False, first: str = "") -> Iterator[Item]:
+    """Yield `items` while showing how far they are; `first` as of `Bar`."""
+    with Bar(what, total, quiet, first) as bar:
         for done, item in enumerate(items, start=1):
             yield item
             bar.update(done)

@@ -24,7 +24,12 @@ def explanation_html(explanation: Explanation) -> str:
     picture = io.BytesIO()
     figure = explanation_figure(e.reconstruction, [e], text, "reconstruction")
     figure.savefig(picture, format="png", dpi=100)
-    sounds = (("explanation", e.audio), ("residual", e.residual), ("reconstruction", e.reconstruction))
+    sounds = (
+        ("recording", e.gain * e.recording),
+        ("reconstruction", e.reconstruction),
+        ("explanation", e.audio),
+        ("residual", e.residual),
+    )
     players = "".join(player(name, audio, e.sample_rate) for name, audio in sounds)
     reasons = "".join(f"<li>{html.escape(reason)}</li>" for reason in verdict.reasons)
     described = html.escape(f"Waveform, spectrogram and attribution; {text}", quote=True)

@@ -15,7 +15,7 @@ from audex_jax.data.clips import read_clips
 from audex_jax.data.folder import LabelledClip
 from audex_jax.io.atomic import write_npz
 from audex_jax.io.files import FileError, json_text, opened
-from audex_jax.io.progress import Bar
+from audex_jax.io.progress import COMPILING, Bar
 from audex_jax.training.variants import make_variant
 
 HEARD = 1.5  # of a clip's length is read, which is what a faster and shifted variant needs
@@ -92,7 +92,7 @@ def cached_inputs(
         audio = read_clips([clip.path for clip in clips], codec.sample_rate, quiet, HEARD * clip_seconds)
         samples = round(clip_seconds * codec.sample_rate)
         found = []
-        with Bar(f"encoding {name}", len(clips) * len(variants), quiet) as bar:
+        with Bar(f"encoding {name}", len(clips) * len(variants), quiet, COMPILING) as bar:
             for index, variant in enumerate(variants):
 
                 def report(done: int, before: int = index * len(clips)) -> None:

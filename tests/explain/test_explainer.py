@@ -12,7 +12,7 @@ from flax import nnx
 
 from audex_jax import bundles
 from audex_jax.codecs.encodec.config import TINY
-from audex_jax.core.errors import AudioError, ModelError
+from audex_jax.core.errors import AudexError, AudioError, ModelError
 from audex_jax.core.settings import Settings
 from audex_jax.explain.control import ABSENT
 from audex_jax.explain.explainer import GAP_TOLERANCE, Explainer
@@ -241,6 +241,25 @@ def test_fillers_are_what_they_are_called(mdct_explainer):
 def test_bad_clips_and_settings_are_refused_in_words(mdct_explainer, clip, setting, says):
     with pytest.raises(ValueError, match=says):
         mdct_explainer.explain(clip, **setting)
+
+
+def test_a_setting_that_does_not_exist_names_the_one_that_is_meant(mdct_explainer, clips):
+    with pytest.raises(AudexError, match=r"no setting 'mask_step'; did you mean 'mask_steps'\?"):
+        mdct_explainer.explain(clips[0], mask_step=2)
+    with pytest.raises(AudexError, match="no setting 'zzz'; settings are keep, method"):
+        mdct_explainer.explain(clips[0], zzz=2)
+
+
+def test_a_path_is_read_as_the_recording_that_it_names(mdct_explainer, tmp_path, monkeypatch):
+    write_audio(tmp_path / "a.wav", np.linspace(-0.5, 0.5, 300), 1000)
+    given = []
+    monkeypatch.setattr(mdct_explainer, "explain_clips", lambda clips, *_, **__: given.append(clips) or [None])
+    mdct_explainer.explain(tmp_path / "a.wav")
+    mdct_explainer.explain(str(tmp_path / "a.wav"))
+    for (clip,) in given:
+        np.testing.assert_allclose(clip, np.linspace(-0.5, 0.5, 300), atol=1e-4)
+    with pytest.raises(AudioError, match=r"nothing\.wav"):
+        mdct_explainer.explain("nothing.wav")
 
 
 def test_segments_cover_the_recording(mdct_explainer):

@@ -13,8 +13,8 @@ import soundfile
 from audex_jax.cli import main
 from audex_jax.explain.verdict import KINDS, verdict
 from audex_jax.report import page as page_module
+from audex_jax.report.attached import explanation_html  # gives explanations what a notebook calls
 from audex_jax.report.folder import read_clip
-from audex_jax.report.notebook import explanation_html
 from audex_jax.report.page import document, embed, write_report
 
 from .conftest import record
@@ -218,7 +218,7 @@ def test_a_notebook_shows_verdict_players_and_picture(mdct_explainer):
     explanation = mdct_explainer.explain(0.1 * rng.normal(size=800).astype(np.float32), steps=8, ranking="weighted")
     shown = explanation_html(explanation)
     assert explanation._repr_html_() == shown
-    assert shown.count("<audio controls") == 3
+    assert shown.count("<audio controls") == 4
     assert "data:image/png;base64," in shown
     assert "http" not in shown
     assert "The " in re.search(r"<b>(.*?)</b>", shown)[1]
