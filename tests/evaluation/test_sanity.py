@@ -66,6 +66,6 @@ def test_a_guessing_model_fails_the_check(tiny_explainer, tmp_path, capsys):
     given = ["check", str(tmp_path / "m"), str(tmp_path / "data"), "--quiet", "--json", str(tmp_path / "f.json")]
     assert main(given) == 1
     said = capsys.readouterr().out.splitlines()
-    assert len(said) == 11
+    assert len(said) == 12
     assert any(line.startswith("FAIL does the classifier hold") and "chance 0.333" in line for line in said)
     assert (tmp_path / "f.json").exists()
