@@ -122,6 +122,8 @@ def test_labels_without_clips_in_a_split_are_named(tmp_path):
 
 def test_small_data_gets_small_batches_and_more_epochs():
     small, large = (ClassifierRecipe().fitted(clips) for clips in (42, 100_000))
+    assert small.epochs is not None
+    assert small.batch is not None
     assert small.epochs * (42 // small.batch) >= 400
     assert (large.batch, large.epochs, large.patience) == (64, 40, 10)
     assert ClassifierRecipe(epochs=3, batch=5, patience=1).fitted(42) == ClassifierRecipe(epochs=3, batch=5, patience=1)
