@@ -218,7 +218,8 @@ def train(task: "Task", job: Job, arguments: argparse.Namespace, log: "RunLog") 
 
         def report(family: str, done: int, total: int, note: str, figures: dict[str, float]) -> None:
             bars.update(f"training {family}", done, total, note)
-            log.scalars(done, {f"{family}/{name}": value for name, value in figures.items()})
+            place = f"{family}/" if len(families) > 1 else ""
+            log.scalars(done, {place + name: value for name, value in figures.items()})
 
         first = None if start is None else start.model.classifier
         rungs = climb(families, config, job.recipe, train, val, job.state, report, start=first)
