@@ -13,9 +13,10 @@ for every input, in DIR:
   NAME.explanation.wav     the most important elements of the latent, decoded
   NAME.residual.wav        the latent without them, decoded
   NAME.reconstruction.wav  the whole latent, decoded
-  NAME.attribution.npz     attribution, score and mask of every latent element
+  NAME.attribution.npz     attribution, score and mask of every latent element; with --report or --figure also the
+                           occlusion map: what the logit loses without each block of 0.1 s and one of 10 mel bands
   NAME.json                prediction, target, verdict, and what it rests on
-  NAME.png                 the picture
+  NAME.png                 the picture: spectrograms of all four sounds, and the evidence (or .pdf, .svg by --figure)
 and with --report:
   report.html              one page to hear and see them all, without network
   NAME.explanation-5.wav, NAME.residual-5.wav, ...   the same with 5 % kept, for each of --levels
@@ -25,10 +26,12 @@ examples:
   audex explain recordings/ --out explained --keep 0.1
   audex explain yes.wav --target no --out why-not-no
   audex explain yes.wav --versus left --out why-yes-rather-than-left
+  audex explain yes.wav --out paper --figure pdf --figure-width single
   audex explain dog.wav --classifier hf:my-folder --out explained
   audex explain dog.wav --classifier model.onnx --labels labels.txt --rate 16000 --out explained
 """
 
+FIGURES = ("png", "pdf", "svg")
 LEVELS = (0.05, 0.1, 0.2, 0.4)  # of the report's slider
 
 
@@ -55,6 +58,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--assets", action="store_true", help="put the report's sounds in a folder beside it")
     text = "percentages to keep that the report's slider offers (default: 5,10,20,40)"
     parser.add_argument("--levels", type=percentages, metavar="A,B,...", help=text)
+    text = "format of the picture (default: png); with this option it shows the occlusion map"
+    parser.add_argument("--figure", choices=FIGURES, help=text)
+    text = "width of the picture, one or two columns of a journal (default: double)"
+    parser.add_argument("--figure-width", choices=("double", "single"), default="double", help=text)
     parser.add_argument("--json", action="store_true", help="print the results as JSON lines instead of text")
     parser.add_argument("--quiet", action="store_true", help="no progress")
 
@@ -68,6 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     from audex_jax.data.inputs import list_inputs
     from audex_jax.io.progress import COMPILING, track
     from audex_jax.report.files import explain_files
+    from audex_jax.report.folder import Drawing
 
     settings = read_options(Settings, arguments)
     levels = arguments.levels or (LEVELS if arguments.report else ())
@@ -77,7 +85,9 @@ def run(arguments: argparse.Namespace) -> int:
     failed = 0
     inputs = list_inputs(arguments.input)
     how = (arguments.target, settings, name_of(arguments), levels, arguments.versus, arguments.control)
-    results = explain_files(explainer, inputs, out, *how)
+    shown = bool(arguments.report or arguments.figure)
+    drawing = Drawing(arguments.figure or "png", arguments.figure_width)
+    results = explain_files(explainer, inputs, out, *how, shown, drawing)
     quiet = arguments.quiet or (len(inputs) == 1 and not sys.stderr.isatty())
     for result in track(results, "explaining", len(inputs), quiet, COMPILING):
         failed += result.error is not None

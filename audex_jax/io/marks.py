@@ -14,7 +14,8 @@ MARK = "audex-jax"
 NEAR = 2**16  # bytes at either end of a file that are searched
 # what `audex explain` writes for a recording of the name in the first group
 OUTPUT = re.compile(
-    r"(.+)\.(?:json|png|attribution\.npz|reconstruction\.wav|(?:explanation|residual)(?:-[\d.e+-]+)?\.wav)", re.DOTALL
+    r"(.+)\.(?:json|png|pdf|svg|attribution\.npz|reconstruction\.wav|(?:explanation|residual)(?:-[\d.e+-]+)?\.wav)",
+    re.DOTALL,
 )
 
 

@@ -10,6 +10,8 @@ import pathlib
 import tempfile
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from audex_jax.explain.result import Explanation
 from audex_jax.io.audio import read_audio, write_audio
 from audex_jax.report.figure import explanation_figure
@@ -47,10 +49,20 @@ def save(explanation: Explanation, folder: str | os.PathLike, name: str = NAME) 
     return write_explanation(out, name, path, read_audio(path, rate, channels), [explanation], "")
 
 
-def plot(explanation: Explanation) -> "Figure":
-    """Figure of the recording, its spectrogram, the attribution, and what is kept."""
+def plot(explanation: Explanation, width: str = "double", occlusion_map: np.ndarray | None = None) -> "Figure":
+    """Figure of the recording, its reconstruction, the explanation, the residual, and the evidence.
+
+    Args:
+        explanation: of one clip.
+        width: "double" for two columns of a journal, "single" for one.
+        occlusion_map: of the explanation, `[f, m]`, from `audex_jax.explain.maps.occlusion_maps`; without it the
+            figure shows what the explanation keeps of each cell.
+
+    Raises:
+        AudexError: another width.
+    """
     title = f"classified as {explanation.prediction!r} ({explanation.prediction_probability:.2f})"
-    return explanation_figure(explanation.recording, [explanation], title)
+    return explanation_figure(explanation.recording, [explanation], title, width, occlusion_map)
 
 
 def report(explanation: Explanation, path: str | os.PathLike, name: str = NAME) -> None:

@@ -12,11 +12,12 @@ from audex_jax.core.settings import Settings
 from audex_jax.data.inputs import output_names
 from audex_jax.explain.checks import usable
 from audex_jax.explain.explainer import Explainer
+from audex_jax.explain.maps import occlusion_maps
 from audex_jax.explain.result import Explanation
 from audex_jax.explain.verdict import verdict
 from audex_jax.io.audio import AudioError, read_recording
 from audex_jax.io.files import json_text
-from audex_jax.report.folder import write_explanation
+from audex_jax.report.folder import PICTURE, Drawing, write_explanation
 
 BATCHES = (8, 4, 2, 1)  # clips explained at once; few sizes, since each compiles its own program
 Recordings = list[tuple[pathlib.Path, np.ndarray | AudioError]]
@@ -57,6 +58,8 @@ def explain_files(
     levels: Sequence[float] = (),
     versus: str | None = None,
     control: bool = True,
+    maps: bool = False,
+    drawing: Drawing = PICTURE,
 ) -> Iterator[FileResult]:
     """Explain recordings and write what came out; a recording that cannot be read does not stop the others.
 
@@ -70,6 +73,8 @@ def explain_files(
         levels: further shares of kept elements to make sounds of.
         versus: label to explain the target against; None for none in particular.
         control: also ask the same method for a label that is not in the recording; takes as long again.
+        maps: also make occlusion maps; takes a classification for each block, 100 in a second.
+        drawing: how to draw the pictures.
 
     Yields:
         One result a recording, in order.
@@ -78,7 +83,8 @@ def explain_files(
     explained: Iterator[Any] = iter(())
     for recordings in _batches_of_recordings(explainer, paths):
         next(explained, None)
-        following = _explain(explainer, recordings, names, out, target, settings, model, levels, versus, control)
+        how = (target, settings, model, levels, versus, control, maps, drawing)
+        following = _explain(explainer, recordings, names, out, *how)
         try:
             next(following)
         finally:  # what is explained is written while the device explains what follows, or if that fails
@@ -108,7 +114,7 @@ def _batches_of_recordings(explainer: Explainer, paths: Sequence[pathlib.Path]) 
 
 
 def _explain(
-    explainer, recordings, names, out, target, settings, model, levels, versus, control
+    explainer, recordings, names, out, target, settings, model, levels, versus, control, maps, drawing
 ) -> Iterator[FileResult | None]:
     """Explain recordings: None once the device has begun with the first, None once all are done, then the results."""
     read = [audio for _, audio in recordings if not isinstance(audio, AudioError)]
@@ -142,8 +148,11 @@ def _explain(
         except ModelError as error:
             yield FileResult(path, error=f"{path}: {error}")
             continue
+        located = occlusion_maps(explainer, mine) if maps else None
         try:
-            record = write_explanation(out, names[path], path, audio, mine, model, at)
+            record = write_explanation(
+                out, names[path], path, audio, mine, model, at, located, drawing, explainer.labels
+            )
         except OSError as error:
             yield FileResult(path, error=f"{out}: cannot write there ({error.strerror}); choose another --out")
         else:

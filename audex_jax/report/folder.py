@@ -4,8 +4,9 @@ NAME.json                        the record; written last: where it stands, the 
                                  sounds and attribution, so that no others are taken for them
 NAME.explanation.wav, NAME.residual.wav, NAME.reconstruction.wav
 NAME.explanation-10.wav, ...     the same at other shares of kept elements, in percent
-NAME.attribution.npz             attribution, score and mask of every latent element
-NAME.png                         a picture
+NAME.attribution.npz             attribution, score and mask of every latent element; where it was asked for, the
+                                 occlusion map
+NAME.png                         a picture, or .pdf or .svg
 """
 
 import dataclasses
@@ -16,7 +17,7 @@ import os
 import pathlib
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import soundfile
@@ -36,6 +37,16 @@ MOST_BYTES = 2**29  # of one file
 PARSER = threading.Lock()  # np.load parses headers by `ast`, which Python 3.11 cannot do on several threads at once
 
 
+class Drawing(NamedTuple):
+    """How to draw the picture of a recording: one of `report.figure.FORMATS`, and of `report.figure.WIDTHS`."""
+
+    kind: str = "png"
+    width: str = "double"
+
+
+PICTURE = Drawing()
+
+
 def write_explanation(
     out: pathlib.Path,
     name: str,
@@ -44,6 +55,9 @@ def write_explanation(
     explanations: list[Explanation],
     model: str,
     others: Sequence[list[Explanation]] = (),
+    maps: Sequence[np.ndarray] | None = None,
+    drawing: Drawing = PICTURE,
+    labels: Sequence[str] = (),
 ) -> dict:
     """Write the files of one recording.
 
@@ -55,6 +69,9 @@ def write_explanation(
         explanations: of its consecutive segments.
         model: name of the explainer.
         others: the same explanations at other shares of kept elements; of these the sounds are written.
+        maps: the occlusion map of each explanation, `[f, m]`; None to write none.
+        drawing: how to draw the picture.
+        labels: of the classifier; the recording's folder may be named after one.
 
     Returns:
         The content of the JSON file.
@@ -69,15 +86,21 @@ def write_explanation(
     arrays = {
         kind: np.concatenate([getattr(e, kind) for e in explanations]) for kind in ("attribution", "score", "mask")
     }
-    write_npz(out / f"{name}.attribution.npz", arrays | {"frame_rate": np.asarray(explanations[0].frame_rate)})
+    arrays["frame_rate"] = np.asarray(explanations[0].frame_rate)
+    whole = None if maps is None else np.concatenate(maps).astype(np.float32)
+    if whole is not None:
+        arrays["occlusion_map"] = whole
+    write_npz(out / f"{name}.attribution.npz", arrays)
     record = record_of(path, audio, explanations, model, others)
+    record["label"] = path.parent.name if path.parent.name in labels else None
     record["files"] = {
         kind: hashlib.sha256(content(out / f"{name}.{kind}")).hexdigest()
         for kind in ("attribution.npz", *(f"{track}.wav" for track in sounds))
     }
     shown = os.fsencode(path.name).decode("utf-8", "replace")
     title = f"{shown}: {record['prediction']} ({record['prediction_probability']:.2f})"
-    save_figure(out / f"{name}.png", explanation_figure(audio, explanations, title))
+    figure = explanation_figure(audio, explanations, title, drawing.width, whole)
+    save_figure(out / f"{name}.{drawing.kind}", figure, drawing.kind)
     write_json(out / f"{name}.json", record, indent=2)
     return record
 
@@ -131,12 +154,18 @@ class ReportClip:
         frame_rate: frames a second.
         sounds: FLAC files by track; `explanation` and `residual` have one for each of `record["levels"]`, in the
             order of the share kept. `original` is missing where the recording is no longer where it was.
+        occlusion_map: `[f, m]`, see `explain.maps`, in logits; None where none was made.
+        level_db: root mean square of the loudest segment of the recording, in dB of full scale; None if not known.
+        missing: sentences: what was not stored, and what stores it.
     """
 
     record: dict[str, Any]
     evidence: np.ndarray
     frame_rate: float
     sounds: dict[str, list[bytes]]
+    occlusion_map: np.ndarray | None = None
+    level_db: float | None = None
+    missing: tuple[str, ...] = ()
 
     @property
     def levels(self) -> list[dict]:
@@ -173,14 +202,18 @@ def read_clip(path: pathlib.Path) -> ReportClip:
         for track in ("explanation", "residual"):
             keeps = [level["keep"] for level in record["levels"]]
             sounds[track] = [_flac(path, record, track if k == own else f"{track}-{100 * k:g}") for k in keeps]
-        evidence, frame_rate = _evidence(_file(path, record, "attribution.npz"))
+        evidence, frame_rate, located = _evidence(_file(path, record, "attribution.npz"))
         channels = soundfile.info(io.BytesIO(sounds["reconstruction"][0])).channels
     except Exception as error:  # whatever the files of somebody else hold: one recording is lost, not the report
         what = f"{type(error).__name__}: {error}"
         raise ReportError(f"{path}: not a whole explanation ({what}); run audex explain for it again") from None
     places = (record["address"], path.parent / record["file"], path.parent / pathlib.Path(record["file"]).name)
     original = original_of(places, record["samples_sha256"], rate, channels, record["segments"])
-    return ReportClip(record, evidence, frame_rate, sounds | ({} if original is None else {"original": [original]}))
+    sounds |= {} if original is None else {"original": [original]}
+    missing = [] if original is not None else ["The recording is no longer where it was, or has changed."]
+    if located is None:
+        missing.append("The occlusion map was not computed: audex explain RECORDING --report computes it.")
+    return ReportClip(record, evidence, frame_rate, sounds, located, _level_of(record), tuple(missing))
 
 
 def original_of(
@@ -231,16 +264,27 @@ def _file(path: pathlib.Path, record: dict, kind: str) -> io.BytesIO:
     return io.BytesIO(data)
 
 
-def _evidence(file: io.BytesIO) -> tuple[np.ndarray, float]:
-    """Evidence over time and its frame rate, of the file with the attribution."""
+def _level_of(record: dict) -> float | None:
+    """Level of the loudest segment of the recording, in dB; what records of anybody hold in its place is not."""
+    levels = [segment.get("level_db") for segment in record["segments"]]
+    found = [level.get("recording") for level in levels if isinstance(level, dict)]
+    told = [value for value in found if type(value) in (int, float) and abs(value) < 1000]
+    return round(max(told), 2) if told else None
+
+
+def _evidence(file: io.BytesIO) -> tuple[np.ndarray, float, np.ndarray | None]:
+    """Evidence over time, its frame rate, and the occlusion map, if any, of the file with the attribution."""
     with PARSER, np.load(file) as stored:
         if sum(entry.file_size for entry in stored.zip.infolist()) > MOST_BYTES:
             raise ValueError("the attribution is too large")
         attribution, frame_rate = stored["attribution"], float(stored["frame_rate"])
+        located = stored.get("occlusion_map")
     evidence = evidence_of(attribution)
     if not (np.isfinite(evidence).all() and evidence.size and 0 < frame_rate < 1e6):
         raise ValueError("the attribution is not finite, or has no frames")
-    return evidence, frame_rate
+    if located is not None and not (located.ndim == 2 and located.size and np.isfinite(located).all()):
+        raise ValueError("the occlusion map is not finite, or empty")
+    return evidence, frame_rate, located
 
 
 def _flac(path: pathlib.Path, record: dict, track: str) -> bytes:

@@ -6,6 +6,7 @@ import io
 
 import numpy as np
 
+from audex_jax.core.level import within
 from audex_jax.explain.result import Explanation
 from audex_jax.io.audio import flac_of
 from audex_jax.report.figure import explanation_figure
@@ -22,17 +23,17 @@ def explanation_html(explanation: Explanation) -> str:
     e, verdict = explanation, explanation.verdict
     text = f"classified as {e.prediction!r} ({e.prediction_probability:.2f}), {e.keep:.0%} kept"
     picture = io.BytesIO()
-    figure = explanation_figure(e.reconstruction, [e], text, "reconstruction")
+    figure = explanation_figure(e.recording, [e], text)
     figure.savefig(picture, format="png", dpi=100)
     sounds = (
-        ("recording", e.gain * e.recording),
+        ("recording", within(e.gain * e.recording)[0]),
         ("reconstruction", e.reconstruction),
         ("explanation", e.audio),
         ("residual", e.residual),
     )
     players = "".join(player(name, audio, e.sample_rate) for name, audio in sounds)
     reasons = "".join(f"<li>{html.escape(reason)}</li>" for reason in verdict.reasons)
-    described = html.escape(f"Waveform, spectrogram and attribution; {text}", quote=True)
+    described = html.escape(f"Spectrograms and evidence; {text}", quote=True)
     return (
         f"<div><p><b>{html.escape(verdict.headline)}</b></p><ul>{reasons}</ul>"
         f'<div style="display:flex;flex-wrap:wrap;gap:0.5em 1em">{players}</div>'

@@ -4,10 +4,8 @@ The page is put together from the files in `page/`. Everything that comes from o
 travels as JSON, and the page's script only ever shows it as text.
 """
 
-import base64
 import html
 import itertools
-import json
 import os
 import pathlib
 import shutil
@@ -16,21 +14,20 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-import numpy as np
-
-from audex_jax.explain.verdict import KINDS, verdict
 from audex_jax.io.atomic import replacing
-from audex_jax.io.files import json_text
 from audex_jax.report import table
 from audex_jax.report.document import data_element, embed, fill
 from audex_jax.report.folder import ReportClip, explained, read_clip
+from audex_jax.report.index import Index
 from audex_jax.report.record import ReportError
 
 INSIDE_BYTES = 64 * 2**20  # sounds beyond this, as base64, go beside the page: a browser would not open it in 2 s
 TOGETHER = 64  # records read at a time
 PAGE = pathlib.Path(__file__).parent / "page"
 STYLES = ("base.css", "page.css")
-SCRIPTS = ("dom.js", "audio.js", "pictures.js", "clip.js", "list.js")
+SCRIPTS = (
+    "dom.js", "audio.js", "pictures.js", "words.js", "clip.js", "controls.js", "confusion.js", "list.js"
+)  # fmt: skip
 
 
 class Written(NamedTuple):
@@ -99,77 +96,6 @@ def write_report(
     return Written(len(index.rows), assets if beside else None, tuple(faults))
 
 
-class Index:
-    """The list of all clips, a short row each, and what each row's full content is."""
-
-    def __init__(self):
-        self.labels: dict[str, int] = {}
-        self.runs: dict[str, int] = {}
-        self.rows: list[list] = []
-
-    def add(self, clip: ReportClip) -> dict:
-        """Enter a clip; returns its full content for the page."""
-        record = clip.record
-        run = {key: record[key] for key in ("model", "sample_rate", "settings", "versions")}
-        judged = verdict(record)
-        gap = record["completeness_gap"]
-        self.rows.append(
-            [
-                pathlib.Path(record["file"]).name,
-                self.runs.setdefault(json_text(run), len(self.runs)),
-                self._label(record["prediction"]),
-                _thousandths(record["prediction_probability"]),
-                self._label(record["target"]),
-                list(KINDS).index(judged.kind),
-                None if gap is None else _thousandths(gap),
-                round(record["seconds"], 2),
-            ]
-        )
-        scale = float(np.abs(clip.evidence).max(initial=0)) or 1.0
-        return {
-            "file": record["file"],
-            "targetProbability": _thousandths(record["target_probability"]),
-            "before": self._top(record["probabilities"]),
-            "levels": [self._level(record, level) for level in clip.levels],
-            "own": record["settings"]["keep"],
-            "segments": [
-                [segment["start_seconds"], segment["end_seconds"], self._label(segment["prediction"]),
-                 _thousandths(segment["prediction_probability"]), verdict(segment).headline,
-                 self._label(segment["target"]), _told(segment) == _told(record)]
-                for segment in record["segments"]
-            ] if len(record["segments"]) > 1 else [],
-            "tail": round(record["unexplained_tail_seconds"], 3),
-            "frameRate": clip.frame_rate,
-            "evidenceScale": float(f"{scale:.4g}"),
-            "evidence": base64.b64encode(np.round(127 * clip.evidence / scale).astype(np.int8).tobytes()).decode(),
-            "sounds": {track: [base64.b64encode(f).decode() for f in files] for track, files in clip.sounds.items()},
-        }  # fmt: skip
-
-    def content(self, assets: str | None) -> dict:
-        """What the page knows from the start. `assets` names the folder with the clips' content, if not inside."""
-        runs = [json.loads(run) for run in self.runs]
-        kinds = [[kind, text] for kind, text in KINDS.items()]
-        return {"labels": list(self.labels), "runs": runs, "kinds": kinds, "rows": self.rows, "assets": assets}
-
-    def _label(self, label: str) -> int:
-        return self.labels.setdefault(label, len(self.labels))
-
-    def _top(self, top: dict[str, float]) -> list:
-        return [[self._label(label), _thousandths(share)] for label, share in top.items()]
-
-    def _level(self, record: dict, level: dict) -> dict:
-        judged = verdict(record, level)
-        return {
-            "keep": level["keep"],
-            "kind": list(KINDS).index(judged.kind),
-            "headline": judged.headline,
-            "reasons": judged.reasons,
-            "latentSufficient": level["latent_sufficient"],
-            "metrics": [[name, value] for name, value in level.get("metrics", {}).items() if value is not None],
-            "after": self._top(level["explanation_probabilities"]),
-        }
-
-
 def document(title: str, index: dict, inside: list[str]) -> str:
     """The page's text."""
     styles, scripts = [PAGE / name for name in STYLES], [PAGE / name for name in SCRIPTS]
@@ -214,12 +140,3 @@ def _replace_folder(assets: pathlib.Path, files: pathlib.Path) -> None:
             raise ReportError(f"{assets}: it is in the way and holds more than a report's sounds; choose another --out")
         shutil.rmtree(assets)
     os.replace(files, assets)
-
-
-def _told(judged: dict) -> tuple:
-    """What a recording takes from the most certain of its segments."""
-    return judged["prediction"], judged["prediction_probability"], judged["completeness_gap"]
-
-
-def _thousandths(share: float) -> int:
-    return round(1000 * share)

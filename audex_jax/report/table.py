@@ -17,7 +17,7 @@ import soundfile
 from audex_jax.batch.schema import METRIC
 from audex_jax.explain.result import columns
 from audex_jax.io import remote
-from audex_jax.io.audio import flac_of
+from audex_jax.io.audio import flac_of, level_db
 from audex_jax.io.files import FileError, json_object, opened
 from audex_jax.report.folder import ReportClip, evidence_of, original_of
 from audex_jax.report.record import ReportError, check_segment, chief
@@ -117,10 +117,14 @@ def _clip(rows: list[dict], run: dict, stores: bool) -> ReportClip:
     seconds = segments[-1]["end_seconds"]
     evidence, frame_rate = _evidence(rows, seconds)
     record = {
-        **chief(segments), "file": rows[0]["path"], "seconds": seconds, "unexplained_tail_seconds": 0.0,
+        **chief(segments), "file": rows[0]["path"], "label": rows[0]["label"],
+        "seconds": seconds, "unexplained_tail_seconds": 0.0,
         "segments": segments, **run, "sample_rate": rate, "settings": {"keep": segments[0]["keep"], **run["settings"]},
     }  # fmt: skip
-    return ReportClip(record, evidence, frame_rate, sounds)
+    level = (
+        None if "original" not in sounds else round(level_db(soundfile.read(io.BytesIO(sounds["original"][0]))[0]), 2)
+    )
+    return ReportClip(record, evidence, frame_rate, sounds, level_db=level, missing=_missing(rows[0], sounds))
 
 
 def _segment(row: dict) -> dict:
@@ -137,6 +141,18 @@ def _segment(row: dict) -> dict:
     found |= {"levels": [{column.name: found[column.name] for column in columns(share=True)}]}
     check_segment(found)
     return found
+
+
+def _missing(row: dict, sounds: dict) -> tuple[str, ...]:
+    """What a job does not store, and what does."""
+    found = ["Reconstruction, residual and occlusion map: audex explain RECORDING --report."]
+    if row.get("attribution") is None:
+        found.insert(0, "The attribution over time: audex batch --attribution.")
+    if "explanation" not in sounds:
+        found.insert(0, "The explanation's sound: audex batch without --no-audio.")
+    if "original" not in sounds:
+        found.append("The recording is no longer where it was, or has changed.")
+    return tuple(found)
 
 
 def _evidence(rows: list[dict], seconds: float) -> tuple[np.ndarray, float]:

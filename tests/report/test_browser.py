@@ -34,6 +34,15 @@ class Page:
         return self.js("[...document.querySelectorAll('#rows a')].map((a) => a.textContent)")
 
 
+def label_all(folder: pathlib.Path) -> None:
+    """True labels for the records of a folder: the prediction, but "yes" for every fifth, and none for the last."""
+    paths = sorted(folder.glob("*.json"))
+    for number, path in enumerate(paths):
+        record = json.loads(path.read_text())
+        truth = "yes" if number % 5 == 0 else record["prediction"]
+        path.write_text(json.dumps(record | {"label": truth if number < len(paths) - 1 else None}))
+
+
 @pytest.fixture(scope="module")
 def report(tmp_path_factory, explained_folder) -> pathlib.Path:
     names = [EVIL, *(f"word {i}.wav" for i in range(1, 12))]
@@ -47,6 +56,7 @@ def report(tmp_path_factory, explained_folder) -> pathlib.Path:
 @pytest.fixture(scope="module")
 def many(tmp_path_factory, explained_folder) -> pathlib.Path:
     folder = explained_folder(tmp_path_factory.mktemp("many") / "many", [f"{i}.wav" for i in range(8)])
+    label_all(folder)
     originals = [sorted(folder.glob(f"clip-000{i}.*")) for i in range(8)]
     for number in range(8, 2000):
         for path in originals[number % 8]:
@@ -62,7 +72,7 @@ def test_it_opens_from_disk_loads_nothing_and_complains_about_nothing(screen, re
     for key in ("2", "3", "4", "]", "[", "j", "k", "m", "l"):
         page.keys("body", key)
     page.click("#theme")
-    page.click("details summary")
+    page.click("#clip details summary")
     assert page.requested() == [report.as_uri()]
     assert page.complaints() == []
 
@@ -135,21 +145,99 @@ def test_the_slider_changes_sound_and_verdict(screen, report):
     assert "(0.80)" in page.text("#headline")
 
 
-def test_a_recording_of_several_segments_says_which_one_the_verdict_is_about(screen, tmp_path, explained_folder):
-    folder = explained_folder(tmp_path / "long", ["long.wav"])
+@pytest.fixture(scope="module")
+def long(tmp_path_factory, explained_folder) -> pathlib.Path:
+    """A recording of two segments of different labels."""
+    folder = explained_folder(tmp_path_factory.mktemp("long") / "long", ["long.wav"])
     path = folder / "clip-0000.json"
     record = json.loads(path.read_text())
     (chief,) = record["segments"]
-    other = chief | {"start_seconds": 0.5, "end_seconds": 0.9, "prediction_probability": 0.4, "target": "stop"}
-    other |= {"probabilities": {chief["prediction"]: 0.4, "stop": 0.3}, "target_probability": 0.3}
-    path.write_text(json.dumps(record | {"segments": [chief, other], "seconds": 0.9}))
+    chief |= {"end_seconds": 0.3}
+    other = chief | {"start_seconds": 0.3, "end_seconds": 0.5, "prediction": "stop", "prediction_probability": 0.4}
+    other |= {"probabilities": {"stop": 0.4, chief["prediction"]: 0.3}, "target": "stop", "target_probability": 0.4}
+    path.write_text(json.dumps(record | {"segments": [chief, other]}))
     write_report(folder, folder / "report.html")
-    page = Page(screen, folder / "report.html")
-    assert "the most certain segment, 0.0 to 0.5 s" in page.text("#reasons")
-    assert page.text("#evidence-caption") == "Evidence for and against each segment's label"
-    assert page.js("document.querySelectorAll('#segments tr').length") == 2
-    assert not page.browser.find_element("id", "list").is_displayed()
-    assert page.complaints() == []
+    return folder / "report.html"
+
+
+def test_a_recording_of_several_segments_is_told_as_such(screen, long):
+    page = Page(screen, long)
+    assert page.text("#classified") == "2 segments, classified as: no 1, stop 1"
+    assert page.text("#headline").startswith("Verdicts on the segments: ")
+    assert page.text("#evidence-caption").startswith("Attribution for the label of each segment, ")
+    assert page.js("[...document.querySelectorAll('#strip button')].map((b) => b.textContent)") == [
+        "no 0.90",
+        "stop 0.40",
+    ]
+    assert page.js("document.querySelectorAll('.cut').length") == 1
+    assert not page.js("$('answers-section').checkVisibility()")
+
+
+@pytest.mark.parametrize("place", ["#strip button:nth-child(2)", "#segments tr:nth-child(2) button"])
+def test_a_segment_that_is_chosen_is_heard_and_seen(screen, long, place):
+    page = Page(screen, long)
+    page.click(place)
+    assert "Segment 2 of 2, 0.30 s to 0.50 s: classified as stop (0.40)" in page.text("#classified")
+    assert page.js("view.span()") == pytest.approx([0.3, 0.5])
+    assert page.js("$('answers-section').checkVisibility()")
+    page.click("#play")
+    page.wait("!player.playing", 5)
+    assert page.js("player.position") == pytest.approx(0.5, abs=0.01)
+    page.set("position", "0.1", "input")
+    assert page.js("player.position") == pytest.approx(0.3)
+    page.click("#whole")
+    assert page.js("view.span()") == pytest.approx([0, 0.5])
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory, explained_folder) -> pathlib.Path:
+    folder = explained_folder(tmp_path_factory.mktemp("labelled") / "some", [f"{i}.wav" for i in range(12)])
+    label_all(folder)
+    write_report(folder, folder / "report.html")
+    return folder / "report.html"
+
+
+def test_true_labels_are_columns_filters_and_a_table(screen, labelled):
+    page = Page(screen, labelled)
+    assert "9 of 11 classified right (0.82)" in page.text("#summary")
+    assert page.text("#rows tr:first-child").split() == ["0.wav", "yes", "no", "0.90", "wrong", "holds"]
+    page.set("right-filter", "wrong")
+    wrong = page.rows()
+    assert wrong == ["0.wav", "10.wav"]
+    page.click("#clear")
+    assert len(page.rows()) == 12
+    page.click("#confusion summary")
+    page.click("#confusion button.wrong")
+    assert set(page.rows()) < set(wrong)
+    assert page.js("document.querySelector('#confusion button.wrong').getAttribute('aria-pressed')") == "true"
+    page.click("#confusion button.wrong")
+    assert len(page.rows()) == 12
+
+
+def test_an_empty_result_says_so(screen, labelled):
+    page = Page(screen, labelled)
+    page.set("search", "nothing like it", "input")
+    assert page.text("#empty") == "No recording matches the search and the filters."
+    assert page.text("#count") == "0 of 12 recordings"
+    page.click("#clear")
+    assert not page.js("$('empty').checkVisibility()")
+
+
+@pytest.mark.parametrize("key", ["name", "truth", "label", "probability", "kind", "gap", "level"])
+def test_every_order_can_be_turned_round(screen, labelled, key):
+    page = Page(screen, labelled)
+    page.set("sort", key)
+    up = page.rows()
+    page.click("#direction")
+    assert page.js("list.down")
+    assert sorted(page.rows()) == sorted(up)
+
+
+def test_what_is_not_stored_is_named_with_what_stores_it(screen, labelled):
+    page = Page(screen, labelled)
+    assert "audex explain RECORDING --report computes it" in page.text("#missing")
+    assert page.js("$('colour').value") == "kept"
+    assert page.js("[...$('colour').options].filter((o) => !o.disabled).map((o) => o.value)") == ["kept", "none"]
 
 
 def test_search_filters_and_sorting(screen, report):
@@ -183,6 +271,11 @@ def test_two_thousand_recordings_stay_responsive(screen, many):
         "$('next-page').click()",
         "$('search').value = '7.WAV', filterList()",
         "list.sort = 'gap', filterList()",
+        "$('search').value = '', $('right-filter').value = 'wrong', filterList()",
+        "$('clear').click()",
+        "document.querySelector('#confusion button.wrong').click()",
+        "$('clear').click()",
+        "sortBy('probability', true)",
     ):
         assert page.js(f"(() => {{ const t = performance.now(); {action}; return performance.now() - t }})()") < 200
     page.click("#rows a")
@@ -212,7 +305,7 @@ def test_axe_finds_no_serious_fault(screen, report, theme):
     page = Page(screen, report, "#clip=0")
     if theme == "dark":
         page.click("#theme")
-    for summary in page.browser.find_elements("css selector", "details summary"):
+    for summary in page.browser.find_elements("css selector", "details:not([hidden]) summary"):
         summary.click()
     assert page.faults_found_by_axe() == []
     assert page.js("document.querySelectorAll('#rows a').length") == 12

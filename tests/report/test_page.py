@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
+import audex_jax as audex
 from audex_jax.cli import main
 from audex_jax.explain.verdict import KINDS, verdict
 from audex_jax.report import page as page_module
@@ -41,7 +42,7 @@ def test_the_page_holds_every_sound_and_fact(folder):
     assert {track: len(files) for track, files in clip["sounds"].items()} == {
         "original": 1, "reconstruction": 1, "explanation": 4, "residual": 4,
     }  # fmt: skip
-    assert [level["keep"] for level in clip["levels"]] == [0.05, 0.1, 0.2, 0.4]
+    assert [level["keep"] for level in clip["segments"][0]["levels"]] == [0.05, 0.1, 0.2, 0.4]
     for level, percent in enumerate(("-5", "-10", "", "-40")):
         samples, rate = soundfile.read(
             io.BytesIO(base64.b64decode(clip["sounds"]["explanation"][level])), dtype="int16"
@@ -54,9 +55,13 @@ def test_the_page_holds_every_sound_and_fact(folder):
 def test_the_evidence_adds_up_to_the_attribution(folder):
     write_report(folder, folder / "report.html")
     clip = data_of((folder / "report.html").read_text(), "clip-0")
-    shown = np.frombuffer(base64.b64decode(clip["evidence"]), np.int8).reshape(-1, 2) * clip["evidenceScale"] / 127
+    shown = (
+        np.frombuffer(base64.b64decode(clip["evidence"]["bytes"]), np.int8).reshape(-1, 2)
+        * clip["evidence"]["scale"]
+        / 127
+    )
     attribution = np.load(folder / "clip-0000.attribution.npz")["attribution"]
-    tolerance = clip["evidenceScale"] / 127
+    tolerance = clip["evidence"]["scale"] / 127
     np.testing.assert_allclose(shown[:, 0], np.maximum(attribution, 0).sum(1), atol=tolerance)
     np.testing.assert_allclose(shown[:, 1], np.minimum(attribution, 0).sum(1), atol=tolerance)
 
@@ -217,7 +222,7 @@ def test_a_notebook_shows_verdict_players_and_picture(mdct_explainer):
     rng = np.random.default_rng(0)
     explanation = mdct_explainer.explain(0.1 * rng.normal(size=800).astype(np.float32), steps=8, ranking="weighted")
     shown = explanation_html(explanation)
-    assert explanation._repr_html_() == shown
+    assert audex.Explanation._repr_html_(explanation) == shown
     assert shown.count("<audio controls") == 4
     assert "data:image/png;base64," in shown
     assert "http" not in shown

@@ -38,6 +38,8 @@ class Player {
     this.stop();
     this.buffers = buffers;
     this.duration = Math.max(0, ...buffers.map((buffer) => buffer.duration));
+    this.from = 0; // what is played lies between these two moments
+    this.until = this.duration;
     const wanted = buffers.length ? rms(buffers[reference]) : 0;
     this.gains = buffers.map((buffer) => {
       const own = rms(buffer);
@@ -54,29 +56,32 @@ class Player {
   get position() {
     if (!this.playing) return this.offset;
     const elapsed = this.offset + Math.max(0, this.context.currentTime - this.started);
-    return this.loop ? elapsed % this.duration : Math.min(elapsed, this.duration);
+    return this.loop ? this.from + ((elapsed - this.from) % (this.until - this.from)) : Math.min(elapsed, this.until);
   }
 
   play() {
     if (this.playing || !this.buffers.length) return;
     this.context ??= new AudioContext();
     this.context.resume();
-    if (this.offset >= this.duration - 0.01) this.offset = 0;
+    if (this.offset >= this.until - 0.01 || this.offset < this.from) this.offset = this.from;
     this.started = this.context.currentTime + 0.02;
     this.sources = this.buffers.map((buffer, track) => {
       const source = this.context.createBufferSource();
       const level = this.context.createGain();
       source.buffer = buffer;
       source.loop = this.loop;
+      source.loopStart = this.from;
+      source.loopEnd = this.until;
       level.gain.value = track === this.audible ? this.gain(track) : 0;
       source.connect(level).connect(this.context.destination);
-      source.start(this.started, this.offset);
+      if (this.loop) source.start(this.started, this.offset);
+      else source.start(this.started, this.offset, this.until - this.offset);
       return { source, level };
     });
     const longest = this.buffers.findIndex((buffer) => buffer.duration === this.duration);
     this.sources[longest].source.onended = () => {
       this.stop();
-      this.offset = this.duration;
+      this.offset = this.until;
       this.changed();
     };
     this.playing = true;
@@ -103,7 +108,17 @@ class Player {
   seek(seconds) {
     const resume = this.playing;
     this.stop();
-    this.offset = Math.min(Math.max(seconds, 0), this.duration);
+    this.offset = Math.min(Math.max(seconds, this.from), this.until);
+    if (resume) this.play();
+  }
+
+  // Play only what lies between two moments, from the first one on.
+  setRange(from, until) {
+    const resume = this.playing;
+    this.stop();
+    this.from = from;
+    this.until = Math.min(until, this.duration);
+    this.offset = this.from;
     if (resume) this.play();
   }
 

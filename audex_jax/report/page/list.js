@@ -1,60 +1,99 @@
 // The list of all recordings: search, filters, sorting, pages; and which recording the address names.
 
 const PAGE = 50;
-const [NAME, LABEL, SHARE, KIND, GAP] = [0, 2, 3, 5, 6]; // columns of a row
-const LARGE_GAP = 50; // thousandths
+// columns of a row
+const [NAME, LABEL, PROBABILITY, TRUTH, KIND, GAP, LEVEL, SEGMENTS, AGREEING] = [0, 2, 3, 4, 5, 6, 8, 9, 10];
+const LARGE_GAP = 0.05;
+const FILTERS = ["truth-filter", "label-filter", "right-filter", "kind-filter", "gap-filter"];
 const list = { sort: null, down: false, page: 0, shown: [] };
-const haystacks = data.rows.map((row) => `${row[NAME]}\n${data.labels[row[LABEL]]}`.toLowerCase());
+const labelled = data.rows.some((row) => row[TRUTH] >= 0);
+const named = (label) => (label < 0 ? "" : data.labels[label]);
+const haystacks = data.rows.map((row) => `${row[NAME]}\n${named(row[LABEL])}\n${named(row[TRUTH])}`.toLowerCase());
 
+// Rows by a number; those that lack it last in either direction.
+function byNumber(column) {
+  return (a, b) => {
+    const [x, y] = [data.rows[a][column], data.rows[b][column]];
+    if (x === null || y === null) return ((x === null) - (y === null)) * (list.down ? -1 : 1);
+    return x - y;
+  };
+}
+
+const byLabel = (column) => (a, b) => named(data.rows[a][column]).localeCompare(named(data.rows[b][column]));
 const SORT_BY = {
   name: (a, b) => data.rows[a][NAME].localeCompare(data.rows[b][NAME], undefined, { numeric: true }),
-  label: (a, b) => data.labels[data.rows[a][LABEL]].localeCompare(data.labels[data.rows[b][LABEL]])
-    || data.rows[b][SHARE] - data.rows[a][SHARE],
+  truth: byLabel(TRUTH),
+  label: byLabel(LABEL),
+  probability: byNumber(PROBABILITY),
   kind: (a, b) => data.rows[a][KIND] - data.rows[b][KIND],
-  gap: (a, b) => (data.rows[a][GAP] ?? Infinity) - (data.rows[b][GAP] ?? Infinity) || a - b,
+  gap: byNumber(GAP),
+  level: byNumber(LEVEL),
 };
 
 function filterList() {
   const wanted = $("search").value.trim().toLowerCase();
-  const label = $("label-filter").value;
-  const kind = $("kind-filter").value;
-  const gap = $("gap-filter").value;
+  const [truth, label, right, kind, gap] = FILTERS.map((id) => $(id).value);
   list.shown = [];
   data.rows.forEach((row, number) => {
     const large = row[GAP] === null || row[GAP] > LARGE_GAP;
     if (wanted && !haystacks[number].includes(wanted)) return;
+    if (truth !== "" && row[TRUTH] !== Number(truth)) return;
     if (label !== "" && row[LABEL] !== Number(label)) return;
+    if (right && (row[TRUTH] < 0 || (row[TRUTH] === row[LABEL]) !== (right === "right"))) return;
     if (kind !== "" && row[KIND] !== Number(kind)) return;
     if (gap && large !== (gap === "large")) return;
     list.shown.push(number);
   });
-  if (list.sort) list.shown.sort((a, b) => (list.down ? -1 : 1) * SORT_BY[list.sort](a, b));
+  if (list.sort) list.shown.sort((a, b) => (list.down ? -1 : 1) * SORT_BY[list.sort](a, b) || a - b);
   list.page = 0;
+  markConfusion(truth, label);
   showList();
+}
+
+function sortBy(key, down) {
+  list.sort = key || null;
+  list.down = down;
+  $("sort").value = key ?? "";
+  $("direction").textContent = down ? "↓" : "↑";
+  $("direction").setAttribute("aria-label", down ? "Sorted downwards; sort upwards" : "Sorted upwards; sort downwards");
+  for (const header of document.querySelectorAll("#list thead [data-key]")) {
+    if (header.dataset.key === key) header.setAttribute("aria-sort", down ? "descending" : "ascending");
+    else header.removeAttribute("aria-sort");
+  }
+  filterList();
+}
+
+function lineOf(number) {
+  const row = data.rows[number];
+  const line = element("tr", null, { "data-clip": number });
+  const name = element("th", null, { scope: "row" });
+  name.append(element("a", row[NAME], { href: `#clip=${number}` }));
+  line.append(name);
+  const known = row[TRUTH] >= 0;
+  if (labelled) line.append(element("td", known ? named(row[TRUTH]) : "–"));
+  const label = element("td", named(row[LABEL]));
+  label.append(" ", element("small", row[PROBABILITY] === null ? `${row[AGREEING]} of ${row[SEGMENTS]} segments` : probability(row[PROBABILITY])));
+  if (known) {
+    const right = row[TRUTH] === row[LABEL];
+    label.append(" ", element("span", right ? "right" : "wrong", { class: right ? "right" : "wrong" }));
+  }
+  const [kind, words] = data.kinds[row[KIND]];
+  const verdict = element("td", null);
+  verdict.append(element("span", words, { class: "badge", "data-kind": kind, "data-symbol": SYMBOLS[kind] }));
+  line.append(label, verdict);
+  return line;
 }
 
 function showList() {
   const pages = Math.max(1, Math.ceil(list.shown.length / PAGE));
   const first = list.page * PAGE;
-  $("rows").replaceChildren(...list.shown.slice(first, first + PAGE).map((number) => {
-    const row = data.rows[number];
-    const [kind, words] = data.kinds[row[KIND]];
-    const line = element("tr", null, { "data-clip": number });
-    const link = element("a", row[NAME], { href: `#clip=${number}` });
-    const name = element("th", null, { scope: "row" });
-    name.append(link);
-    const label = element("td", data.labels[row[LABEL]]);
-    label.append(" ", element("small", percent(row[SHARE])));
-    const badge = element("span", words, { class: "badge", "data-kind": kind, "data-symbol": SYMBOLS[kind] });
-    const verdict = element("td", null);
-    verdict.append(badge);
-    const gap = element("td", row[GAP] === null ? "–" : percent(row[GAP]), { class: "number" });
-    if (row[GAP] === null || row[GAP] > LARGE_GAP) gap.classList.add("large");
-    line.append(name, label, verdict, gap);
-    return line;
-  }));
+  $("rows").replaceChildren(...list.shown.slice(first, first + PAGE).map(lineOf));
   const total = data.rows.length;
-  $("count").textContent = list.shown.length === total ? `${total} recordings` : `${list.shown.length} of ${total} recordings`;
+  const all = list.shown.length === total;
+  $("count").textContent = all ? plural(total, "recording") : `${list.shown.length} of ${plural(total, "recording")}`;
+  $("empty").hidden = list.shown.length > 0;
+  $("recordings").hidden = !list.shown.length;
+  $("clear").hidden = all;
   $("page-number").textContent = `${list.page + 1} of ${pages}`;
   $("previous-page").disabled = list.page === 0;
   $("next-page").disabled = list.page >= pages - 1;
@@ -90,22 +129,22 @@ function route() {
   if (known) window.scrollTo(0, 0);
 }
 
-for (const button of document.querySelectorAll("#list th button")) {
-  button.addEventListener("click", () => {
-    const header = button.closest("th");
-    list.down = list.sort === header.dataset.key && !list.down;
-    list.sort = header.dataset.key;
-    for (const other of document.querySelectorAll("#list thead th")) other.removeAttribute("aria-sort");
-    header.setAttribute("aria-sort", list.down ? "descending" : "ascending");
-    filterList();
-  });
+for (const button of document.querySelectorAll("#list th[data-key] button")) {
+  const { key } = button.closest("th").dataset;
+  button.addEventListener("click", () => sortBy(key, list.sort === key && !list.down));
 }
+$("sort").addEventListener("change", (event) => sortBy(event.target.value, false));
+$("direction").addEventListener("click", () => sortBy(list.sort, !list.down));
 $("rows").addEventListener("click", (event) => {
   const row = event.target.closest("tr");
   if (row && !event.target.closest("a")) location.hash = `clip=${row.dataset.clip}`;
 });
 $("search").addEventListener("input", filterList);
-for (const id of ["label-filter", "kind-filter", "gap-filter"]) $(id).addEventListener("change", filterList);
+for (const id of FILTERS) $(id).addEventListener("change", filterList);
+$("clear").addEventListener("click", () => {
+  for (const id of ["search", ...FILTERS]) $(id).value = "";
+  filterList();
+});
 $("previous-page").addEventListener("click", () => { list.page -= 1; showList(); });
 $("next-page").addEventListener("click", () => { list.page += 1; showList(); });
 
@@ -133,17 +172,33 @@ document.addEventListener("keydown", (event) => {
   KEYS[event.key]();
 });
 
-const used = [...new Set(data.rows.map((row) => row[LABEL]))].sort((a, b) => data.labels[a].localeCompare(data.labels[b]));
-for (const label of used) $("label-filter").append(element("option", data.labels[label], { value: label }));
-data.kinds.forEach(([kind, words], i) => {
+for (const [id, column] of [["truth-filter", TRUTH], ["label-filter", LABEL]]) {
+  const used = [...new Set(data.rows.map((row) => row[column]))].filter((label) => label >= 0);
+  used.sort((a, b) => named(a).localeCompare(named(b), undefined, { numeric: true }));
+  for (const label of used) $(id).append(element("option", named(label), { value: label }));
+}
+data.kinds.forEach(([, words], i) => {
   if (data.rows.some((row) => row[KIND] === i)) $("kind-filter").append(element("option", words, { value: i }));
 });
+for (const part of document.querySelectorAll("[data-labelled]")) part.hidden = !labelled;
+if (labelled) {
+  confusionTable(data.rows, ([truth, label]) => {
+    $("truth-filter").value = truth;
+    $("label-filter").value = label;
+    filterList();
+  });
+}
+
 const models = [...new Set(data.runs.map((run) => run.model))];
-const holds = data.rows.filter((row) => ["holds", "shared"].includes(data.kinds[row[KIND]][0])).length;
-const summed = data.rows.filter((row) => row[GAP] !== null && row[GAP] <= LARGE_GAP).length;
-$("summary").textContent = data.rows.length === 1 ? `model ${models[0]}`
-  : `${models.length === 1 ? `model ${models[0]}` : `${models.length} models`} · ${holds} of ${data.rows.length} explanations alone`
-  + ` still say the same · ${summed} add up to within 5 %`;
+const total = data.rows.length;
+const holds = data.rows.filter((row) => data.kinds[row[KIND]][0] === "holds").length;
+const known = data.rows.filter((row) => row[TRUTH] >= 0);
+const right = known.filter((row) => row[TRUTH] === row[LABEL]).length;
+$("summary").textContent = [
+  models.length === 1 ? `Model ${models[0]}` : plural(models.length, "model"),
+  ...(known.length ? [`${right} of ${known.length} classified right (${probability(right / known.length)})`] : []),
+  ...(total > 1 ? [`${holds} of ${total} explanations hold`] : []),
+].join(" · ");
 document.body.classList.toggle("single", data.rows.length === 1);
 themeButton(() => view.draw());
 filterList();

@@ -1,7 +1,11 @@
-// Waveform, log-mel spectrogram coloured by attribution, and the evidence curve; all on one time axis.
+// Waveform, log-mel spectrogram coloured by the occlusion map or by what is kept, and the evidence over time; all of the
+// same span of time, [from, until] in seconds.
 
 const BANDS = 72;
 const RANGE_DB = 70;
+const LEAST_DB = -30; // of what an explanation keeps of a cell
+const MAP_HOP = 0.02; // seconds between the frames of an occlusion map
+const EMPTY_DB = -50; // below the loudest cell there is nothing to keep
 
 function fft(real, imaginary) {
   const n = real.length;
@@ -107,18 +111,19 @@ function prepared(canvas) {
   return { context, width, height };
 }
 
-function waveform(canvas, layers, duration) {
+function waveform(canvas, layers, [from, until]) {
   const { context, width, height } = prepared(canvas);
   const highest = Math.max(1e-4, ...layers.map(({ buffer, gain }) => gain * peak(buffer)));
   for (const { buffer, gain, colour } of layers) {
     const samples = buffer.getChannelData(0);
-    const perPixel = (buffer.sampleRate * duration) / width;
+    const first = buffer.sampleRate * from;
+    const perPixel = (buffer.sampleRate * (until - from)) / width;
     context.fillStyle = colour;
     for (let x = 0; x < width; x++) {
-      const end = Math.min((x + 1) * perPixel, samples.length);
+      const end = Math.min(first + (x + 1) * perPixel, samples.length);
       let low = 0;
       let high = 0;
-      for (let i = Math.floor(x * perPixel); i < end; i++) {
+      for (let i = Math.floor(first + x * perPixel); i < end; i++) {
         if (samples[i] < low) low = samples[i];
         if (samples[i] > high) high = samples[i];
       }
@@ -128,28 +133,55 @@ function waveform(canvas, layers, duration) {
   }
 }
 
-// Signed sum of the evidence at a moment, -1 to 1.
-function evidenceAt(evidence, seconds) {
-  const frame = Math.min(evidence.frames - 1, Math.max(0, Math.floor(seconds * evidence.rate)));
-  return (evidence.values[2 * frame] + evidence.values[2 * frame + 1]) / evidence.largest;
+// An array `[t, width]` as the page holds it.
+function unpacked({ scale, width, bytes }) {
+  const values = Float32Array.from(atob(bytes), (letter) => ((letter.charCodeAt(0) << 24) >> 24) * (scale / 127));
+  return { values, width, scale, frames: values.length / width };
 }
 
-function spectrogram(canvas, buffer, decibels, loudest, evidence, duration, coloured) {
+// What an explanation keeps of each cell of the whole sound, 0 to 1 for LEAST_DB to 0 dB; both on the same grid.
+function keptTint(explanation, whole) {
+  const [kept, all] = [melSpectrum(explanation), melSpectrum(whole)];
+  return (frame, band) => {
+    const at = frame * BANDS + band;
+    if (all.values[at] < all.loudest + EMPTY_DB) return 0;
+    return 1 - Math.min(0, Math.max(LEAST_DB, kept.values[at] - all.values[at])) / LEAST_DB;
+  };
+}
+
+// The occlusion map as -1 to 1, read between its cells.
+function occlusionTint(map, frames, duration) {
+  const value = (frame, band) =>
+    map.values[Math.min(Math.max(frame, 0), map.frames - 1) * map.width + Math.min(Math.max(band, 0), map.width - 1)];
+  return (frame, band) => {
+    const t = ((frame + 0.5) / frames) * (duration / MAP_HOP) - 0.5;
+    const b = ((band + 0.5) / BANDS) * map.width - 0.5;
+    const [i, j] = [Math.floor(t), Math.floor(b)];
+    const [u, v] = [t - i, b - j];
+    const mixed = (1 - u) * ((1 - v) * value(i, j) + v * value(i, j + 1))
+      + u * ((1 - v) * value(i + 1, j) + v * value(i + 1, j + 1));
+    return mixed / map.scale;
+  };
+}
+
+// `tint` tells how much of the colour for (above 0) or against (below) each cell gets; null for grey.
+function spectrogram(canvas, buffer, decibels, loudest, tint, [from, until]) {
   const { context, width, height } = prepared(canvas);
   const tone = colours();
   const spectrum = melSpectrum(buffer);
   const image = new ImageData(spectrum.frames, BANDS);
   for (let frame = 0; frame < spectrum.frames; frame++) {
-    const signed = coloured ? evidenceAt(evidence, ((frame + 0.5) / spectrum.frames) * buffer.duration) : 0;
-    const hue = signed > 0 ? tone.positive : tone.negative;
-    const share = Math.min(1, Math.abs(signed)) ** 0.6;
-    const full = tone.ink.map((c, i) => c + (hue[i] - c) * share);
-    const empty = tone.ground.map((c, i) => c + (hue[i] - c) * 0.16 * share);
     for (let band = 0; band < BANDS; band++) {
+      const signed = tint ? tint(frame, band) : 0;
+      const hue = signed > 0 ? tone.positive : tone.negative;
+      const share = Math.abs(signed) ** 0.6;
       const db = spectrum.values[frame * BANDS + band] + decibels - loudest;
       const energy = Math.min(1, Math.max(0, 1 + db / RANGE_DB)) ** 1.4;
       const at = 4 * ((BANDS - 1 - band) * spectrum.frames + frame);
-      for (let c = 0; c < 3; c++) image.data[at + c] = empty[c] + (full[c] - empty[c]) * energy;
+      for (let c = 0; c < 3; c++) {
+        const full = tone.ink[c] + (hue[c] - tone.ink[c]) * share;
+        image.data[at + c] = tone.ground[c] + (full - tone.ground[c]) * energy;
+      }
       image.data[at + 3] = 255;
     }
   }
@@ -158,47 +190,54 @@ function spectrogram(canvas, buffer, decibels, loudest, evidence, duration, colo
   small.height = BANDS;
   small.getContext("2d").putImageData(image, 0, 0);
   context.imageSmoothingQuality = "high";
-  context.drawImage(small, 0, 0, (width * buffer.duration) / duration, height);
+  const perSecond = width / (until - from);
+  context.drawImage(small, -from * perSecond, 0, buffer.duration * perSecond, height);
 }
 
-function evidenceCurve(canvas, evidence, duration) {
+// The largest sums for and against of a frame, [highest, lowest], in logits.
+function extent(evidence) {
+  let [highest, lowest] = [0, 0];
+  for (const value of evidence.values) {
+    if (value > highest) highest = value;
+    if (value < lowest) lowest = value;
+  }
+  return [highest, lowest];
+}
+
+function evidenceBars(canvas, evidence, rate, [from, until]) {
   const { context, width, height } = prepared(canvas);
   const tone = colours();
-  let highest = 0;
-  let lowest = 0;
-  evidence.values.forEach((value) => {
-    highest = Math.max(highest, value);
-    lowest = Math.min(lowest, value);
-  });
+  const [highest, lowest] = extent(evidence);
   const top = 24; // below the caption
-  const room = height - top - 3;
-  const zero = top + (room * highest) / Math.max(highest - lowest, 1e-9);
-  const scale = room / Math.max(highest - lowest, 1e-9);
-  const step = width / (duration * evidence.rate);
+  const scale = (height - top - 3) / Math.max(highest - lowest, 1e-9);
+  const zero = top + highest * scale;
+  const step = width / ((until - from) * rate);
   for (const [side, colour] of [[0, tone.positive], [1, tone.negative]]) {
     context.fillStyle = tone.css(colour, 0.85);
     for (let frame = 0; frame < evidence.frames; frame++) {
       const tall = evidence.values[2 * frame + side] * scale;
-      context.fillRect(frame * step + 0.5, Math.min(zero, zero - tall), Math.max(1, step - 1), Math.abs(tall));
+      const left = (frame - from * rate) * step;
+      context.fillRect(left + 0.5, Math.min(zero, zero - tall), Math.max(1, step - 1), Math.abs(tall));
     }
   }
   context.fillStyle = tone.text;
   context.fillRect(0, zero - 0.5, width, 1);
 }
 
-function timeAxis(canvas, duration) {
+function timeAxis(canvas, [from, until]) {
   const { context, width, height } = prepared(canvas);
   const tone = colours();
-  const step = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10].find((s) => (s / duration) * width > 72) || 20;
+  const duration = until - from;
+  const step = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 120].find((s) => (s / duration) * width > 72) || 300;
   context.font = "12px system-ui, sans-serif";
   context.textBaseline = "bottom";
-  for (let i = 0; i * step <= duration + 1e-6; i++) {
-    const x = (i * step * width) / duration;
+  for (let i = Math.ceil(from / step - 1e-6); i * step <= until + 1e-6; i++) {
+    const x = ((i * step - from) * width) / duration;
     context.fillStyle = tone.line;
     context.fillRect(Math.min(x, width - 1), 0, 1, 4);
     const text = `${(i * step).toFixed(step < 1 ? (step < 0.1 ? 2 : 1) : 0)} s`;
     context.fillStyle = tone.text;
-    context.textAlign = i === 0 ? "left" : x > width - 20 ? "right" : "center";
+    context.textAlign = x < 20 ? "left" : x > width - 20 ? "right" : "center";
     context.fillText(text, x, height);
   }
 }
