@@ -24,7 +24,7 @@ def row(name: str, segment: int, **change) -> dict:
         "prediction": "stop", "prediction_probability": 0.9, "target": "stop", "target_probability": 0.9,
         "probabilities": pairs, "completeness_gap": 0.01, "converged": True, "convergence": "The gap is 1%.",
         "reconstruction_agrees": True, "reconstruction_agrees_shifted": True, "reconstruction_probability": 0.9,
-        "silent": False, "keep": 0.2, "gain": 1.0, "adversarial": False, "sound_alone": False,
+        "silent": False, "keep": 0.2, "gain": 1.0, "adversarial": False, "sound_alone": False, "model_warning": None,
         "sufficient_shifted": True, "necessary_shifted": True,
         "versus": None, "versus_probabilities": [],
         "control_target": None, "control_probability": None, "control_heard": None,
@@ -69,6 +69,8 @@ def test_rows_of_a_recording_are_put_together(job):
     assert b.levels[0]["keep"] == 0.2
     assert b.levels[0]["metrics"] == {"level": -2.0}
     assert list(c.sounds) == ["explanation"]
+    assert a.missing[-1] == "The recording is no longer where it was, or has changed."
+    assert "audex explain RECORDING --report" in a.missing[0]
 
 
 def test_a_report_of_a_job_and_of_one_part(job, capsys):
@@ -99,6 +101,11 @@ def test_what_is_not_stored_is_read_again_or_reported(tmp_path):
     assert isinstance(another, ReportError)  # the file there is not what was explained
     assert list(here.sounds) == ["original"]
     assert not here.evidence.any()
+    assert here.level_db == -160
+    assert here.missing[:2] == (
+        "The explanation's sound: audex batch without --no-audio.",
+        "The attribution over time: audex batch --attribution.",
+    )
     assert isinstance(gone, ReportError)
     assert "no sound of it" in str(gone)
     assert isinstance(broken, ReportError)
