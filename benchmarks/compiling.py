@@ -87,7 +87,7 @@ def old_programs(subject: str, batch: int, precision: str) -> dict[str, tuple[Ca
     model = shapes(lambda: weights_of(subject), subject)
     codec = model.codec.config
     audio, lengths, wanted = given(round(SECONDS * codec.sample_rate), batch, codec.channels)
-    latent = jax.eval_shape(model.codec.encode, audio)
+    latent = jax.eval_shape(lambda model, audio: model.codec.encode(audio), model, audio)
     valid = jax.ShapeDtypeStruct(latent.shape[:2], bool)
 
     def step(**settings: Any) -> Callable:
