@@ -169,9 +169,10 @@ def convolve(
 ) -> Float[Array, "b l go"]:
     """Convolution of `x` as EnCodec pads it, in rows; of as many samples as before where the stride divides them.
 
-    XLA pads with zeros, which costs nothing, and small products with the reflected samples are added to the outputs at
-    both ends. Where that would read more rows than need be, or not all rows are full, `x` is padded beforehand; on
-    backends whose rows are single samples, too, where a copy costs less than a product.
+    XLA pads with zeros, which costs nothing, and small products with the reflected samples, zeros elsewhere, are added
+    to the outputs: like the bias, and in the same pass, which an update in place would break in two. Where that would
+    read more rows than need be, or not all rows are full, `x` is padded beforehand; on backends whose rows are single
+    samples, too, where a copy costs less than a product.
     """
     taps, inputs, outputs = kernel.shape
     fold = x.shape[2] // inputs
@@ -192,11 +193,13 @@ def convolve(
     if before:
         near = in_rows(x[:, : left // row + 1], inputs, 1)[:, left:0:-1]
         near = jnp.pad(near, ((0, 0), (before * row - left, 0), (0, 0)))
-        y = y.at[:, :before].add(correlate(in_rows(near, inputs, row), product[:before], (0, before - 1)))
+        first = correlate(in_rows(near, inputs, row), product[:before], (0, before - 1))
+        y = y + pad_time(first, 0, y.shape[1] - before, "constant")
     if after:
         near = in_rows(x[:, -(right // row + 1) :], inputs, 1)[:, -2 : -2 - right : -1]
         near = jnp.pad(near, ((0, 0), (0, after * row - right), (0, 0)))
-        y = y.at[:, -after:].add(correlate(in_rows(near, inputs, row), product[-after:], (after - 1, 0)))
+        last = correlate(in_rows(near, inputs, row), product[-after:], (after - 1, 0))
+        y = y + pad_time(last, y.shape[1] - after, 0, "constant")
     return y
 
 
