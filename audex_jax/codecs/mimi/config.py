@@ -77,10 +77,10 @@ class MimiConfig:
         """One of the two quantisers, as that of EnCodec takes it."""
         return self._part(dim=self.codebook_dim, codebooks=codebooks, codebook_size=self.codebook_size)
 
-    def _part(self, **fields: int) -> EncodecConfig:
+    def _part(self, **fields: Any) -> EncodecConfig:
         shared = ("name", "sample_rate", "channels", "filters", "ratios", "compress", "residual_kernel_size")
-        shape: dict[str, Any] = {field: getattr(self, field) for field in shared}
-        return EncodecConfig(**shape | fields, shortcut="identity", pad_mode="constant")
+        shape = {field: getattr(self, field) for field in shared} | fields
+        return EncodecConfig(**shape, shortcut="identity", pad_mode="constant")
 
     @property
     def dim(self) -> int:
