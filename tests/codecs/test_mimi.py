@@ -68,7 +68,7 @@ def test_codes_of_a_recording_are_played_by_the_codec_that_made_them(codec_of, n
         codec.decode_codes(clip._replace(model="another"))
     with pytest.raises(CodesError, match="largest index 16"):
         codec.decode_codes(clip._replace(codes=clip.codes * 0 + 16))
-    with pytest.raises(CodesError, match="7 frames are not those of 90 samples"):
+    with pytest.raises(CodesError, match="7 frames in 1 segments are not those of 90 samples"):
         codec.decode_codes(clip._replace(samples=90))
     with pytest.raises(AudexError, match=r"no bandwidth 5 kbps; it offers 0.5, 1, 2"):
         codec.encode_codes(normal(50, 1), bandwidth=5.0)
