@@ -8,6 +8,7 @@ import ast
 import functools
 import graphlib
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -151,6 +152,12 @@ def test_there_are_no_circles():
         assert circle(modules(package), package.name) == []
     pair = {"a": "import house.b", "b": "def f():\n    from house import a", "c": "import house.a"}
     assert circle(pair, "house") == ["a", "b"]
+
+
+def test_nothing_private_of_jax_is_used():
+    """Deprecated names are errors of pytest already; private ones vanish without a warning."""
+    for package in (PACKAGE, ROOT / "benchmarks", ROOT / "weights_conversion"):
+        assert [name for name, source in modules(package).items() if re.search(r"\b(jax|flax)\._", source)] == []
 
 
 def test_modules_are_small():

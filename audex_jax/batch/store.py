@@ -38,7 +38,8 @@ FOLDERS = ("parts", "rejects")
 FOOTER = 2**16  # bytes at the end of a part in which its footer is looked for
 AT_ONCE = 16  # files that are looked at together: a store answers late, and to many at once
 LOG = logging.getLogger(__name__)
-One, Other = TypeVar("One"), TypeVar("Other")
+One = TypeVar("One")
+Other = TypeVar("Other")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -28,7 +28,7 @@ ROWS = 64  # read at once; rows with sounds are large
 Table = str | os.PathLike
 
 
-def parts(path: Table) -> list[Table]:
+def parts(path: Table) -> Sequence[Table]:
     """The tables that a path or an address stands for: itself, or the finished parts in the folder of a job."""
     if isinstance(path, str) and remote.is_address(path):
         inside = [f"{path}/parts/{name}" for name in remote.names(f"{path}/parts") if name.endswith(".parquet")]

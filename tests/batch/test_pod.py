@@ -18,7 +18,7 @@ from audex_jax.batch.store import load_store
 from .conftest import rows_of, same_rows
 from .test_processes import PROGRAM, hidden
 
-PROCESSES, DEVICES, CLIPS, SECONDS = map(int, os.environ.get("AUDEX_POD", "3,2,120,2").split(","))
+PROCESSES, DEVICES, CLIPS, SECONDS = map(int, os.environ.get("AUDEX_POD", "3,2,120,5").split(","))
 OPTIONS = (
     "--ranking", "weighted", "--steps", "4", "--filler", "noise", "--shard-clips", "10", "--batch", "8", "--quiet",
     "--workers", "2", "--elements", "4", "--control", "0", "--max-reject-share", "1",
@@ -36,7 +36,7 @@ usual, steps = job.on_devices, itertools.count(1)
 def on_devices(*given):
     mapped = usual(*given)
     def step(*arrays):
-        if next(steps) == 3:
+        if next(steps) == 2:
             raise jax.errors.JaxRuntimeError("INTERNAL: the device is lost")
         return mapped.step(*arrays)
     return mapped._replace(step=step)
@@ -56,7 +56,8 @@ def start(data, model, out, index: int, count: int, before: str = "") -> subproc
 def test_a_day_of_a_pod_ends_with_what_an_undisturbed_job_writes(many, model, tmp_path):
     data, out = many(CLIPS), tmp_path / "out"
     whole = start(data, model, tmp_path / "undisturbed", 0, 1)
-    assert whole.wait() == 0, whole.communicate()[1]
+    error = whole.communicate()[1]
+    assert whole.returncode == 0, error
     chance, kills, failures, killed = random.Random(0), 0, 0, set()
     running = {i: start(data, model, out, i, PROCESSES, {0: SLOW, 1: FAILING}.get(i, "")) for i in range(PROCESSES)}
     last, done = time.monotonic(), dict.fromkeys(range(PROCESSES), 0)
@@ -68,7 +69,7 @@ def test_a_day_of_a_pod_ends_with_what_an_undisturbed_job_writes(many, model, tm
 
     while running:
         time.sleep(0.2)
-        able = [i for i in running if running[i].poll() is None and finished(i) > done[i]]
+        able = [i for i in running if running[i].poll() is None and finished(i) > done[i] and (failures or i != 1)]
         if able and time.monotonic() - last > SECONDS:
             index, last = chance.choice(able), time.monotonic()
             running[index].kill()
@@ -90,6 +91,6 @@ def test_a_day_of_a_pod_ends_with_what_an_undisturbed_job_writes(many, model, tm
     state = status(load_store(out))
     print(f"{kills} kills, {failures} failures, {state}")
     assert state["shards_done"] == state["shards"]
-    assert kills + failures > 0
+    assert failures == 1
     same_rows(rows_of(tmp_path / "undisturbed"), rows_of(out))
     assert not hidden(out)
