@@ -23,8 +23,9 @@ tell speakers, no speaker is in two splits.
 
 Several classifiers are trained, unless --classifier names one: a linear one, which reads the latent's mean, standard
 deviation and mean change; a small transformer; and, from 1000 training clips on, the published transformer. A larger
-one is tried only while the last one was better than the one before. The one with the lowest validation loss is kept. If
-it is not better than chance on the test split, the bundle holds a warning, and `audex explain` repeats it.
+one is tried only while the last one was better than the one before. The one with the lowest validation loss is kept; a
+larger one only if it is better by more than the standard error. If the classifier is not better than chance on the test
+split, the bundle holds a warning, and `audex explain` repeats it.
 
 What classifiers read is computed once and kept in OUT.training; the same command after a kill goes on where it was.
 

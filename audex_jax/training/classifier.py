@@ -51,9 +51,14 @@ def predict(classifier: Any, inputs: Inputs, batch: int = 64) -> np.ndarray:
     return logits_of(classifier, inputs, batch).argmax(-1)
 
 
+def losses_of(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Negative logarithm of the probability that logits `[clips, k]` give the labels `[clips]`, in nats, `[clips]`."""
+    return -log_softmax(logits.astype(float), -1)[np.arange(len(labels)), labels]
+
+
 def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Mean negative logarithm of the probability that logits `[clips, k]` give the labels `[clips]`, in nats."""
-    return float(-log_softmax(logits.astype(float), -1)[np.arange(len(labels)), labels].mean())
+    """Mean of `losses_of`."""
+    return float(losses_of(logits, labels).mean())
 
 
 def optimizer(recipe: ClassifierRecipe, steps_per_epoch: int) -> optax.GradientTransformation:

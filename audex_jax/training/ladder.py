@@ -5,9 +5,11 @@ import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from audex_jax.classifiers.linear import LinearProbe
 from audex_jax.core.registry import CLASSIFIERS
-from audex_jax.training.classifier import cross_entropy, logits_of, train_classifier
+from audex_jax.training.classifier import logits_of, losses_of, train_classifier
 from audex_jax.training.inputs import Inputs
 from audex_jax.training.linear import PENALTIES, fit_linear
 from audex_jax.training.recipes import ClassifierRecipe
@@ -25,6 +27,7 @@ class Rung(NamedTuple):
         family: its name.
         classifier: None if it was not tried.
         loss, accuracy: in validation; of clips as they are and after a round trip through the codec.
+        losses: those whose mean is the loss, `[clips]`.
         why: it was not tried.
     """
 
@@ -33,6 +36,7 @@ class Rung(NamedTuple):
     loss: float = math.inf
     accuracy: float = 0.0
     why: str = ""
+    losses: np.ndarray = np.zeros(0)
 
     def record(self) -> dict[str, Any]:
         """As a JSON object."""
@@ -90,10 +94,17 @@ def climb(
             classifier = train_classifier(kind, config(kind), fitted, train, val, place, epoch, start=start)
         logits = logits_of(classifier, val)
         right = float((logits.argmax(-1) == val.labels).mean())
-        rungs.append(Rung(name, classifier, cross_entropy(logits, val.labels), right))
+        losses = losses_of(logits, val.labels)
+        rungs.append(Rung(name, classifier, float(losses.mean()), right, losses=losses))
     return rungs
 
 
 def best(rungs: Sequence[Rung]) -> Rung:
-    """The rung with the lowest validation loss."""
-    return min(rungs, key=lambda rung: rung.loss)
+    """The rung with the lowest validation loss; of two the smaller one, unless the larger is better by more than the
+    standard error of the difference of their losses, clip by clip."""
+    chosen, *others = (rung for rung in rungs if rung.classifier is not None)
+    for rung in others:
+        gain = chosen.losses - rung.losses
+        if gain.mean() > gain.std(ddof=1) / math.sqrt(len(gain)):
+            chosen = rung
+    return chosen

@@ -17,7 +17,7 @@ from audex_jax.explain.model import Model
 from audex_jax.training import ladder
 from audex_jax.training.card import at_chance, card, doubts, figures, missing, table_of
 from audex_jax.training.inputs import Inputs
-from audex_jax.training.ladder import best, climb
+from audex_jax.training.ladder import Rung, best, climb
 from audex_jax.training.linear import fit_linear
 from audex_jax.training.recipes import ClassifierRecipe
 
@@ -62,7 +62,14 @@ def test_the_lowest_validation_loss_wins(rng, tmp_path):
     assert [rung.family for rung in rungs] == list(ladder.LADDER)
     assert best(rungs).family == "linear"  # two epochs are not enough for the other
     assert rungs[2].record()["not_tried"] == "small-transformer is not better than linear"
-    assert best(rungs).loss == min(rung.loss for rung in rungs)
+
+
+@pytest.mark.parametrize(("better", "family"), [(0.5, "large"), (0.02, "small"), (-0.5, "small")])
+def test_a_larger_classifier_has_to_be_better_than_by_luck(rng, better, family):
+    losses = rng.uniform(0, 2, 40)
+    others = losses - better + rng.normal(scale=0.5, size=40)
+    rungs = [Rung("small", "it", losses=losses), Rung("large", "it", losses=others), Rung("largest", why="few clips")]
+    assert best(rungs).family == family
 
 
 def test_the_published_transformer_takes_many_clips(rng, tmp_path):
