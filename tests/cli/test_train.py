@@ -56,3 +56,27 @@ def test_a_classifier_of_audio_learns_what_a_folder_says(data, tmp_path, capsys)
     assert main(given) == 0
     assert json.loads((out / "bundle.json").read_text())["origin"]["test"]["accuracy"] >= 0.75
     assert np.abs(np.asarray(load_explainer(out).model.mean_latent)).max() > 0
+
+
+def test_a_label_without_test_clips_is_warned_of_wherever_the_model_is_used(data, tmp_path, capsys):
+    lines = [
+        f"{label}/{i}.wav,{label},{('train', 'val', 'test')[i % 3]}" for label in ("high", "low") for i in range(12)
+    ]
+    (tmp_path / "data").mkdir()
+    for label in ("high", "low"):
+        (tmp_path / "data" / label).symlink_to(data / label)
+    table = "\n".join(["file,label,split", *(line for line in lines if not line.endswith("low,test"))])
+    (tmp_path / "data" / "splits.csv").write_text(table)
+    given = ["train", str(tmp_path / "data"), "--codec", "mdct:1000", "--out", str(tmp_path / "m"), "--quiet"]
+    given += ["--classifier", "linear", "--variants", "1"]
+    assert main(given) == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines()[:4] == ["label train val test", "high      4   4    4", "low       4   4    0",
+                                         "all       8   8    4"]  # fmt: skip
+    assert "warning: The test split has no clips of low." in said.err
+    assert main([*given, "--strict"]) == 1
+    assert "The test split has no clips of low." in (tmp_path / "m" / "README.md").read_text()
+    assert load_explainer(tmp_path / "m").warnings[0] == "The test split has no clips of low."
+    capsys.readouterr()
+    assert main(["models", str(tmp_path / "m")]) == 0
+    assert "WARNING     The test split has no clips of low." in capsys.readouterr().out
