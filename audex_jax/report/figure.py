@@ -77,7 +77,7 @@ def explanation_figure(
     figure.text(0.5, 1 - 0.19 / height, title, ha="center", fontsize=9, color=INK, parse_math=False)
     figure.text(0.5, 0.06 / height, "\n".join(lines), ha="center", fontsize=7.5, color=INK, parse_math=False)
     inches = WIDTHS[width]
-    margins = {"left": 0.48 / inches, "right": 1 - 0.66 / inches, "bottom": bottom / height, "top": 1 - TITLE / height}
+    margins = {"left": 0.52 / inches, "right": 1 - 0.66 / inches, "bottom": bottom / height, "top": 1 - TITLE / height}
     grid = figure.subplots(rows, columns, sharex=True, gridspec_kw={**margins, "hspace": 0.1, "wspace": 0.18})
     axes = grid.ravel().tolist()
 
@@ -93,14 +93,17 @@ def explanation_figure(
     edges = np.arange(len(attribution) + 1) / first.frame_rate
     for values, colour, side in ((np.maximum, FOR, "for"), (np.minimum, AGAINST, "against")):
         axes[4].stairs(values(attribution, 0).sum(1), edges, fill=True, color=colour, label=side)
+    axes[4].margins(y=0.05)
+    low, high = axes[4].get_ylim()
+    axes[4].set_ylim(low, high + 0.3 * (high - low))  # room for the names
     axes[4].axhline(0, color=INK, linewidth=0.5)
     axes[4].set_ylabel("logit per frame")
     axes[4].legend(loc="upper right", fontsize=6.5, frameon=False, ncols=2, handlelength=1, borderaxespad=0.1)
     axes[4].ticklabel_format(axis="y", scilimits=(-2, 3))
     axes[4].yaxis.get_offset_text().set_fontsize(6.5)
-    against = "" if first.versus is None else f" rather than {first.versus}"
+    against = "" if first.versus is None else f" rather than {first.versus!r}"
     labels = {e.target for e in explanations}
-    what = f"{first.target}{against}" if len(labels) == 1 else "each segment's label"
+    what = f"{first.target!r}{against}" if len(labels) == 1 else "each segment's label"
     _name(axes[4], f"attribution for {what}")
 
     if occlusion_map is None:
@@ -112,7 +115,7 @@ def explanation_figure(
         limit = float(np.abs(occlusion_map).max()) or 1.0
         span = 0, len(occlusion_map) * HOP
         picture = _cells(axes[5], occlusion_map, span, rate, _colours(AGAINST, PAPER, FOR), -limit, limit)
-        _name(axes[5], f"logit of {what} lost when removed")
+        _name(axes[5], f"fall of the logit of {what} when removed")
         _bar(figure, picture, axes[5:], "logit")
 
     cuts = np.cumsum([len(e.audio) for e in explanations[:-1]]) / rate

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from audex_jax.explain.verdict import KINDS, verdict
+from audex_jax.explain.verdict import KINDS, MEANINGS, verdict
 from audex_jax.io.files import json_text
 from audex_jax.report.folder import ReportClip
 
@@ -71,7 +71,7 @@ class Index:
         return {
             "labels": list(self.labels),
             "runs": [json.loads(run) for run in self.runs],
-            "kinds": [[kind, text] for kind, text in KINDS.items()],
+            "kinds": [[kind, text, MEANINGS[kind]] for kind, text in KINDS.items()],
             "rows": [[name, *row[1:]] for name, row in zip(names, self.rows, strict=True)],
             "assets": assets,
         }

@@ -8,9 +8,11 @@ from audex_jax.core.errors import ModelError
 from audex_jax.core.settings import Settings
 from audex_jax.data.inputs import list_inputs, output_names
 from audex_jax.explain.explainer import Explainer
+from audex_jax.explain.maps import BANDS
 from audex_jax.io.atomic import write_json
 from audex_jax.io.audio import write_audio
 from audex_jax.report import files
+from audex_jax.report.folder import Drawing, read_clip
 
 SETTINGS = Settings(steps=8, ranking="weighted")
 
@@ -91,3 +93,22 @@ def test_what_is_not_finite_fails_for_its_own_recording_alone(mdct_explainer, re
     told = list(explain(Breaks(mdct_explainer.model, mdct_explainer.labels, 1.0), recordings))
     assert [name for name, good, written in told if good and written] == ["a.wav", "two segments.wav"]
     assert [name for name, good, written in told if not (good or written)] == ["bad.wav", "b.wav"]
+
+
+def test_pictures_are_drawn_as_asked_and_labels_come_from_folders(mdct_explainer, tmp_path, rng):
+    out, recording = tmp_path / "out", tmp_path / "left" / "two segments.wav"
+    for folder in (out, recording.parent):
+        folder.mkdir()
+    write_audio(recording, 0.1 * rng.normal(size=1700), 1000)
+    drawing = Drawing("svg", "single")
+    (result,) = files.explain_files(
+        mdct_explainer, [recording], out, None, SETTINGS, "tiny", maps=True, drawing=drawing
+    )
+    assert result.record is not None
+    assert result.record["label"] == "left"
+    assert (out / "two segments.svg").read_text().startswith("<?xml")
+    clip = read_clip(out / "two segments.json")
+    assert clip.occlusion_map is not None
+    assert clip.occlusion_map.shape == (50 + 35, BANDS)
+    assert clip.missing == ()
+    assert clip.level_db == pytest.approx(-20, abs=1)

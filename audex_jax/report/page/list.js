@@ -77,9 +77,9 @@ function lineOf(number) {
     const right = row[TRUTH] === row[LABEL];
     label.append(" ", element("span", right ? "right" : "wrong", { class: right ? "right" : "wrong" }));
   }
-  const [kind, words] = data.kinds[row[KIND]];
+  const [kind, words, meaning] = data.kinds[row[KIND]];
   const verdict = element("td", null);
-  verdict.append(element("span", words, { class: "badge", "data-kind": kind, "data-symbol": SYMBOLS[kind] }));
+  verdict.append(element("span", words, { class: "badge", "data-kind": kind, "data-symbol": SYMBOLS[kind], title: meaning }));
   line.append(label, verdict);
   return line;
 }
