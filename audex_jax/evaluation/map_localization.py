@@ -51,7 +51,7 @@ def band_events(count: int, samples: int, rate: int, seed: int = 0) -> BandEvent
         begin = round(rng.uniform(0.05, 0.35) * samples)
         for band in (TOLD_HZ[target[i]], NEUTRAL_HZ[neutral[i]]):
             sections = scipy.signal.butter(4, band, "bandpass", fs=rate, output="sos")
-            sound = scipy.signal.sosfilt(sections, rng.normal(size=round(0.6 * samples)))
+            sound = np.asarray(scipy.signal.sosfilt(sections, rng.normal(size=round(0.6 * samples))))
             audio[i, begin : begin + len(sound)] += 0.1 * sound / np.sqrt(np.mean(np.square(sound)))
     return BandEvents(audio.astype(np.float32), target, neutral)
 

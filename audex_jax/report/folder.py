@@ -268,7 +268,7 @@ def _level_of(record: dict) -> float | None:
     """Level of the loudest segment of the recording, in dB; what records of anybody hold in its place is not."""
     levels = [segment.get("level_db") for segment in record["segments"]]
     found = [level.get("recording") for level in levels if isinstance(level, dict)]
-    told = [value for value in found if type(value) in (int, float) and abs(value) < 1000]
+    told = [value for value in found if isinstance(value, float | int) and abs(value) < 1000]
     return round(max(told), 2) if told else None
 
 

@@ -129,5 +129,5 @@ def shortened(paths: Sequence[str]) -> list[str]:
 def _packed(values: np.ndarray) -> dict:
     """An array `[t, k]` as bytes of -127 to 127 in base64, with the value of 127."""
     scale = float(np.abs(values).max(initial=0)) or 1.0
-    quantised = np.round(127 * values / scale).astype(np.int8)
+    quantised = np.round(127 * values / scale).astype(np.int8).tobytes()
     return {"scale": float(f"{scale:.4g}"), "width": values.shape[1], "bytes": base64.b64encode(quantised).decode()}
