@@ -61,9 +61,10 @@ def job(arguments: argparse.Namespace) -> dict[str, Any]:
     how = Job(settings, shard_clips=arguments.shard_clips, batch=arguments.batch)
     with tempfile.TemporaryDirectory() as folder:
         manifest = listed(arguments.data, arguments.clips, folder)
-        store = open_store(pathlib.Path(folder, "out"), run_of(explainer, manifest, how), manifest, {})
+        out = pathlib.Path(folder, "out")
+        store = open_store(out, run_of(explainer, manifest, how), manifest, {})
         progress = run_job(explainer, manifest, store, how, report=watch)
-        stored = sum(path.stat().st_size for path in store.place.root.rglob("*.parquet"))
+        stored = sum(path.stat().st_size for path in out.rglob("*.parquet"))
     ended = [point for point in seen if point["parts"]]
     rates = [(b["clips"] - a["clips"]) / (b["seconds"] - a["seconds"]) for a, b in itertools.pairwise(ended)]
     return {
