@@ -164,5 +164,5 @@ def test_the_pictures_and_files_it_names_exist(page):
 def test_every_command_is_in_the_table():
     from audex_jax.cli import COMMANDS
 
-    table = README.read_text(encoding="utf-8").split("## Commands")[1].split("## Models")[0]
+    table = README.read_text(encoding="utf-8").split("## Commands")[1].split("## Many recordings")[0]
     assert [name for name in COMMANDS if not re.search(rf"`audex {name}[` ]", table)] == []
