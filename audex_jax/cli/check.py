@@ -21,14 +21,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     from audex_jax.core.settings import Settings
 
     parser.epilog = EXAMPLE
-    parser.add_argument("model", metavar="MODEL", help="explainer, by name or folder, or the source of a classifier")
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help="name or folder of an explainer, or a classifier as for `audex explain --classifier`",
+    )
     parser.add_argument("data", metavar="DATA", help="folder of labelled recordings; see `audex train --help`")
-    parser.add_argument("--split", default="test", choices=("train", "val", "test"), help="(default: test)")
-    parser.add_argument("--limit", type=positive, default=200, metavar="N", help="at most N clips (default: 200)")
-    parser.add_argument("--json", metavar="FILE", help="write the findings there as well")
+    parser.add_argument(
+        "--split", default="test", choices=("train", "val", "test"), help="split of DATA that is used (default: test)"
+    )
+    parser.add_argument(
+        "--limit", type=positive, default=200, metavar="N", help="largest number of clips (default: 200)"
+    )
+    parser.add_argument("--json", metavar="FILE", help="also write the findings to FILE")
     text = "explainers trained apart, or folders of them; see `audex train --strangers`"
     parser.add_argument("--strangers", metavar="DIR,...", help=text)
-    parser.add_argument("--quiet", action="store_true", help="no progress")
+    parser.add_argument("--quiet", action="store_true", help="hide progress")
     add_source(parser)
     only = ("keep", "method", "ranking", "filler", "mask_steps", "budget")
     add_options(parser, Settings, group="how to explain", only=only)

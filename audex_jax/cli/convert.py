@@ -34,13 +34,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--model",
         default="auto",
         metavar="NAME",
-        help="which published model SRC is, as encodec-24khz (default: auto, from its config or else from its tensors)",
+        help="published model that SRC is, such as encodec-24khz (default: auto, by its config or its tensors)",
     )
     parser.add_argument("--revision", help="commit, tag or branch of a hub id (default: the pinned or newest one)")
     classifier = parser.add_argument_group("for a classifier")
-    classifier.add_argument("--codec", metavar="NAME|DIR", help="bundle of the codec whose latents it reads")
-    classifier.add_argument("--bandwidth", type=float, metavar="KBPS", help="of the latents that it was trained on")
-    classifier.add_argument("--continuous", action="store_true", help="it was trained on latents before the quantiser")
+    classifier.add_argument(
+        "--codec", metavar="NAME|DIR", help="bundle of the codec whose latents the classifier reads"
+    )
+    classifier.add_argument(
+        "--bandwidth",
+        type=float,
+        metavar="KBPS",
+        help="bit rate of the quantised latents that the classifier was trained on",
+    )
+    classifier.add_argument(
+        "--continuous", action="store_true", help="the classifier was trained on latents before the quantiser"
+    )
     classifier.add_argument("--labels", metavar="FILE", help="text file, one label a line in the classifier's order")
     classifier.add_argument("--heads", type=int, default=8, help="attention heads (default: 8, as published)")
 

@@ -42,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     parser.epilog = EXAMPLE
     parser.add_argument("input", nargs="+", metavar="INPUT", help="recordings, folders, or `demo`")
-    parser.add_argument("--out", required=True, metavar="DIR", help="where to write")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
     add_model(parser)
     parser.add_argument(
         "--target",
@@ -54,16 +54,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_options(parser, Settings, group="how to explain")
     text = "do not ask the same method for a label that is not there; takes half the time"
     parser.add_argument("--no-control", action="store_false", dest="control", help=text)
-    parser.add_argument("--report", action="store_true", help="also write DIR/report.html, to hear and see it all")
-    parser.add_argument("--assets", action="store_true", help="put the report's sounds in a folder beside it")
+    parser.add_argument(
+        "--report", action="store_true", help="also write DIR/report.html, a page with sounds and pictures"
+    )
+    parser.add_argument(
+        "--assets", action="store_true", help="write the report's sounds to a folder beside it, not into it"
+    )
     text = "percentages to keep that the report's slider offers (default: 5,10,20,40)"
     parser.add_argument("--levels", type=percentages, metavar="A,B,...", help=text)
     text = "format of the picture (default: png); with this option it shows the occlusion map"
     parser.add_argument("--figure", choices=FIGURES, help=text)
     text = "width of the picture, one or two columns of a journal (default: double)"
     parser.add_argument("--figure-width", choices=("double", "single"), default="double", help=text)
-    parser.add_argument("--json", action="store_true", help="print the results as JSON lines instead of text")
-    parser.add_argument("--quiet", action="store_true", help="no progress")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON lines")
+    parser.add_argument("--quiet", action="store_true", help="hide progress")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -24,9 +24,9 @@ examples:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `audex models` to its parser."""
     parser.epilog = EXAMPLE
-    parser.add_argument("model", nargs="?", metavar="NAME|DIR", help="describe this one")
+    parser.add_argument("model", nargs="?", metavar="NAME|DIR", help="describe this model")
     parser.add_argument("--published", action="store_true", help="list published codecs that can be converted")
-    parser.add_argument("--json", action="store_true", help="print all of bundle.json, a line each, instead of text")
+    parser.add_argument("--json", action="store_true", help="print each bundle.json as a line of JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -28,10 +28,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLE
     parser.add_argument("source", metavar="DIR|FILE", help="the --out folder of audex explain or batch, or a .parquet")
     parser.add_argument("--out", metavar="FILE", help="page to write, .html (default: DIR/report.html)")
-    parser.add_argument("--most", type=positive, default=5000, metavar="N", help="recordings to show (default: 5000)")
-    parser.add_argument("--assets", action="store_true", help="put the sounds in a folder beside the page")
+    parser.add_argument(
+        "--most", type=positive, default=5000, metavar="N", help="largest number of recordings (default: 5000)"
+    )
+    parser.add_argument(
+        "--assets", action="store_true", help="write the sounds to a folder beside the page, not into it"
+    )
     parser.add_argument("--title", help="heading of the page (default: from the folder's name)")
-    parser.add_argument("--quiet", action="store_true", help="no progress")
+    parser.add_argument("--quiet", action="store_true", help="hide progress")
 
 
 def run(arguments: argparse.Namespace) -> int:

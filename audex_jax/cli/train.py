@@ -58,41 +58,50 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLE
     parser.add_argument("data", metavar="DATA", help="folder of labelled recordings")
     add_codec(parser, default=MODEL)
-    parser.add_argument("--out", required=True, metavar="DIR", help="where to write the explainer bundle")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder for the explainer bundle")
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
         "--classifier",
         default=BEST,
         choices=(BEST, *CLASSIFIERS.names()),
         metavar="NAME",
-        help=f"its family; {BEST}, or one of {', '.join(CLASSIFIERS.names())} (default: {BEST})",
+        help=f"family of the classifier: {BEST}, or one of {', '.join(CLASSIFIERS.names())} (default: {BEST})",
     )
-    which.add_argument("--strangers", type=positive, metavar="K", help="train K classifiers apart, in folders of DIR")
-    parser.add_argument("--start", metavar="DIR", help="explainer bundle whose classifier to train on")
+    which.add_argument(
+        "--strangers", type=positive, metavar="K", help="train K independent classifiers, each in a folder of DIR"
+    )
+    parser.add_argument("--start", metavar="DIR", help="explainer bundle whose classifier training starts from")
     parser.add_argument("--labels", metavar="A,B,...", help="use only these labels (default: all)")
     parser.add_argument(
-        "--clip-seconds", type=float, help="clips are cut or padded to this (default: the longest, at most 5)"
+        "--clip-seconds",
+        type=float,
+        help="length to which clips are cut or padded (default: the longest clip, at most 5 s)",
     )
     parser.add_argument(
-        "--bandwidth", type=float, metavar="KBPS", help="read the quantised latent (default: continuous)"
+        "--bandwidth",
+        type=float,
+        metavar="KBPS",
+        help="train on the latent quantised at this bit rate (default: not quantised)",
     )
-    parser.add_argument("--width", type=positive, metavar="N", help="of the classifier (default: its family's)")
+    parser.add_argument("--width", type=positive, metavar="N", help="width of the classifier (default: its family's)")
     parser.add_argument(
         "--companding",
         type=float,
         metavar="C",
-        help="let one of latents read asinh(C * latent), 0: the latent (default: its family's)",
+        help="the classifier reads asinh(C * latent); 0: the latent itself (default: its family's)",
     )
     parser.add_argument(
-        "--shuffle-labels", action="store_true", help="train on labels drawn by chance: a rival for sanity tests"
+        "--shuffle-labels", action="store_true", help="train on random labels: a control for sanity tests"
     )
-    parser.add_argument("--float16", action="store_true", help="store the weights in half precision")
+    parser.add_argument("--float16", action="store_true", help="store the weights in float16")
     parser.add_argument(
-        "--tensorboard", metavar="DIR", help="log losses, accuracies and the confusion matrix for TensorBoard there"
+        "--tensorboard",
+        metavar="DIR",
+        help="also write losses, accuracies and the confusion matrix for TensorBoard to DIR",
     )
     text = "exit with 1 if the classifier is not better than chance, or a label has no clips in a split"
     parser.add_argument("--strict", action="store_true", help=text)
-    parser.add_argument("--quiet", action="store_true", help="no progress")
+    parser.add_argument("--quiet", action="store_true", help="hide progress")
     add_options(parser, ClassifierRecipe, group="recipe")
 
 

@@ -28,15 +28,19 @@ class ClassifierRecipe:
         seed: of weights, order and augmentation.
     """
 
-    epochs: Times | None = option(None, f"most epochs (default: {EPOCHS}, more where that is under {STEPS} steps)")
-    patience: Whole | None = option(None, "stop after so many epochs without gain (default: a quarter of --epochs)")
-    batch: Times | None = option(None, f"clips a step (default: {BATCH}, fewer where there are few clips)")
+    epochs: Times | None = option(
+        None, f"largest number of epochs (default: {EPOCHS}, more where that is under {STEPS} steps)"
+    )
+    patience: Whole | None = option(
+        None, "stop after N epochs without a lower validation loss (default: a quarter of --epochs, at least 10)"
+    )
+    batch: Times | None = option(None, f"clips in a training step (default: {BATCH}, fewer where there are few clips)")
     learning_rate: Share = option(2e-3, "peak learning rate")
     weight_decay: Share = option(0.05, "weight decay of the optimiser")
-    dropout: Annotated[float, Between(0, 0.95)] = option(0.15, "share of activations that are dropped")
-    label_smoothing: Share = option(0.1, "share of the label's probability that all labels get")
-    edited: Share = option(0.15, "share of a batch's clips of which random elements are replaced")
-    variants: Annotated[int, Between(1, 1000)] = option(6, "times that each training clip is encoded")
+    dropout: Annotated[float, Between(0, 0.95)] = option(0.15, "dropout rate")
+    label_smoothing: Share = option(0.1, "label smoothing")
+    edited: Share = option(0.15, "share of the clips of a batch in which random latent elements are replaced")
+    variants: Annotated[int, Between(1, 1000)] = option(6, "number of augmented versions of each training clip")
     seed: Whole = option(0, "seed of weights, order and augmentation")
 
     def __post_init__(self):
@@ -68,10 +72,10 @@ class CodecRecipe:
     """
 
     steps: Times = option(2000, "optimiser steps")
-    batch: Times = option(16, "clips a step")
+    batch: Times = option(16, "clips in a training step")
     seconds: Annotated[float, Between(0.01, 60)] = option(0.5, "length of a training clip")
     learning_rate: Share = option(1e-3, "peak learning rate")
-    warmup: Whole = option(100, "steps to the peak")
+    warmup: Whole = option(100, "steps until the peak learning rate")
     waveform: Gain = option(2.0, "weight of the waveform's loss")
     mel: Gain = option(1.0, "weight of the log-mel spectrum's loss")
     round_trip: Gain = option(0.5, "weight of what edited latents lose when decoded and encoded again")
