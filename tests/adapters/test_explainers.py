@@ -231,6 +231,7 @@ def test_a_model_of_other_parameters_has_another_digest():
     assert len(found) == 3
 
 
+@pytest.mark.slow
 def test_a_second_process_compiles_nothing(tmp_path):
     import subprocess
     import sys

@@ -40,6 +40,7 @@ def hidden(out: pathlib.Path) -> list[pathlib.Path]:
     return list(out.rglob(".*"))
 
 
+@pytest.mark.slow
 def test_one_device_writes_what_eight_write(recordings, model, tmp_path):
     jobs = {n: start(recordings, model, tmp_path / str(n), "--attribution", devices=n) for n in (1, 8)}
     for job in jobs.values():
@@ -50,6 +51,7 @@ def test_one_device_writes_what_eight_write(recordings, model, tmp_path):
         np.testing.assert_allclose(a["attribution"], b["attribution"], rtol=2e-3, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_stopped_job_leaves_whole_parts_within_ten_seconds(many, model, tmp_path):
     data, out = many(160), tmp_path / "out"
     job = start(data, model, out)

@@ -33,6 +33,7 @@ def clip_of(classifier, normal, count: int):
     return normal(count, 6 if classifier.reads == "latent" else 1)
 
 
+@pytest.mark.slow
 def test_padding_influences_nothing(classifier, normal):
     """Clips whose last frame, and last strides, are whole or not; behind them noise, or other lengths of zeros."""
     for own in (1, 7, 16, 33):
@@ -44,6 +45,7 @@ def test_padding_influences_nothing(classifier, normal):
             np.testing.assert_allclose(padded, alone, atol=2e-5, err_msg=f"{own} of {total}")
 
 
+@pytest.mark.slow
 def test_no_gradient_reaches_padding_and_silence_has_a_finite_one(classifier, normal):
     slope = jax.grad(lambda z, valid: classifier(z, valid)[0])
     gradient = slope(clip_of(classifier, normal, 60), jnp.arange(60) < 35)

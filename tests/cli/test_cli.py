@@ -116,7 +116,7 @@ def test_bad_recordings_do_not_stop_the_good_ones(tmp_path, model, capsys):
     assert [json.loads(line)["file"].split(os.sep)[-1] for line in said.out.splitlines()] == ["good.wav", "silence.wav"]
     assert json.loads(said.out.splitlines()[1])["silent"]
     errors = said.err.strip().splitlines()
-    assert len(errors) == 5  # one for each, and the sum
+    assert len(errors) == 6  # that it compiles, one for each, and the sum
     for name, fault in (("empty", "empty"), ("nan", "not finite"), ("short", "10 ms"), ("text", "not readable")):
         assert sum(f"{name}.wav" in line and fault in line for line in errors) == 1
     assert errors[-1].endswith("4 of 6 inputs could not be explained")

@@ -49,6 +49,7 @@ def test_strangers_are_trained_apart_and_once(data, tmp_path, capsys):
     assert main([*given, "1", "--start", str(out / names[0])]) == 2
 
 
+@pytest.mark.slow
 def test_a_classifier_of_audio_learns_what_a_folder_says(data, tmp_path, capsys):
     out = tmp_path / "out"
     given = ["train", str(data), "--codec", "mdct:1000", "--out", str(out), "--classifier", "log-mel", "--quiet"]

@@ -182,6 +182,7 @@ def test_transposed_convolutions_are_the_same_in_rows(causal, normal):
         np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("causal", [True, False])
 def test_a_codec_is_the_same_with_many_lanes(causal, codec_of, normal, monkeypatch):
     codec = codec_of(dataclasses.replace(TINY, causal=causal, filters=4))

@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from audex_jax.codecs.encodec import Encodec, codes, segments
+from audex_jax.codecs.encodec import Encodec, segments
 from audex_jax.codecs.encodec.config import ENCODEC_24KHZ, ENCODEC_48KHZ, PRESETS, TINY, EncodecConfig
+from audex_jax.io import codes
 
 pytestmark = pytest.mark.usefixtures("strict_dtypes")
 
@@ -159,21 +160,21 @@ def test_configs_survive_json_and_unknown_fields_do_not(name):
 def test_codes_on_disk_play_what_was_encoded(config, codec_of, tmp_path, normal):
     codec = codec_of(config)
     audio = normal(195, config.channels)
-    codes.save(tmp_path / "clip.npz", codes.encode(codec, audio, 0.8))
-    played = codes.decode(codec, codes.load(tmp_path / "clip.npz"))
+    codes.save(tmp_path / "clip.npz", codec.encode_codes(audio, 0.8))
+    played = codec.decode_codes(codes.load(tmp_path / "clip.npz"))
     np.testing.assert_allclose(played, segments.reconstruct(codec, audio[None], 0.8)[0], atol=1e-5)
 
 
 def test_codes_of_another_codec_are_refused(codec, segmented):
-    clip = codes.encode(codec, jnp.ones((50, 1)), 0.8)
+    clip = codec.encode_codes(jnp.ones((50, 1)), 0.8)
     with pytest.raises(codes.CodesError, match=r"codes are of tiny .* the codec is segmented"):
-        codes.decode(segmented, clip)
+        segmented.decode_codes(clip)
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "other", "inconsistent"])
 def test_damaged_codes_are_refused(codec, damage, tmp_path):
     path = tmp_path / "clip.npz"
-    clip = codes.encode(codec, jnp.ones((50, 1)), 0.8)
+    clip = codec.encode_codes(jnp.ones((50, 1)), 0.8)
     codes.save(path, clip._replace(bounds=np.array([0, 3])) if damage == "inconsistent" else clip)
     whole = path.read_bytes()
     if damage != "inconsistent":
@@ -220,4 +221,4 @@ def test_more_frames_than_the_recording_has_are_refused(codec):
     clip = codes.CodedClip(np.zeros((5, 2), np.uint16), np.array([0, 5]), np.ones(1, "f4"), 50, "tiny")
     for other in (clip._replace(samples=51), clip._replace(samples=40), clip._replace(bounds=np.array([0, 4]))):
         with pytest.raises(codes.CodesError, match="are not those of"):
-            codes.decode(codec, other)
+            codec.decode_codes(other)

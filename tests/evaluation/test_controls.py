@@ -26,6 +26,7 @@ def clips(rng) -> list[np.ndarray]:
     return [0.1 * rng.normal(size=n).astype(np.float32) for n in (1000, 700, 400)]
 
 
+@pytest.mark.slow
 def test_controls_are_those_of_single_explanations(mdct_explainer, clips):
     found = run_controls(mdct_explainer, clips, SETTINGS)
     explanations = list(explain_all(mdct_explainer, clips, SETTINGS, control=True))

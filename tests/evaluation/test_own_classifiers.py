@@ -57,6 +57,7 @@ def test_they_are_evaluated(folder, gradient):
     assert kept == 1
 
 
+@pytest.mark.slow
 def test_a_classifier_without_weights_is_not_asked_about_shuffled_ones(folder):
     own = explainer(False)
     findings = check(own, clips_of(own, folder, "test", None), Settings(keep=0.4, budget=64))

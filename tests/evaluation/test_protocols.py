@@ -75,6 +75,7 @@ def explainer(reads: str) -> Explainer:
     return Explainer(Model(Amplitudes(jnp.array([1.0, 2.0])), classifier, jnp.zeros(2)), ("early", "late"), 0.2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("reads", "methods"),
     [("latent", arm_names()), ("audio", ("matched-mask", "saliency", "random", "waveform-ig"))],

@@ -71,6 +71,7 @@ def same(one, other):
     np.testing.assert_allclose(one.edited_probability, other.edited_probability, atol=2e-6)
 
 
+@pytest.mark.slow
 def test_every_curve_is_there_and_silence_is_left_out(scores):
     assert scores.silent == 1
     counts = {"weighted": 1 + 2 + 2, "random": 2 + 2 + 2, "waveform-ig": 1}
@@ -100,6 +101,7 @@ def test_the_chunk_changes_nothing(tiny_explainer, files, scores, chunk):
     np.testing.assert_allclose(some.edited_probability[:, fixed], scores.edited_probability[known][:, fixed], atol=2e-6)
 
 
+@pytest.mark.slow
 def test_several_devices_change_nothing(tiny_explainer, files):
     plan = Plan(methods=("weighted", "random"), fillers=("noise",), levels=(0.3,), seeds=1, steps=4)
     one, two = (evaluate(tiny_explainer, files[:5], plan, devices=jax.local_devices()[:n]) for n in (1, 2))
@@ -155,6 +157,7 @@ def test_input_methods_have_no_latent(scores):
     np.testing.assert_allclose(whole, scores.probability[:, 1], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_killed_evaluation_goes_on(tiny_explainer, files, scores, tmp_path, monkeypatch):
     monkeypatch.setattr(blocks, "BLOCK", 2)
     real, scored = run.Evaluator.score, []
@@ -176,6 +179,7 @@ def test_a_killed_evaluation_goes_on(tiny_explainer, files, scores, tmp_path, mo
     assert len(scored) == 10 + 9  # another plan starts anew
 
 
+@pytest.mark.slow
 def test_the_command_writes_what_it_says(data, model, tmp_path, capsys):
     out = tmp_path / "out"
     given = ["evaluate", str(data), "--model", model, "--out", str(out), "--methods", "weighted,random", "--quiet"]

@@ -135,6 +135,7 @@ def test_strangers_that_cannot_listen_are_refused(stranger, words, files):
         ask_strangers(explainer(SAME), {"it": stranger}, files, PLAN)
 
 
+@pytest.mark.slow
 def test_the_command_asks_strangers(mdct_explainer, classifier_of, tmp_path, rng, capsys):
     codec = mdct_explainer.model.codec
     save_explainer(tmp_path / "own", mdct_explainer, {})

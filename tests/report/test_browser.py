@@ -262,6 +262,7 @@ def test_search_filters_and_sorting(screen, report):
     assert "is not classified as" in page.text("#headline")
 
 
+@pytest.mark.slow
 def test_two_thousand_recordings_stay_responsive(screen, many):
     page = Page(screen, many)
     assert page.seconds_to_clip < 2

@@ -37,6 +37,7 @@ def snr_db(audio, estimate) -> float:
     return float(10 * jnp.log10(jnp.square(audio).sum() / jnp.square(audio - estimate).sum()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("causal", [True, False])
 @pytest.mark.parametrize("shortcut", ["conv", "identity"])
 def test_a_codec_that_starts_from_components_returns_the_waveform_and_edited_latents(rng, causal, shortcut):

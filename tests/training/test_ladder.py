@@ -56,6 +56,7 @@ def test_statistics_are_those_of_frames_that_sound(normal):
     np.testing.assert_allclose(loud[12:], np.abs(np.diff(clip, axis=0)).mean(0), atol=0.02)
 
 
+@pytest.mark.slow
 def test_the_lowest_validation_loss_wins(rng, tmp_path):
     train, val = sounds(rng, 16), sounds(rng, 10).flat()
     rungs = climb(ladder.LADDER, config_of, RECIPE, train, val, tmp_path)

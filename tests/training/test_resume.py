@@ -91,6 +91,7 @@ def inputs_of(codec, count: int, variants: int, kind: str = "latent", samples: i
     return Inputs(*(np.stack(arrays, 1) for arrays in zip(*parts, strict=True)), np.arange(count) % 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "kind"), [("transformer", "encodec"), ("transformer", "mdct"), ("conv", "mdct"), ("log-mel", "mdct")]
 )
@@ -154,6 +155,9 @@ def test_predictions_do_not_depend_on_the_batch_size(codec_of):
     np.testing.assert_array_equal(predict(classifier, inputs, 3), predict(classifier, inputs, 7))
 
 
+# Orbax drops coroutines when it meets a damaged state
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_another_training_is_not_gone_on_with(tmp_path):
     """Neither settings nor a damaged state of another training are taken over."""
     identity = {"recipe": {"width": 128, "seed": 0}}

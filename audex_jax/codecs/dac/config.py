@@ -73,7 +73,7 @@ class DacConfig:
         Raises:
             AudexError: not even one fits, or more than there are.
 
-        >>> [DAC_44KHZ.codebooks_for(bandwidth) for bandwidth in (0.9, 6, 8, None)]
+        >>> [DAC_44KHZ.codebooks_for(bandwidth) for bandwidth in (0.9, 6.0, 7.752, None)]
         [1, 6, 9, 9]
         """
         if bandwidth is None:
