@@ -40,8 +40,8 @@ def score(attribution: Attribution, latent: ClipLatent, filler: ClipLatent, cont
     size = jnp.abs(attribution)
     standardise = _standardiser(latent, context.sounding)
     mask_window, wide, narrow = (_smoother(seconds * context.frame_rate) for seconds in (MASK, WIDE, NARROW))
-    wholes, whole_margins = zip(*(context.resound(latent[None], moved) for moved in (False, True)), strict=True)
-    whole, whole_margin = jnp.concatenate(wholes), jnp.concatenate(whole_margins)
+    both = jax.vmap(lambda moved: context.resound(latent[None], moved))(jnp.arange(2))  # decoded once
+    whole, whole_margin = (found[:, 0] for found in both)
 
     def loss(mask: Float[Array, "t d"], step: Array) -> Float[Array, ""]:
         moved, part = step % 2, mask * (latent - nothing)
