@@ -236,7 +236,7 @@ def five_hundred(s3, many, recordings, model, tmp_path_factory):
     return f"s3://{BUCKET}/list.csv", rows_of(undisturbed)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_job_on_a_store_that_is_killed_ten_times_loses_and_doubles_nothing(s3, five_hundred, model, out):
     data, right = five_hundred
     chance, kills, began = random.Random(0), 0, time.monotonic()
@@ -256,7 +256,7 @@ def test_a_job_on_a_store_that_is_killed_ten_times_loses_and_doubles_nothing(s3,
     same_rows(without_path(right), without_path(rows(out)))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_thousand_faults_lose_and_double_nothing(s3, five_hundred, model, out):
     data, right = five_hundred
     before, runs = s3.counts.copy(), 0

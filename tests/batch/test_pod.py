@@ -52,7 +52,7 @@ def start(data, model, out, index: int, count: int, before: str = "") -> subproc
     return subprocess.Popen([sys.executable, "-c", before + PROGRAM, *words], **pipes)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_day_of_a_pod_ends_with_what_an_undisturbed_job_writes(many, model, tmp_path):
     data, out = many(CLIPS), tmp_path / "out"
     whole = start(data, model, tmp_path / "undisturbed", 0, 1)

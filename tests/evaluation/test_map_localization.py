@@ -21,7 +21,7 @@ from audex_jax.evaluation.words import place_words
 from audex_jax.explain.explainer import Explainer
 from audex_jax.explain.model import Model
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("optimised")]
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("optimised")]
 CLIPS = 24
 
 
