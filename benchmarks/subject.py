@@ -10,35 +10,36 @@ from flax import nnx
 
 from audex_jax.bundles import load_explainer
 from audex_jax.classifiers.transformer import LatentTransformer, TransformerConfig
-from audex_jax.codecs.encodec import Encodec, EncodecConfig
-from audex_jax.codecs.encodec.config import ENCODEC_24KHZ, TINY
+from audex_jax.codecs.encodec import Encodec
+from audex_jax.codecs.encodec.config import TINY
 from audex_jax.explain.explainer import Explainer
 from audex_jax.explain.model import Model
+from weights_conversion import published
 from weights_conversion.classifier import classifier_tensors
 from weights_conversion.export import export_codec
+from weights_conversion.family import family_of
 
-SUBJECTS = ("published", "bundled", "tiny")
+PUBLISHED = {"published": "encodec-24khz", "dac": "dac-24khz", "mimi": "mimi-24khz"}  # with random weights
+SUBJECTS = (*PUBLISHED, "bundled", "tiny")
 LONGEST = 30  # seconds for which the classifiers have positions
 
 
 def explainer_of(subject: str, seconds: float = 1.0) -> Explainer:
     """One of `SUBJECTS` for clips of `seconds`; any other name is that of an explainer's bundle.
 
-    `published` is EnCodec at 24 kHz and a classifier of 35 classes, with random weights.
+    Those of `PUBLISHED` are a codec and a classifier of 35 classes, with random weights.
     """
-    if subject not in ("published", "tiny"):
+    if subject not in (*PUBLISHED, "tiny"):
         loaded = load_explainer("mini-speech-commands" if subject == "bundled" else subject)
         return Explainer(loaded.model, loaded.labels, seconds) if subject == "bundled" else loaded
     if subject == "tiny":
-        codec = dataclasses.replace(TINY, normalize=True)
+        codec = Encodec(dataclasses.replace(TINY, normalize=True), rngs=nnx.Rngs(0))
         shape = TransformerConfig(codec.dim, 3, LONGEST * 100, width=8, layers=1, heads=2, feed_forward=16)
-        return _random(codec, shape, seconds)
-    return _random(ENCODEC_24KHZ, TransformerConfig(dim=128, classes=35, frames=LONGEST * 75), seconds)
-
-
-def _random(codec: EncodecConfig, shape: TransformerConfig, seconds: float) -> Explainer:
-    rngs = nnx.Rngs(0)
-    model = Model(Encodec(codec, rngs=rngs), LatentTransformer(shape, rngs=rngs), jnp.zeros(codec.dim))
+    else:
+        config = published()[PUBLISHED[subject]].config
+        codec = family_of(config).codec(config, rngs=nnx.Rngs(0))
+        shape = TransformerConfig(codec.dim, classes=35, frames=codec.frames(LONGEST * codec.sample_rate))
+    model = Model(codec, LatentTransformer(shape, rngs=nnx.Rngs(1)), jnp.zeros(codec.dim))
     return Explainer(model, [f"class {number}" for number in range(shape.classes)], seconds)
 
 
