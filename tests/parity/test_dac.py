@@ -4,6 +4,7 @@ The reference takes audio as it is. It is given clips of whole frames, which its
 length; the encoder alone is compared without that, too. Batches are of equal lengths.
 """
 
+import copy
 import functools
 import json
 
@@ -118,8 +119,16 @@ def compare(model, codec, audio, relative_error):
     np.testing.assert_array_equal(entries.reshape(found.shape), found)
     errors["quantised"] = relative_error(quantised, out.quantized_representation.transpose(1, 2))
     errors["audio"] = relative_error(ours, decoded)
-    print(codec.config.name, audio.shape, {key: f"{error:.1e}" for key, error in errors.items()})
-    assert max(errors.values()) <= TOLERANCE, errors
+    allowed = dict.fromkeys(errors, TOLERANCE)
+    if (
+        errors["audio"] > TOLERANCE
+    ):  # a deep decoder amplifies rounding: ours may be no further from float64 than theirs
+        with torch.no_grad():
+            exact = copy.deepcopy(model.decoder).double()(out.quantized_representation.double()).transpose(1, 2).numpy()
+        errors["audio"] = relative_error(ours, exact)
+        allowed["audio"] = max(TOLERANCE, relative_error(decoded, exact))
+    print(codec.config.name, audio.shape, {key: f"{error:.1e} of {allowed[key]:.1e}" for key, error in errors.items()})
+    assert all(error <= allowed[key] for key, error in errors.items()), (errors, allowed)
 
 
 @pytest.mark.parametrize("samples", SAMPLES)
