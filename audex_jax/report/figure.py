@@ -199,9 +199,8 @@ def _bar(figure: "Figure", picture, axes: list, text: str) -> None:
     width = figure.get_size_inches()[0]
     tall = max(place.y1 for place in places) - bottom
     bar = figure.colorbar(picture, cax=figure.add_axes((right + 0.06 / width, bottom, 0.09 / width, tall)))
-    bar.set_label(text, fontsize=6.5)
-    bar.ax.ticklabel_format(axis="y", scilimits=(-2, 3))
-    bar.ax.yaxis.get_offset_text().set_fontsize(6.5)
+    bar.set_label(text, fontsize=6.5, labelpad=1)
+    bar.ax.yaxis.set_major_formatter("{x:.3g}")  # no power of ten above the bar
     bar.ax.tick_params(labelsize=6.5)
 
 
