@@ -5,6 +5,7 @@ are those of the report: grey for sound, orange for what speaks for the label, b
 and blue differ for colour-blind readers, too.
 """
 
+import math
 import os
 import textwrap
 from collections import Counter
@@ -199,8 +200,10 @@ def _bar(figure: "Figure", picture, axes: list, text: str) -> None:
     width = figure.get_size_inches()[0]
     tall = max(place.y1 for place in places) - bottom
     bar = figure.colorbar(picture, cax=figure.add_axes((right + 0.06 / width, bottom, 0.09 / width, tall)))
-    bar.set_label(text, fontsize=6.5, labelpad=1)
-    bar.ax.yaxis.set_major_formatter("{x:.3g}")  # no power of ten above the bar
+    largest = max(abs(limit) for limit in picture.get_clim())
+    power = 0 if 0.1 <= largest < 1000 or not largest else math.floor(math.log10(largest))
+    bar.set_label(f"{text}, 1e{power}" if power else text, fontsize=6.5, labelpad=1)
+    bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value / 10.0**power:g}")
     bar.ax.tick_params(labelsize=6.5)
 
 
