@@ -32,7 +32,8 @@ def linked_from(page: str) -> list[str]:
     """Paths of files in the repository to which a page links."""
     text = (ROOT / page).read_text(encoding="utf-8")
     targets = ((ROOT / page).parent / link for link in LINK.findall(text))
-    return [path.resolve().relative_to(ROOT).as_posix() for path in targets if path.is_file()]
+    found = (path.resolve().relative_to(ROOT).as_posix() for path in targets if path.is_file())
+    return [path for path in found if not path.startswith("docs/")]
 
 
 @event_priority(100)  # before the plugins look at files
@@ -49,7 +50,10 @@ def on_files(files: Files, config: Any) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     """Put the tables in place that the package itself defines; the site's own folder is its top."""
-    markdown = markdown.replace("](../", "](") if page.file.src_uri in OWN else markdown
+    if page.file.src_uri in OWN:
+        markdown = markdown.replace("](../", "](")
+    else:
+        markdown = re.sub(r"\]\(((?:\.\./)*)docs/", r"](\1", markdown)
     for name, table in TABLES.items():
         if "{{ " + name + " }}" in markdown:
             markdown = markdown.replace("{{ " + name + " }}", table())
