@@ -189,10 +189,10 @@ def _rivals(curves: list[Curves], speakers: Sequence[Hashable] | None) -> Findin
     own, name = sides[curves[0].method], curves[0].method
     rivals = {method: compare(own, side, speakers) for method, side in sides.items() if method != name}
     rival, closest = min(rivals.items(), key=lambda item: item[1].difference)
-    answer = (
-        f"the mean of kept and deleted is {own.mean():.1%}: {closest.difference:+.1%} "
-        f"[{closest.low:+.1%}, {closest.high:+.1%}] against the best rival, {rival}"
-    )
+    known = np.isfinite(closest.low)
+    interval = f"[{closest.low:+.1%}, {closest.high:+.1%}]" if known else "(too few clips for an interval)"
+    answer = f"the mean of kept and deleted is {own.mean():.1%}: {closest.difference:+.1%} {interval} "
+    answer += f"against the best rival, {rival}"
     fine = closest.low > 0
     if not fine:
         answer += ": latent attribution adds nothing that is certain here"
