@@ -10,7 +10,7 @@ import pytest
 TUTORIAL = pathlib.Path(__file__).parents[1] / "tutorial.py"
 
 
-@pytest.mark.slow
+@pytest.mark.long  # the site of the documentation executes it, too
 @pytest.mark.skipif(not TUTORIAL.exists(), reason="the tutorial is only in the source tree")
 def test_the_tutorial_runs(tmp_path):
     environment = os.environ | {"TMPDIR": str(tmp_path)}

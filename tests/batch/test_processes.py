@@ -91,7 +91,7 @@ def test_processes_that_meet_through_jax_write_what_one_writes(recordings, model
     assert not hidden(tmp_path / "out")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_job_that_is_killed_twenty_times_loses_and_doubles_nothing(many, model, tmp_path):
     data, out = many(2000), tmp_path / "out"
     started = time.monotonic()
