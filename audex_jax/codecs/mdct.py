@@ -16,7 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from audex_jax.codecs import NOISE_RMS
+from audex_jax.codecs import NOISE_RMS, check_filler
+from audex_jax.core.clips import cut_or_padded
 from audex_jax.core.configs import Between, check, config_from
 from audex_jax.core.errors import AudexError
 from audex_jax.core.protocols import Count
@@ -89,13 +90,12 @@ class MDCT(nnx.Module):
         """Audio `[b, samples, c]`; zeros where the latents end before."""
         latent = latent.reshape(*latent.shape[:2], self.channels, self.hop)
         pairs = jnp.einsum("btck,shk->btshc", latent, basis(self.hop), precision="highest")
-        audio = (pairs[:, 1:, 0] + pairs[:, :-1, 1]).reshape(len(latent), -1, self.channels)[:, :samples]
-        return jnp.pad(audio, ((0, 0), (0, samples - audio.shape[1]), (0, 0)))
+        audio = (pairs[:, 1:, 0] + pairs[:, :-1, 1]).reshape(len(latent), -1, self.channels)
+        return cut_or_padded(audio, samples)
 
     def filler(self, frames: int, kind: str, key: Array) -> ClipLatent:
         """The latent `[frames, d]` of nothing: `zero`, or `noise`; white noise is white in any orthonormal basis."""
-        if kind not in ("zero", "noise"):
-            raise AudexError(f"no filler {kind!r}; a codec has zero and noise")
+        check_filler(kind)
         return NOISE_RMS * jax.random.normal(key, (frames, self.dim)) * (kind == "noise")
 
 

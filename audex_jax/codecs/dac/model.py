@@ -13,10 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from audex_jax.codecs import NOISE_RMS
+from audex_jax.codecs import NOISE_RMS, check_filler
 from audex_jax.codecs.dac.config import DacConfig
 from audex_jax.codecs.dac.layers import Decoder, Encoder
 from audex_jax.codecs.dac.quantizer import Quantised, Quantizer
+from audex_jax.core.clips import cut_or_padded, whole_frames
 from audex_jax.core.errors import AudexError
 from audex_jax.core.protocols import Count
 from audex_jax.core.types import Array, Audio, ClipLatent, Codes, Float, Int, Latent
@@ -118,8 +119,7 @@ class Dac(nnx.Module):
         """
         if self.config.latent == "projected":
             latent = self.quantizer.sum(latent.reshape(*latent.shape[:2], -1, self.config.codebook_dim))
-        audio = self.decoder(latent)[:, :samples]
-        return jnp.pad(audio, ((0, 0), (0, samples - audio.shape[1]), (0, 0)))
+        return cut_or_padded(self.decoder(latent), samples)
 
     def filler(self, frames: int, kind: str, key: Array) -> ClipLatent:
         """The latent `[frames, d]` of nothing: `zero`, or `noise`, that of white noise.
@@ -127,16 +127,15 @@ class Dac(nnx.Module):
         Raises:
             AudexError: another kind.
         """
+        check_filler(kind)
         if kind == "zero":
             return jnp.zeros((frames, self.dim))
-        if kind != "noise":
-            raise AudexError(f"no filler {kind!r}; a codec has zero and noise")
         noise = NOISE_RMS * jax.random.normal(key, (1, frames * self.hop, 1))
         return self.encode(noise, jnp.array([noise.shape[1]]))[0]
 
     def continuous(self, audio: Audio) -> Quantised:
         """What the encoder makes of clips `[b, n, 1]`, filled up to whole frames: `[b, frames(n), d]`."""
-        return self.encoder(jnp.pad(audio, ((0, 0), (0, -audio.shape[1] % self.hop), (0, 0))))
+        return self.encoder(whole_frames(audio, self.hop))
 
     def encode_codes(self, audio: Float[Array, "n c"], bandwidth: float) -> CodedClip:
         """Codes of one recording, encoded as a whole, at `bandwidth` kilobits per second.

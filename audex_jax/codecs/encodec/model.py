@@ -10,12 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from audex_jax.codecs import NOISE_RMS
+from audex_jax.codecs import NOISE_RMS, check_filler
 from audex_jax.codecs.encodec.codes import decode, encode
 from audex_jax.codecs.encodec.config import EncodecConfig
 from audex_jax.codecs.encodec.quantizer import ResidualVectorQuantizer
 from audex_jax.codecs.encodec.seanet import Decoder, Encoder
 from audex_jax.codecs.encodec.segments import reconstruct
+from audex_jax.core.clips import cut_or_padded, whole_frames
 from audex_jax.core.errors import AudexError
 from audex_jax.core.protocols import Count
 from audex_jax.core.types import Array, Audio, ClipLatent, Codes, Float, Int, Latent
@@ -118,7 +119,7 @@ class Encodec(nnx.Module):
             )
         scaled = audio / self.loudness(audio, lengths)
         if self.padding_invariant:  # else the last, begun frame would depend on the padding: it reflects what is there
-            scaled = jnp.pad(scaled, ((0, 0), (0, -audio.shape[1] % self.hop), (0, 0)))
+            scaled = whole_frames(scaled, self.hop)
         latent = self.encoder(scaled)
         if self.bandwidth is None:
             return latent
@@ -127,8 +128,7 @@ class Encodec(nnx.Module):
 
     def decode(self, latent: Latent, samples: int) -> Audio:
         """Audio `[b, samples, c]` of latents, at the level of the decoder; zeros where they end before."""
-        audio = self.decoder(latent)[:, :samples]
-        return jnp.pad(audio, ((0, 0), (0, samples - audio.shape[1]), (0, 0)))
+        return cut_or_padded(self.decoder(latent), samples)
 
     def filler(self, frames: int, kind: str, key: Array) -> ClipLatent:
         """The latent `[frames, d]` of nothing: `zero`, or `noise`, that of white noise.
@@ -136,10 +136,9 @@ class Encodec(nnx.Module):
         Raises:
             AudexError: another kind.
         """
+        check_filler(kind)
         if kind == "zero":
             return jnp.zeros((frames, self.dim))
-        if kind != "noise":
-            raise AudexError(f"no filler {kind!r}; a codec has zero and noise")
         noise = jax.random.normal(key, (1, frames * self.hop, self.channels))
         return self.encoder(NOISE_RMS * noise if self.keeps_level else noise)[0]
 

@@ -19,12 +19,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from audex_jax.codecs import NOISE_RMS
+from audex_jax.codecs import NOISE_RMS, check_filler
 from audex_jax.codecs.mimi.config import MimiConfig
 from audex_jax.codecs.mimi.quantizer import SplitQuantizer
 from audex_jax.codecs.mimi.resample import Downsample, Upsample
 from audex_jax.codecs.mimi.seanet import Decoder, Encoder
 from audex_jax.codecs.mimi.transformer import Transformer
+from audex_jax.core.clips import cut_or_padded, whole_frames
 from audex_jax.core.errors import AudexError
 from audex_jax.core.protocols import Count
 from audex_jax.core.types import Array, Audio, ClipLatent, Codes, Float, Int, Latent
@@ -107,7 +108,7 @@ class Mimi(nnx.Module):
         A last, begun frame is filled up with zeros, as `moshi` does (`transformers` lets every layer pad instead), so
         that it does not depend on what else is in the batch. The quantiser of `at` passes gradients straight through.
         """
-        latent = self.project(jnp.pad(audio, ((0, 0), (0, -audio.shape[1] % self.hop), (0, 0))))
+        latent = self.project(whole_frames(audio, self.hop))
         if self.bandwidth is None:
             return latent
         quantised = jax.lax.stop_gradient(self.quantize(latent, self.bandwidth))
@@ -116,8 +117,7 @@ class Mimi(nnx.Module):
     def decode(self, latent: Latent, samples: int) -> Audio:
         """Audio `[b, samples, c]` of latents; zeros where they end before."""
         x = self.decoder_transformer(self.upsample(self.quantizer.merge(latent)))
-        audio = self.decoder(x)[:, :samples]
-        return jnp.pad(audio, ((0, 0), (0, samples - audio.shape[1]), (0, 0)))
+        return cut_or_padded(self.decoder(x), samples)
 
     def filler(self, frames: int, kind: str, key: Array) -> ClipLatent:
         """The latent `[frames, d]` of nothing: `zero`, as if there were no codebooks, or `noise`, that of white noise.
@@ -125,10 +125,9 @@ class Mimi(nnx.Module):
         Raises:
             AudexError: another kind.
         """
+        check_filler(kind)
         if kind == "zero":
             return jnp.zeros((frames, self.dim))
-        if kind != "noise":
-            raise AudexError(f"no filler {kind!r}; a codec has zero and noise")
         return self.project(NOISE_RMS * jax.random.normal(key, (1, frames * self.hop, self.channels)))[0]
 
     def frame(self, audio: Audio) -> Float[Array, "b t w"]:
