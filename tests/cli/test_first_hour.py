@@ -76,7 +76,9 @@ def test_recipes_name_files_that_exist():
     named = re.findall(r"`((?:audex_jax|weights_conversion|tests)/[\w/.]+|\w+\.py)`", CONTRIBUTING.read_text("utf-8"))
     assert len(named) > 15
     root = CONTRIBUTING.parent
-    assert [name for name in named if not ((root / name).exists() or any((root / "audex_jax").rglob(name)))] == []
+    folders = [root / folder for folder in ("audex_jax", "weights_conversion", "tests")]
+    found = {name for name in named if (root / name).exists() or any(any(folder.rglob(name)) for folder in folders)}
+    assert set(named) - found == set()
 
 
 @pytest.mark.parametrize("where", [["--debug", "models", "nothing"], ["models", "nothing", "--debug"]])
