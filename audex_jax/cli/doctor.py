@@ -34,14 +34,17 @@ NEEDED = (
     "matplotlib",
 )
 OPTIONAL = {
-    "torch": ("read .th, .pt and .bin checkpoints in audex convert", "pip install torch"),
-    "huggingface_hub": ("fetch published codecs by their hub id", "pip install 'audex-jax[hub]'"),
-    "transformers": ("compare with the PyTorch reference", "pip install 'audex-jax[parity]'"),
-    "ray": ("run jobs on a cluster with audex batch --engine ray", "pip install 'audex-jax[ray]'"),
-    "tensorflow": ("write data sets with audex prepare", "pip install 'audex-jax[prepare]'"),
-    "tensorboardX": ("log trainings and evaluations for TensorBoard", "pip install 'audex-jax[tensorboard]'"),
-    "selenium": ("run the browser tests of the report", "pip install 'audex-jax[browser]'"),
-}
+    "torch": ("read .th, .pt and .bin checkpoints, and classifiers in PyTorch", "torch"),
+    "transformers": ("open Hugging Face's classifiers", "huggingface"),
+    "onnxruntime": ("open classifiers in ONNX", "onnx"),
+    "huggingface_hub": ("fetch published models by their hub id", "hub"),
+    "av": ("read m4a, mp4 and webm", "formats"),
+    "fsspec": ("read and write gs:// and s3:// addresses", "cloud"),
+    "ray": ("run jobs on a cluster with audex batch --engine ray", "ray"),
+    "datasets": ("load a job's results with datasets", "tables"),
+    "tensorflow": ("write data sets with audex prepare", "prepare"),
+    "tensorboardX": ("log trainings and evaluations for TensorBoard", "tensorboard"),
+}  # a module, what it is for, and the extra that installs it
 
 
 class Finding(NamedTuple):
@@ -76,9 +79,10 @@ def findings() -> Iterator[Finding]:
     yield _codecs()
     yield from _folders()
     packages = importlib.metadata.packages_distributions()
-    for module, (use, how) in OPTIONAL.items():
+    for module, (use, extra) in OPTIONAL.items():
         found = importlib.util.find_spec(module) is not None
         package = packages.get(module, [module])[0]
+        how = f"pip install 'audex-jax[{extra}]'"
         text = f"{importlib.metadata.version(package)}: can {use}" if found else f"missing; to {use}: {how}"
         yield Finding(module, "ok" if found else "note", text)
 

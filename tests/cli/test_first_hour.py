@@ -7,6 +7,7 @@ import re
 import resource
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
@@ -22,6 +23,14 @@ def test_doctor_finds_nothing_bad_here(capsys):
     assert findings["jax"]["state"] == findings["mini-speech-commands"]["state"] == "ok"
     assert "cpu" in findings["devices"]["text"]
     assert {f["state"] for f in findings.values()} <= {"ok", "note"}
+
+
+@pytest.mark.skipif(not CONTRIBUTING.exists(), reason="only in the source tree")
+def test_doctor_knows_every_extra_that_users_may_want():
+    for_developers = {"test", "parity", "bench", "docs", "browser", "cuda-compiler", "tpu"}
+    project = tomllib.loads(CONTRIBUTING.with_name("pyproject.toml").read_text("utf-8"))["project"]
+    offered = set(project["optional-dependencies"]) - for_developers
+    assert {extra for _, extra in doctor.OPTIONAL.values()} == offered
 
 
 def test_doctor_names_what_is_broken_and_fails(monkeypatch, tmp_path, capsys):
