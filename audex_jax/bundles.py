@@ -3,6 +3,7 @@
     bundle.json               what the weights are: families, configs, labels, hashes, where they come from
     codec.safetensors         every array of the codec, named by its path, as in `encoder.layers.0.kernel`
     classifier.safetensors    likewise for the classifier (explainer bundles only)
+    mask_network.safetensors  likewise for the network of the ranking `amortised` (`audex train-explainer`)
 
 A family is a file of `codecs` or `classifiers`; its name stands beside the config. safetensors rather than Orbax for
 what people ship and load: one file a module, no code in it, read in milliseconds by any tool. Training state, which
@@ -13,7 +14,7 @@ import dataclasses
 import hashlib
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import jax
@@ -29,6 +30,7 @@ from audex_jax.core.errors import AudexError, listing, shown
 from audex_jax.core.registry import CLASSIFIERS, CODECS, Registry
 from audex_jax.explain.classes import Classes, check_fit
 from audex_jax.explain.explainer import Explainer
+from audex_jax.explain.mask_network import MaskNetwork, check_network
 from audex_jax.explain.model import Model
 from audex_jax.io.atomic import replacing_folder
 from audex_jax.io.files import FileError, json_object, json_text, sha256
@@ -37,6 +39,7 @@ from audex_jax.io.tensors import as_float32, is_float, read_tensors
 MODELS = pathlib.Path(__file__).parent / "models"
 FORMAT = "audex-bundle"
 VERSION = 1
+NETWORK = "convolutional"  # the one family of mask networks
 Module = TypeVar("Module", bound=nnx.Module)
 
 
@@ -111,7 +114,7 @@ def save_bundle(
     Args:
         directory: the bundle's folder.
         description: content of `bundle.json` beside format and version.
-        modules: `{"codec": Encodec}`, and `"classifier"` for an explainer.
+        modules: `{"codec": Encodec}`, and `"classifier"` and `"mask_network"` of an explainer.
         dtype: of the stored weights; `np.float16` halves the size.
         extra: further float32 arrays, kept with the classifier under `statistics.`.
         card: content of `README.md`, which `audex models` shows; None for no card.
@@ -206,7 +209,7 @@ def save_explainer(
     card: str | None = None,
 ) -> None:
     """Write an explainer bundle, whole or not at all; `origin` says where it comes from and what it reaches."""
-    codec, classifier, mean_latent = explainer.model
+    codec, classifier, mean_latent, mask_network = explainer.model
     description = {
         "codec": describe(CODECS, codec),
         "classifier": describe(CLASSIFIERS, classifier),
@@ -217,6 +220,9 @@ def save_explainer(
     }
     description |= {"warnings": list(explainer.warnings)} if explainer.warnings else {}
     modules = {"codec": codec, "classifier": classifier}
+    if mask_network is not None:
+        modules["mask_network"] = mask_network
+        description["mask_network"] = {"family": NETWORK} | dataclasses.asdict(mask_network.config)
     save_bundle(directory, description, modules, dtype, {"mean_latent": np.asarray(mean_latent)}, card)
 
 
@@ -252,7 +258,14 @@ def load_explainer(name: str | os.PathLike) -> Explainer:
     warnings = description.get("warnings", [])
     if not isinstance(warnings, list) or not all(isinstance(warning, str) for warning in warnings):
         raise BundleError(f"{directory}/bundle.json: warnings is not a list of texts; fetch the bundle again")
-    model = Model(codec, classifier, jnp.asarray(mean))
+    network = None
+    if "mask_network" in description:
+        network, _ = load_module({NETWORK: MaskNetwork}, directory, "mask_network", description)
+        try:
+            check_network(network.config, codec, classifier, len(classes.labels))
+        except AudexError as error:
+            raise BundleError(f"{directory}/bundle.json: {error}") from None
+    model = Model(codec, classifier, jnp.asarray(mean), network)
     return Explainer(model, classes.labels, classes.clip_seconds, [shown(warning) for warning in warnings])
 
 
@@ -275,7 +288,7 @@ def describe(families: Registry, module: Any) -> dict:
 
 
 def load_module(
-    families: Registry, directory: str | os.PathLike, name: str, description: dict
+    families: Registry | Mapping[str, Any], directory: str | os.PathLike, name: str, description: dict
 ) -> tuple[Any, dict[str, np.ndarray]]:
     """One module of a bundle, and the statistics that are stored with it.
 
@@ -308,9 +321,9 @@ def load_module(
 
 def digest(explainer: Explainer) -> str:
     """SHA-256 of the configs and every number of a model, as hexadecimal digits; equal digests, equal explanations."""
-    codec, classifier, mean_latent = explainer.model
+    codec, classifier, mean_latent, mask_network = explainer.model
     found = hashlib.sha256(repr(getattr(codec, "bandwidth", None)).encode())
-    for module in (codec, classifier):
+    for module in (codec, classifier, *([] if mask_network is None else [mask_network])):
         _hash(module, found)
     found.update(np.asarray(mean_latent).tobytes())
     return found.hexdigest()

@@ -33,6 +33,7 @@ COMMANDS = {
     "merge": "join the results of `audex batch` into one Parquet file",
     "prepare": "write recordings as a data set of TensorFlow Datasets, for `audex batch`",
     "train": "train a classifier on the latents of a codec",
+    "train-explainer": "train the network that explains a model in one forward pass",
     "train-codec": "train a codec of your own",
     "convert": "bring published codec weights in: any file format, one bundle",
     "reconstruct": "hear what a codec keeps of a recording",

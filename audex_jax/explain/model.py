@@ -29,11 +29,13 @@ class Model(NamedTuple):
         codec: a `core.protocols.Codec`.
         classifier: a `core.protocols.Classifier`.
         mean_latent: mean over the training set's frames, `[d]`.
+        mask_network: a `explain.mask_network.MaskNetwork`, which the ranking `amortised` asks; None for none.
     """
 
     codec: Any
     classifier: Any
     mean_latent: Float[Array, " d"]
+    mask_network: Any = None
 
 
 class EncodedClip(NamedTuple):

@@ -20,6 +20,7 @@ from audex_jax.core.registry import METHODS, RANKINGS
 from audex_jax.core.settings import FILLERS, Settings
 from audex_jax.core.types import Array, Audio, Float, Int, Latent, Logits, Valid
 from audex_jax.explain.control import Control
+from audex_jax.explain.mask_network import hidden_evidence
 from audex_jax.explain.model import (
     DOMAINS,
     EncodedClip,
@@ -194,6 +195,10 @@ def rank(
         found = reencode(model, clip, latents, moved * (model.codec.hop // 2))
         return found.latent, margin(found.logits, clip.target, clip.versus)
 
+    def amortised() -> tuple[Array, Array]:
+        hidden = hidden_evidence(model.classifier, clip.latent, clip.target, clip.valid)
+        return model.mask_network(clip.latent, hidden, clip.target, clip.valid)
+
     key = clip_key(clip, settings.seed)
     rate = model.codec.sample_rate / model.codec.hop
     facts = Context(
@@ -202,6 +207,7 @@ def rank(
         margins,
         resound,
         features if tells_features(model.classifier) else None,
+        None if model.mask_network is None else amortised,
         functools.partial(sound_units, model.codec, len(clip.latent)),
         rate,
         key,

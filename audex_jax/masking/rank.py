@@ -12,6 +12,8 @@ import jax.numpy as jnp
 from audex_jax.core.settings import Settings
 from audex_jax.core.types import Array, Attribution, ClipLatent, ClipValid, Float, Int, Latent, Mask
 
+NEVER = -1e30  # score of elements that are never kept, whatever the share
+
 
 class Context(NamedTuple):
     """What a ranking may ask about the clip beside its attribution. All functions are differentiable.
@@ -25,6 +27,8 @@ class Context(NamedTuple):
             `[m, t, d]`, and the log odds of the target, `[m]`.
         features: `(latents [m, t, d], rate, key)`, the classifier's last hidden state `[m, t, w]` and the log odds of
             the target, `[m]`, under dropout, drawn alike for all m; None for classifiers that do not tell.
+        amortised: gives what the model's mask network says, the scores `[t, d]` and the log odds that the target is in
+            the clip; None for a model without one.
         units: gives the unit of each element in time and frequency, `[t, d]`, and the number of units; see
             `explain.units`.
         frame_rate: frames a second.
@@ -37,6 +41,7 @@ class Context(NamedTuple):
     margins: Callable[[Latent], Float[Array, "w m"]]
     resound: Callable[[Latent, Any], tuple[Latent, Float[Array, " m"]]]
     features: Callable[[Latent, float, Array], tuple[Float[Array, "m t w"], Float[Array, " m"]]] | None
+    amortised: Callable[[], tuple[Float[Array, "t d"], Float[Array, ""]]] | None
     units: Callable[[], tuple[Int[Array, "t d"], int]]
     frame_rate: float
     key: Array
@@ -85,7 +90,7 @@ def keep_mask(score: Float[Array, "t d"], counted: ClipValid, share: float | Arr
     """True for the `share` of the counted frames' elements with the highest score; see `element_ranks` and `top_share`.
 
     Args:
-        score: `[t, d]`.
+        score: `[t, d]`; elements of the score `NEVER` are not kept, whatever the share.
         counted: frames whose elements are counted, `[t]`: the clip's own, or those that sound.
         share: 0 to 1.
 
@@ -96,4 +101,4 @@ def keep_mask(score: Float[Array, "t d"], counted: ClipValid, share: float | Arr
     >>> keep_mask(jnp.array([[3.0, 1.0], [2.0, 0.0], [9.0, 9.0]]), jnp.array([True, True, False]), 0.5).tolist()
     [[True, False], [True, False], [False, False]]
     """
-    return top_share(element_ranks(score, counted), counted, share)
+    return top_share(element_ranks(score, counted), counted, share) & (score > NEVER)

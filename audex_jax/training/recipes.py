@@ -86,3 +86,37 @@ class CodecRecipe:
 
     def __post_init__(self):
         check(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class MaskRecipe:
+    """How a mask network is trained, given the model and the data.
+
+    Attributes:
+        steps, batch: optimiser steps, clips a step.
+        learning_rate, weight_decay: of AdamW, with a linear warm-up and a cosine decay over `steps`.
+        dropout: share of the network's inputs to drop.
+        softness, hardness: softness of the masks at first and from four fifths of the steps on, see
+            `masking.relax.relaxed_mask`.
+        least, most: shares of kept elements, drawn evenly on a logarithmic scale.
+        anchor, evidence, margin, presence: weights of the losses, see `training.mask_network`.
+        seed: of weights, order and every random choice.
+    """
+
+    steps: Times = option(3600, "optimiser steps")
+    batch: Times = option(8, "clips in a training step")
+    learning_rate: Share = option(1e-3, "peak learning rate")
+    weight_decay: Share = option(0.01, "weight decay of the optimiser")
+    dropout: Annotated[float, Between(0, 0.95)] = option(0.3, "share of the network's inputs to drop")
+    softness: Annotated[float, Between(1e-3, 10)] = option(0.5, "softness of the masks at first")
+    hardness: Annotated[float, Between(1e-3, 10)] = option(0.05, "softness of the masks in the end")
+    least: Share = option(0.06, "smallest share of elements to keep")
+    most: Share = option(0.45, "largest share of elements to keep")
+    anchor: Gain = option(1.0, "weight of the sound's likeness to the clip")
+    evidence: Gain = option(0.5, "weight of the likeness of the classifier's hidden states")
+    margin: Gain = option(0.2, "weight of what the classifier says of the sounds")
+    presence: Gain = option(0.2, "weight of telling targets that are in the clip from others")
+    seed: Whole = option(0, "seed of weights, order and every random choice")
+
+    def __post_init__(self):
+        check(self)

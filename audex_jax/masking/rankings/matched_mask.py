@@ -22,6 +22,7 @@ import numpy as np
 from audex_jax.core.types import Array, Attribution, ClipLatent, ClipValid, Float
 from audex_jax.masking.optimise import optimise_mask
 from audex_jax.masking.rank import Context, places
+from audex_jax.masking.similarity import COMPANDING, cosine
 
 SHARES = (0.2, 0.1, 0.4, 0.2)
 EVIDENCE, MARGIN = 0.5, 0.05  # weights in the loss, beside the anchor's 1
@@ -29,7 +30,6 @@ DROPOUT = 0.3
 MASK = 0.04  # seconds of the window that scores are smoothed by: masks of single elements fit the codec's grid
 LOUDNESS = 0.3  # weight of loudness in the final order: without it, classifiers of the sound itself hear less
 WIDE, NARROW = 0.24, 0.04  # and of those for sizes of attributions
-COMPANDING = 10.0  # latents are compared as asinh(COMPANDING * z)
 TINY = 1e-12
 
 
@@ -49,14 +49,14 @@ def score(attribution: Attribution, latent: ClipLatent, filler: ClipLatent, cont
         of_whole, of_kept, of_residual = (standardise(z) * own for z in (whole[moved], *halves))
         weights = narrow(size) * sounding
         weights = weights / jnp.maximum(weights.mean(), TINY) / (jnp.square(of_whole) + 0.25)
-        total = _cosine(of_residual, of_whole, weights) - _cosine(of_kept, of_whole)
+        total = cosine(of_residual, of_whole, weights) - cosine(of_kept, of_whole)
         bound = whole_margin[moved]
         if context.features is not None:
             key = jax.random.fold_in(context.key, step)
             read = jnp.stack([*halves, whole[moved], nothing])
             hidden, (*margins, bound, _) = context.features(read, DROPOUT, key)
             kept, residual, all_of_it = (hidden[:3] - hidden[3]) * own
-            total += EVIDENCE * (_cosine(residual, all_of_it) - _cosine(kept, all_of_it))
+            total += EVIDENCE * (cosine(residual, all_of_it) - cosine(kept, all_of_it))
         if context.settings.forced:
             return total + MARGIN * (margins[1] - margins[0])
         return total + MARGIN * (jax.nn.softplus(bound - margins[0]) + jax.nn.softplus(margins[1]))
@@ -88,9 +88,3 @@ def _smoother(frames: float) -> Callable[[Float[Array, "t d"]], Float[Array, "t 
         return jnp.stack(parts).sum(0)
 
     return smooth
-
-
-def _cosine(one: Array, other: Array, weights: Array | float = 1.0) -> Float[Array, ""]:
-    """Cosine of the angle between two arrays, in a product that is weighted by element."""
-    norms = (weights * one * one).sum() * (weights * other * other).sum()
-    return (weights * one * other).sum() / jnp.sqrt(norms + TINY)
