@@ -34,7 +34,7 @@ from audex_jax.explain.mask_network import MaskNetwork, check_network
 from audex_jax.explain.model import Model
 from audex_jax.io.atomic import replacing_folder
 from audex_jax.io.files import FileError, json_object, json_text, sha256
-from audex_jax.io.tensors import as_float32, is_float, read_tensors
+from audex_jax.io.tensors import as_float32, flatten, is_float, read_tensors, unflatten
 
 MODELS = pathlib.Path(__file__).parent / "models"
 FORMAT = "audex-bundle"
@@ -49,7 +49,7 @@ class BundleError(AudexError):
 
 def arrays_of(module: nnx.Module) -> dict[str, np.ndarray]:
     """All arrays of a module by dotted path."""
-    return {path: np.asarray(value) for path, value in _flatten(nnx.to_pure_dict(nnx.state(module))).items()}
+    return {path: np.asarray(value) for path, value in flatten(nnx.to_pure_dict(nnx.state(module))).items()}
 
 
 def rebuild(build: Callable[[], Module], values: dict) -> Module:
@@ -78,7 +78,7 @@ def module_from(build: Callable[[], Module], arrays: dict[str, np.ndarray], sour
         BundleError: arrays are missing, superfluous, of the wrong shape or not finite; lists all of them.
     """
     shapes = nnx.eval_shape(build)
-    wanted = _flatten(nnx.to_pure_dict(nnx.state(shapes)))
+    wanted = flatten(nnx.to_pure_dict(nnx.state(shapes)))
     faults = [f"{path} is missing" for path in sorted(wanted.keys() - arrays.keys())]
     faults += [f"{path} is not part of the model" for path in sorted(arrays.keys() - wanted.keys())]
     floats = {}
@@ -88,7 +88,7 @@ def module_from(build: Callable[[], Module], arrays: dict[str, np.ndarray], sour
     if faults:
         raise BundleError(f"{source}: the weights do not fit the model: {listing(faults)}")
     values = jax.device_put(floats)  # all at once: quick
-    return _fill(shapes, _unflatten(values))
+    return _fill(shapes, unflatten(values))
 
 
 def _fitting(path: str, array: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, list[str]]:
@@ -341,22 +341,3 @@ def _hash(module: Any, found: Any) -> None:
     found.update(repr(named).encode())
     for leaf in jax.tree.leaves(module):
         found.update(np.ascontiguousarray(leaf).tobytes())
-
-
-def _flatten(tree: dict, prefix: str = "") -> dict:
-    flat = {}
-    for key, value in tree.items():
-        path = f"{prefix}{key}"
-        flat |= _flatten(value, f"{path}.") if isinstance(value, dict) else {path: value}
-    return flat
-
-
-def _unflatten(flat: dict) -> dict:
-    tree: dict = {}
-    for path, value in flat.items():
-        *parents, leaf = path.split(".")
-        node = tree
-        for part in parents:
-            node = node.setdefault(int(part) if part.isdigit() else part, {})
-        node[int(leaf) if leaf.isdigit() else leaf] = value
-    return tree

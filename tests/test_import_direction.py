@@ -33,7 +33,7 @@ ALLOWED = {  # room -> rooms that it may import beside itself
     "adapters": {*MODEL},
     "devices": {"core"},
     "batch": {*MODEL, "adapters", "data", "devices"},
-    "training": {*MODEL, "data"},
+    "training": {*MODEL, "data", "devices"},
     "report": {*MODEL, "data", "batch"},
     "evaluation": {*MODEL, "adapters", "data", "devices", "report"},
     "study": {*MODEL, "data", "report", "evaluation"},

@@ -10,6 +10,7 @@ from audex_jax.core.registry import METHODS, RANKINGS, Registry
 
 FILLERS = ("zero", "mean", "noise")
 MATCHED = "matched-mask"  # the default ranking
+AMORTISED, ONE_GRADIENT = "amortised", "gradient-x-input"  # the ranking by a network; the default method beside it
 ADVERSARIAL = "adversarial-mask"  # the ranking that attacks the classifier; offered for comparison only
 WITHOUT_GRADIENT, EVOLVED = "masked-regression", "evolved-mask"  # the defaults where there is no gradient
 PRECISIONS = ("float32", "bfloat16")
@@ -102,6 +103,12 @@ def without_gradient(settings: Settings) -> Settings:
     method = WITHOUT_GRADIENT if settings.method == Settings.method else settings.method
     ranking = EVOLVED if settings.ranking == Settings.ranking else settings.ranking
     return dataclasses.replace(settings, method=method, ranking=ranking)
+
+
+def without_path(settings: Settings) -> Settings:
+    """The settings, with a single gradient for the attribution, which the ranking does not need, unless told else."""
+    method = ONE_GRADIENT if settings.method == Settings.method else settings.method
+    return dataclasses.replace(settings, method=method)
 
 
 def check_choices(fields: Any) -> None:

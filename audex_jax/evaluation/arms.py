@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from audex_jax.core.errors import AudexError
 from audex_jax.core.registry import METHODS, RANKINGS
-from audex_jax.core.settings import Settings
+from audex_jax.core.settings import AMORTISED, ONE_GRADIENT, Settings
 
 OWN_ORDER = "signed"  # the ranking by the attribution itself
 
@@ -47,7 +47,7 @@ def arm_of(name: str) -> Arm:
 
     - an arm of `INPUT_ARMS`;
     - `METHOD:RANKING`;
-    - a ranking: of Integrated Gradients, as in `explain`;
+    - a ranking: of Integrated Gradients, or of what `amortised` is shown with, as in `explain`;
     - a method: elements are ordered by its attribution as it is, with the sign where it has one.
 
     Raises:
@@ -64,6 +64,8 @@ Arm(method='saliency', ranking='signed', space='latent'))
         METHODS.check(method)
         RANKINGS.check(ranking)
         return Arm(method, ranking)
+    if name == AMORTISED:
+        return Arm(ONE_GRADIENT, name)
     if name in RANKINGS.names():
         return Arm(Settings.method, name)
     if name in METHODS.names():

@@ -103,7 +103,7 @@ def sound_editor(
     def margins(edited: Array) -> Array:
         return margin(logits(edited), clip.target)[None]
 
-    context = Context(own, own, margins, _no_latent, None, units, 1.0, key, settings)
+    context = Context(own, own, margins, _no_latent, None, None, units, 1.0, key, settings)
     ranks = element_ranks(RANKINGS[arm.ranking](path.attribution, values, silence, context), own)
     return lambda level, delete: synthesise(values * (top_share(ranks, own, level) != delete)) * inside
 

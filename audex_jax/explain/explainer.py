@@ -9,19 +9,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from audex_jax.attribution.convergence import convergence
+from audex_jax.attribution.convergence import Convergence, convergence
 from audex_jax.attribution.path import FLOOR
 from audex_jax.core.errors import AudexError, ModelError
 from audex_jax.core.forks import must_not_be_forked
 from audex_jax.core.level import samples_of
 from audex_jax.core.registry import METRICS
-from audex_jax.core.settings import ADVERSARIAL, MATCHED, Settings, settings_from
+from audex_jax.core.settings import ADVERSARIAL, AMORTISED, MATCHED, Settings, settings_from
 from audex_jax.explain.checks import check_finite, usable
 from audex_jax.explain.control import Control, wrong_targets
 from audex_jax.explain.model import DOMAINS, Model, suited, tells_features
 from audex_jax.explain.result import Explanation
 from audex_jax.explain.step import BatchExplanation, Sounds, explain_step, resynthesize_step
 from audex_jax.io.audio import SILENCE_PEAK, read_audio
+from audex_jax.masking.rank import NEVER
 
 GAP_TOLERANCE = 0.05  # completeness gap up to which an attribution counts as converged
 
@@ -238,6 +239,8 @@ class Explainer:
             raise ModelError("the classifier's gradient with respect to the sound is zero, so nothing can be explained")
         difference = abs(float(own.path.value - own.path.baseline_value))
         state = convergence(own.path, tolerance=GAP_TOLERANCE)
+        if settings.ranking == AMORTISED:
+            state = Convergence(True, "The ranking does not use the attribution, which is shown for orientation.")
         fixed = {
             "prediction": prediction,
             "prediction_probability": probabilities[prediction],
@@ -250,6 +253,7 @@ class Explainer:
             "versus": None if own.versus < 0 else self.labels[int(own.versus)],
             "sound_alone": settings.ranking == MATCHED and not tells_features(self.model.classifier),
             "adversarial": settings.ranking == ADVERSARIAL,
+            "target_absent": bool((own.score[:frames] <= NEVER).all()),
             **self._control(own.control),
             "model_warning": " ".join(self.warnings) or None,
             "silent": silent,

@@ -15,7 +15,8 @@ import jax
 import jax.numpy as jnp
 
 from audex_jax.core.clips import sounding_frames, valid_frames
-from audex_jax.core.settings import Settings, without_gradient
+from audex_jax.core.errors import AudexError
+from audex_jax.core.settings import AMORTISED, Settings, without_gradient, without_path
 from audex_jax.core.types import Array, Audio, ClipLatent, ClipValid, Float, Int, Latent, Logits, Valid
 
 DOMAINS = ("latent", "audio", "shifted")
@@ -190,8 +191,18 @@ def has_gradient(classifier: Any) -> bool:
 
 
 def suited(model: Model, settings: Settings) -> Settings:
-    """The settings, with other defaults if the classifier gives no gradient; see `without_gradient`."""
-    return settings if has_gradient(model.classifier) else without_gradient(settings)
+    """The settings, with other defaults where the classifier gives no gradient or the ranking needs no path.
+
+    Raises:
+        AudexError: the ranking `amortised` of a model without a mask network.
+    """
+    if not has_gradient(model.classifier):
+        settings = without_gradient(settings)
+    if settings.ranking != AMORTISED:
+        return settings
+    if model.mask_network is None:
+        raise AudexError(f"this model has no network for the ranking {AMORTISED}; train one with audex train-explainer")
+    return without_path(settings)
 
 
 def explained_logits(model: Model, clip: EncodedClip) -> Callable[[ClipLatent], Float[Array, " k"]]:

@@ -53,6 +53,7 @@ class Explanation:
     sound_alone: bool = field(
         "the ranking matches the sound alone, since the classifier does not tell its hidden features"
     )
+    target_absent: bool = field("the ranking finds the target absent from the clip, so that no element is kept")
     model_warning: str | None = field("what the training of the classifier found wrong with it; none: nothing")
     keep: float = field(
         "share that the explanation keeps of the latent elements of frames that sound", "0 to 1", share=True

@@ -13,6 +13,7 @@ KINDS = {
     "artefact": "artefact",
     "anything": "could be anything",
     "made-up": "made up",
+    "absent": "absent",
     "lost": "lost",
     "codec": "codec differs",
     "attack": "attack",
@@ -24,6 +25,7 @@ MEANINGS = {
     "artefact": "It holds only where the codec's frames lie; moved by half a frame it does not.",
     "anything": "The same method made a label heard that is not in the recording, so its success shows nothing.",
     "made-up": "The explanation says far more for the label that was asked for than the recording does.",
+    "absent": "The ranking finds nothing of the label that was asked for in the recording, and keeps nothing.",
     "lost": "The explanation is not sufficient: what was kept does not carry the decision.",
     "codec": "The codec's plain reconstruction, as it is or moved, already gets another label. Nothing can be tested.",
     "attack": "The ranking fits the sound to the classifier (`adversarial-mask`): that is no explanation.",
@@ -129,6 +131,9 @@ def _finding(record: Mapping[str, Any], level: Mapping[str, Any]) -> tuple[str, 
             f"explanation {level['explanation_probability']:.2f}."
         )
         return "made-up", headline, "What was left out spoke against it; the recording as a whole does not say this."
+    if record.get("target_absent"):
+        headline = f"Nothing in this recording was found that speaks for {target!r}, so nothing is kept."
+        return "absent", headline, "The residual is all of it."
     if not level["sufficient"]:
         other = next(iter(known.items()), None)
         instead = f" but as {other[0]!r} ({other[1]:.2f})" if other and other[0] != label else ""

@@ -35,3 +35,24 @@ def as_float32(array: np.ndarray) -> np.ndarray:
     """An array in float32; what is too large for it becomes infinite, for the caller to refuse."""
     with np.errstate(over="ignore", invalid="ignore"):
         return np.asarray(array, np.float32)
+
+
+def flatten(tree: dict, prefix: str = "") -> dict:
+    """Leaves of nested dicts by dotted path: `{"layers": {0: x}}` as `{"layers.0": x}`."""
+    flat = {}
+    for key, value in tree.items():
+        path = f"{prefix}{key}"
+        flat |= flatten(value, f"{path}.") if isinstance(value, dict) else {path: value}
+    return flat
+
+
+def unflatten(flat: dict) -> dict:
+    """The nested dicts of `flatten`."""
+    tree: dict = {}
+    for path, value in flat.items():
+        *parents, leaf = path.split(".")
+        node = tree
+        for part in parents:
+            node = node.setdefault(int(part) if part.isdigit() else part, {})
+        node[int(leaf) if leaf.isdigit() else leaf] = value
+    return tree

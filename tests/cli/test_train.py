@@ -81,3 +81,20 @@ def test_a_label_without_test_clips_is_warned_of_wherever_the_model_is_used(data
     capsys.readouterr()
     assert main(["models", str(tmp_path / "m")]) == 0
     assert "WARNING     The test split has no clips of low." in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_network_that_is_no_better_than_loudness_is_not_written(data, tmp_path, capsys):
+    given = ["train", str(data), "--codec", "mdct:1000", "--out", str(tmp_path / "model"), "--classifier", "linear"]
+    assert main([*given, "--quiet"]) == 0
+    out = tmp_path / "fast"
+    given = ["train-explainer", str(data), "--model", str(tmp_path / "model"), "--out", str(out), "--quiet"]
+    assert main([*given, "--steps", "2", "--batch", "4", "--learning-rate", "0"]) == 1
+    said = capsys.readouterr()
+    assert [line.split()[0] for line in said.out.splitlines()[-3:]] == ["ranking", "amortised", "magnitude"]
+    assert "not written: on" in said.err
+    assert len(said.err.strip().splitlines()) == 1
+    assert not out.exists()
+    assert main(["explain", str(data / "low" / "0.wav"), "--model", str(tmp_path / "model"), "--ranking", "amortised",
+                 "--out", str(tmp_path / "explained")]) == 1  # fmt: skip
+    assert "no network for the ranking amortised; train one with audex train-explainer" in capsys.readouterr().err

@@ -57,6 +57,15 @@ class HalvesOfAudio(Halves):
     reads = "audio"
 
 
+class Loudest(NamedTuple):
+    """A mask network that ranks by loudness and finds every target present."""
+
+    gain: Array
+
+    def __call__(self, latent, hidden, target, valid):
+        return self.gain * jnp.abs(latent), self.gain
+
+
 @pytest.fixture
 def files(tmp_path, rng) -> list[LabelledClip]:
     """Noise with its first or second half five times as loud."""
@@ -72,7 +81,8 @@ def files(tmp_path, rng) -> list[LabelledClip]:
 def explainer(reads: str) -> Explainer:
     kernel = jnp.array([[1.0, -1.0], [-1.0, 1.0]])
     classifier = Halves(kernel) if reads == "latent" else HalvesOfAudio(kernel)
-    return Explainer(Model(Amplitudes(jnp.array([1.0, 2.0])), classifier, jnp.zeros(2)), ("early", "late"), 0.2)
+    model = Model(Amplitudes(jnp.array([1.0, 2.0])), classifier, jnp.zeros(2), Loudest(jnp.float32(1)))
+    return Explainer(model, ("early", "late"), 0.2)
 
 
 @pytest.mark.slow

@@ -8,9 +8,9 @@ import pytest
 from audex_jax.core.registry import RANKINGS
 from audex_jax.core.settings import Settings
 from audex_jax.masking.edit import edit
-from audex_jax.masking.rank import Context, element_ranks, keep_mask
+from audex_jax.masking.rank import NEVER, Context, element_ranks, keep_mask
 
-PLAIN = sorted(set(RANKINGS.names()) - {"matched-mask", "adversarial-mask"})
+PLAIN = sorted(set(RANKINGS.names()) - {"matched-mask", "adversarial-mask", "amortised"})
 
 
 def score(name, attribution, latent, filler):
@@ -26,7 +26,10 @@ def score(name, attribution, latent, filler):
     def resound(latents, moved):
         return latents, jnp.zeros(len(latents))
 
-    context = Context(own, own, nothing, resound, None, units, 50.0, jax.random.key(0), Settings())
+    def amortised():
+        return jnp.abs(latent), jnp.ones(())
+
+    context = Context(own, own, nothing, resound, None, amortised, units, 50.0, jax.random.key(0), Settings())
     return RANKINGS[name](attribution, latent, filler, context)
 
 
@@ -47,6 +50,11 @@ def test_padding_is_neither_ranked_nor_counted(rng):
     assert int(mask.sum()) == 21
     assert not mask[7:].any()
     np.testing.assert_array_equal(mask[:7], keep_mask(score[:7], jnp.ones(7, bool), 0.5))
+
+
+def test_elements_that_are_never_kept_make_the_share_smaller():
+    mask = keep_mask(jnp.array([[3.0, NEVER], [NEVER, NEVER]]), jnp.ones(2, bool), 0.75)
+    assert mask.tolist() == [[True, False], [False, False]]
 
 
 def test_ties_go_to_the_first_element():

@@ -91,6 +91,7 @@ def record(number: int, file: str, labels: tuple[str, ...]) -> dict:
         "reconstruction_probability": 0.9,
         "adversarial": False,
         "sound_alone": False,
+        "target_absent": False,
         "model_warning": None,
         "control_target": others[0],
         "control_probability": 0.02,

@@ -201,6 +201,7 @@ def test_what_no_report_can_be_made_of_is_told_in_one_line(tmp_path, monkeypatch
             "holds",
             "'stop' rather than 'no': the odds are 10 for the reconstruction, 10 for the explanation, 0.25 for the",
         ),
+        ({"target": "go", "target_absent": True, "sufficient": False}, "absent", "that speaks for 'go', so nothing is"),
         ({"sound_alone": True}, "holds", "does not tell its hidden features"),
         ({"adversarial": True}, "attack", "it is an attack, not an explanation"),
         ({"converged": False, "convergence": "Off."}, "holds", "Do not trust single elements. Off."),

@@ -25,6 +25,7 @@ def row(name: str, segment: int, **change) -> dict:
         "probabilities": pairs, "completeness_gap": 0.01, "converged": True, "convergence": "The gap is 1%.",
         "reconstruction_agrees": True, "reconstruction_agrees_shifted": True, "reconstruction_probability": 0.9,
         "silent": False, "keep": 0.2, "gain": 1.0, "adversarial": False, "sound_alone": False, "model_warning": None,
+        "target_absent": False,
         "sufficient_shifted": True, "necessary_shifted": True,
         "versus": None, "versus_probabilities": [],
         "control_target": None, "control_probability": None, "control_heard": None,

@@ -5,18 +5,12 @@ For a target that the network finds absent no element is kept. `audex train-expl
 
 import jax.numpy as jnp
 
-from audex_jax.core.errors import AudexError
 from audex_jax.core.types import Array, Attribution, ClipLatent, Float
 from audex_jax.masking.rank import NEVER, Context
 
 
 def score(attribution: Attribution, latent: ClipLatent, filler: ClipLatent, context: Context) -> Float[Array, "t d"]:
-    """The network's score of every element; `NEVER` for a target that is absent.
-
-    Raises:
-        AudexError: the model has no such network.
-    """
-    if context.amortised is None:
-        raise AudexError("this model has no network for the ranking amortised; train one with audex train-explainer")
+    """The network's score of every element; `NEVER` for a target that is absent."""
+    assert context.amortised is not None  # `explain.model.suited` sees to it
     found, presence = context.amortised()
     return jnp.where(presence > 0, found, NEVER)

@@ -8,7 +8,8 @@ const TRACK_WORDS = {
   residual: "All other latent elements, decoded.",
 };
 const SYMBOLS = {
-  holds: "✓", shared: "≈", artefact: "✗", anything: "✗", "made-up": "✗", lost: "✗", codec: "!", attack: "✗", silent: "–",
+  holds: "✓", shared: "≈", artefact: "✗", anything: "✗", "made-up": "✗", absent: "–", lost: "✗", codec: "!", attack: "✗",
+  silent: "–",
 };
 
 const data = JSON.parse($("index").textContent);
