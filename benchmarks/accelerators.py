@@ -10,7 +10,9 @@ Each program is compiled in a process of its own, whole steps in minutes.
 
     encode, decode, classify   the models alone
     path, optimise             gradients along the path; the default ranking, which optimises a mask
-    weighted, default          whole steps, without and with that ranking
+    sound                      an explanation by the mask network that nobody judges
+    amortised, weighted        whole steps, by the mask network and by attributions
+    default                    the whole step with the default ranking
 """
 
 import argparse
@@ -27,7 +29,7 @@ from benchmarks.measure import parser_for, report, revision, show
 from benchmarks.subject import SUBJECTS
 
 HERE = pathlib.Path(__file__).resolve()
-PROGRAMS = ("encode", "decode", "classify", "path", "optimise", "weighted", "default")
+PROGRAMS = ("encode", "decode", "classify", "path", "optimise", "sound", "amortised", "weighted", "default")
 CLIPS = 3600 * 1_000_000  # of a second, in a million hours
 SLICE = 256  # chips
 

@@ -57,7 +57,7 @@ def job(arguments: argparse.Namespace) -> dict[str, Any]:
             seen.append(now | {"MB": resident("VmRSS")})
 
     explainer = explainer_of(arguments.model)
-    settings = Settings(**QUICK) if arguments.memory or arguments.small else Settings()
+    settings = Settings(**QUICK) if arguments.memory or arguments.small else Settings(ranking=arguments.ranking)
     how = Job(settings, shard_clips=arguments.shard_clips, batch=arguments.batch)
     with tempfile.TemporaryDirectory() as folder:
         manifest = listed(arguments.data, arguments.clips, folder)
@@ -131,6 +131,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.set_defaults(repeats=3)
     parser.add_argument("--data", help="folder of recordings (default: the demo clips)")
     parser.add_argument("--model", default="mini-speech-commands", help="an explainer, or `tiny`")
+    parser.add_argument("--ranking", default=Settings.ranking, help="what orders the elements")
     parser.add_argument("--clips", type=int)
     parser.add_argument("--batch", type=int, default=8, help="clips that a device takes at once")
     parser.add_argument("--shard-clips", type=int, default=16, help="recordings in a part")

@@ -3,8 +3,8 @@
     python compiling.py CHIP SUBJECT PROGRAM BATCH PRECISION      prints what the compiler says as a line of JSON
 
 PYTHONPATH says whose `audex_jax` and `benchmarks.subject` are compiled. Programs: encode, decode, classify, path,
-optimise, weighted, default (the last two are whole steps); revisions before `explain.step` have no path and optimise
-of their own.
+optimise, sound, and the whole steps amortised, weighted and default; revisions before `explain.step` have no path and
+optimise of their own.
 """
 
 import functools
@@ -76,7 +76,22 @@ def programs(subject: str, batch: int, precision: str) -> dict[str, tuple[Callab
         "optimise": (each(step.rank, default), (model, clips, nothing, latent)),
         "weighted": (functools.partial(step.explain_step, settings=weighted), (model, audio, lengths, wanted)),
         "default": (functools.partial(step.explain_step, settings=default), (model, audio, lengths, wanted)),
+        **amortised_programs(model, precision, audio, lengths, wanted),
     }
+
+
+def amortised_programs(model: Any, precision: str, *given: Any) -> dict[str, tuple[Callable, tuple]]:
+    """Those of the ranking `amortised`, where the model has a mask network."""
+    if getattr(model, "mask_network", None) is None:
+        return {}
+    from audex_jax.core.settings import Settings
+    from audex_jax.explain import step
+    from audex_jax.explain.model import suited
+    from benchmarks.amortised import sound_of
+
+    settings = suited(model, Settings(precision=precision, ranking="amortised"))
+    whole = functools.partial(step.explain_step, settings=settings)
+    return {"sound": (sound_of, (model, *given[:2])), "amortised": (whole, (model, *given))}
 
 
 def old_programs(subject: str, batch: int, precision: str) -> dict[str, tuple[Callable, tuple]]:

@@ -31,7 +31,7 @@ import numpy as np
 from audex_jax.bundles import digest, load_explainer
 from audex_jax.core.compilation import use_compilation_cache
 from audex_jax.core.registry import RANKINGS
-from audex_jax.core.settings import ADVERSARIAL, Settings
+from audex_jax.core.settings import ADVERSARIAL, AMORTISED, Settings
 from audex_jax.data.clips import read_clips
 from audex_jax.data.folder import LabelledClip
 from audex_jax.devices.cpu import use_each_core_as_a_device
@@ -56,9 +56,9 @@ from benchmarks.measure import parser_for, report
 
 DEFAULT = Settings.ranking
 MAIN = tuple(dict.fromkeys((DEFAULT, "weighted", "signed", "magnitude", "random")))
-CONTROLLED = (DEFAULT, "weighted", "magnitude", ADVERSARIAL)
+CONTROLLED = (DEFAULT, AMORTISED, "weighted", "magnitude", ADVERSARIAL)
 RIVAL_CLIPS = 48  # of the controls of other rivals than `magnitude`
-STRANGE = (DEFAULT, "magnitude", "weighted", "random", ADVERSARIAL)
+STRANGE = (DEFAULT, AMORTISED, "magnitude", "weighted", "random", ADVERSARIAL)
 JUDGED = ("sufficient", "necessary", "reconstruction_agrees_shifted", "sufficient_shifted", "necessary_shifted")
 INPUT = ("waveform-ig", "spectrum-ig", "audio-frames")
 OTHERS = tuple(dict.fromkeys((DEFAULT, *RANKINGS.names(), "gradient-x-input", *INPUT)))
@@ -88,6 +88,11 @@ class Subject(NamedTuple):
     given: argparse.Namespace
 
 
+def known(subject: Subject, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of some rankings that the model can be explained by."""
+    return tuple(name for name in names if name != AMORTISED or subject.explainer.model.mask_network is not None)
+
+
 def main_figures(subject: Subject) -> dict[str, Any]:
     """The whole evaluation."""
     given = subject.given
@@ -99,7 +104,7 @@ def main_figures(subject: Subject) -> dict[str, Any]:
 
 def other_figures(subject: Subject) -> dict[str, Any]:
     """More rankings over zeros."""
-    plan = Plan(OTHERS, ("zero",), SHOWN, 1)
+    plan = Plan(known(subject, OTHERS), ("zero",), SHOWN, 1)
     return evaluate_folder(subject.name, subject.data, plan, subject.out / "others", limit=subject.given.few)
 
 
@@ -118,8 +123,8 @@ def contaminated_figures(subject: Subject) -> list[dict[str, Any]]:
 def control_rows(subject: Subject) -> list[dict[str, Any]]:
     """What rankings make of moved sounds, wrong targets and shuffled weights, with 20 % kept."""
     rows = []
-    for name in CONTROLLED:
-        settings, count = Settings(ranking=name), None if name in (DEFAULT, FLOOR) else RIVAL_CLIPS
+    for name in known(subject, CONTROLLED):
+        settings, count = Settings(ranking=name), None if name in (DEFAULT, AMORTISED, FLOOR) else RIVAL_CLIPS
         clips, speakers = subject.clips[:count], all_or_none(f.speaker for f in subject.files[:count])
         explained = list(explain_all(subject.explainer, clips, settings, control=True))
         records = [judgement(e) for e in explained]
@@ -192,7 +197,7 @@ def strangers_figures(subject: Subject) -> dict[str, Any]:
     """What classifiers trained apart make of the sounds."""
     if not subject.given.strangers:
         raise SystemExit("the part strangers needs --strangers DIR: audex train ... --strangers 3")
-    plan = Plan(STRANGE, ("zero",), SHOWN[:2], 1)
+    plan = Plan(known(subject, STRANGE), ("zero",), SHOWN[:2], 1)
     strangers = open_strangers(subject.given.strangers.split(","))
     scratch = subject.out / "strangers.partial"
     return summarise_strangers(ask_strangers(subject.explainer, strangers, subject.files, plan, scratch, quiet=False))

@@ -13,6 +13,7 @@ from audex_jax.classifiers.transformer import LatentTransformer, TransformerConf
 from audex_jax.codecs.encodec import Encodec
 from audex_jax.codecs.encodec.config import TINY
 from audex_jax.explain.explainer import Explainer
+from audex_jax.explain.mask_network import MaskNetwork, config_for
 from audex_jax.explain.model import Model
 from weights_conversion import published
 from weights_conversion.classifier import classifier_tensors
@@ -40,6 +41,8 @@ def explainer_of(subject: str, seconds: float = 1.0) -> Explainer:
         codec = family_of(config).codec(config, rngs=nnx.Rngs(0))
         shape = TransformerConfig(codec.dim, classes=35, frames=codec.frames(LONGEST * codec.sample_rate))
     model = Model(codec, LatentTransformer(shape, rngs=nnx.Rngs(1)), jnp.zeros(codec.dim))
+    network = MaskNetwork(config_for(model, shape.classes), rngs=nnx.Rngs(2))
+    model = model._replace(mask_network=network)
     return Explainer(model, [f"class {number}" for number in range(shape.classes)], seconds)
 
 

@@ -93,6 +93,8 @@ def described(folder: pathlib.Path, description: dict) -> Iterator[str]:
         yield f"classifier  {description['classifier']['family']}, clips of {description['clip_seconds']:g} s"
         more = f", and {len(labels) - MOST} more" if len(labels) > MOST else ""
         yield f"labels      {len(labels)}: {', '.join(labels[:MOST])}{more}"
+    if "mask_network" in description:
+        yield "network     for --ranking amortised"
     test = origin.get("test", {})
     if "accuracy" in test:
         again = test.get("accuracy_on_reconstruction")

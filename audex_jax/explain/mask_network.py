@@ -173,6 +173,11 @@ def hidden_width(classifier: Any, codec: Any, frames: int = 1) -> int:
     return jax.eval_shape(lambda model, *clip: model.hidden(*clip), classifier, latent, valid).shape[-1]
 
 
+def config_for(model: Any, classes: int) -> MaskNetworkConfig:
+    """The config of a network for a model."""
+    return MaskNetworkConfig(model.codec.dim, classes, hidden_width(model.classifier, model.codec))
+
+
 def check_network(config: MaskNetworkConfig, codec: Any, classifier: Any, classes: int) -> None:
     """Check that a mask network belongs to a model.
 

@@ -27,7 +27,7 @@ from audex_jax.bundles import digest_of, rebuild
 from audex_jax.core.types import Array, Audio, ClipLatent, Float, Int
 from audex_jax.devices.mapping import mapped_step
 from audex_jax.explain.control import ABSENT
-from audex_jax.explain.mask_network import MaskNetwork, MaskNetworkConfig, hidden_evidence, hidden_width
+from audex_jax.explain.mask_network import MaskNetwork, MaskNetworkConfig, config_for, hidden_evidence
 from audex_jax.explain.model import (
     EncodedClip,
     Model,
@@ -49,11 +49,6 @@ MEASURED = 512  # clips that the statistics are of
 BLOCK = 32  # clips encoded at once
 
 Parts = dict[str, Array]
-
-
-def config_for(model: Model, classes: int) -> MaskNetworkConfig:
-    """The config of a network for a model."""
-    return MaskNetworkConfig(model.codec.dim, classes, hidden_width(model.classifier, model.codec))
 
 
 def network_of(config: MaskNetworkConfig, params: dict) -> MaskNetwork:

@@ -12,8 +12,9 @@ from audex_jax.codecs.mdct import MDCT
 from audex_jax.core.errors import AudexError
 from audex_jax.core.settings import Settings
 from audex_jax.explain.explainer import Explainer
+from audex_jax.explain.mask_network import config_for
 from audex_jax.explain.model import Model
-from audex_jax.training.mask_network import config_for, train_mask_network
+from audex_jax.training.mask_network import train_mask_network
 from audex_jax.training.recipes import MaskRecipe
 
 RATE, SAMPLES = 1000, 400
