@@ -9,16 +9,20 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from audex_jax.core.types import Array, Float, Int
+from audex_jax.core.types import Array, Bool, Float, Int
 
 ABSENT = 0.05  # probability below which a label is not in the clip
 
 
 class Control(NamedTuple):
-    """The label that was asked for, `[b]`, -1 for none, and the logits of the sound made for it, `[b, k]`."""
+    """The label that was asked for, `[b]`, -1 for none; the logits of the sound made for it, `[b, k]`; was any, `[b]`?
+
+    None is made where the ranking finds the label absent and keeps nothing.
+    """
 
     target: Int[Array, " b"]
     logits: Float[Array, "b k"]
+    made: Bool[Array, " b"]
 
 
 def wrong_targets(logits: Float[Array, "*b k"]) -> Int[Array, "*b"]:

@@ -272,6 +272,8 @@ class Explainer:
         if own is None or own.target < 0:
             return dict.fromkeys(("control_target", "control_probability", "control_heard"))
         label, heard = self.labels[int(own.target)], self._probabilities(np.asarray(own.logits))
+        if not own.made:
+            return {"control_target": label, "control_probability": None, "control_heard": False}
         first = next(iter(heard)) == label
         return {"control_target": label, "control_probability": heard[label], "control_heard": first}
 

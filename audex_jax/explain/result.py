@@ -82,7 +82,7 @@ class Explanation:
         "strongest label of probability below 0.05 in the clip, which the same method was asked for; none: no control"
     )
     control_probability: float | None = field(
-        "probability of that label, of the sound that the method made for it", "0 to 1"
+        "probability of that label, of the sound that the method made for it; none: it kept nothing", "0 to 1"
     )
     control_heard: bool | None = field("that sound is classified as that label: the method can produce anything here")
     gain: float = field(

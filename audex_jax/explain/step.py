@@ -37,7 +37,7 @@ from audex_jax.explain.model import (
 from audex_jax.explain.units import sound_units
 from audex_jax.masking.edit import edit
 from audex_jax.masking.optimise import contrast, margin
-from audex_jax.masking.rank import Context
+from audex_jax.masking.rank import NEVER, Context
 
 SOUNDS = ("reconstruction", "explanation", "residual")  # what is decoded of each clip, in this order
 
@@ -84,7 +84,7 @@ class BatchExplanation(NamedTuple):
     def controlled(self, target: Int[Array, " b"], wrong: "BatchExplanation") -> "BatchExplanation":
         """With the control that came of explaining `target`, the `wrong_targets` of these clips, likewise."""
         logits = wrong.sounds.logits[..., DOMAINS.index("audio"), SOUNDS.index("explanation"), :]
-        return self._replace(control=Control(target, logits))
+        return self._replace(control=Control(target, logits, (wrong.score > NEVER).any((-2, -1))))
 
 
 @compile_step(static_argnames="settings")

@@ -91,10 +91,10 @@ codec frame."
     if record["versus"] is not None:
         reasons.append(_odds(record, level))
     if record["control_target"] is not None and not record["control_heard"]:
-        reasons.append(
-            f"Control: asked for {record['control_target']!r}, which is not there, the same method makes a sound that "
-            f"is not classified as that ({record['control_probability']:.2f})."
-        )
+        asked, probability = record["control_target"], record["control_probability"]
+        told = "keeps nothing" if probability is None else "makes a sound that is not classified as that"
+        told += "" if probability is None else f" ({probability:.2f})"
+        reasons.append(f"Control: asked for {asked!r}, which is not there, the same method {told}.")
     if level["gain"] < SOFTER:
         softer = f"All sounds of it are {-20 * math.log10(level['gain']):.1f} dB softer than the recording"
         reasons.append(f"{softer}, so that none exceeds full scale, and were classified like that.")

@@ -114,6 +114,9 @@ def test_nothing_is_kept_for_a_target_that_a_network_finds_absent(clips, reads):
         assert (e.verdict.kind == "absent") == e.target_absent
     assert not found[0].audio.any()
     np.testing.assert_allclose(found[0].residual, found[0].reconstruction, atol=1e-4)
+    controlled = explainer.explain_clips(clips[:1], settings=settings, control=True)[0]
+    assert (controlled.control_target, controlled.control_probability) == ("late", None)
+    assert controlled.control_heard is False
     [again] = explainer.resynthesize(0.9, clips[:1], found[:1])
     assert not again.mask.any()
 

@@ -188,6 +188,7 @@ def test_what_no_report_can_be_made_of_is_told_in_one_line(tmp_path, monkeypatch
             "asked for 'no', which is not in the recording",
         ),
         ({"control_target": None, "control_heard": None}, "holds", "both hold"),
+        ({"control_probability": None}, "holds", "asked for 'no', which is not there, the same method keeps nothing."),
         (
             {"target": "go", "target_probability": 0.01, "explanation_probability": 0.95},
             "made-up",
