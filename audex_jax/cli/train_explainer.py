@@ -63,7 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
     folder, out = read_folder(arguments.data), pathlib.Path(arguments.out)
     clips = {}
     for split in ("train", "val"):
-        files = folder.split(split)[: None if split == "train" else TESTED]
+        files = folder.split(split)
+        files = files[:: max(1, len(files) // TESTED)][:TESTED] if split == "val" else files  # of all labels
         if not files:
             raise DataError(f"{arguments.data}: no clips in the {split} split ({folder.split_by}); add some")
         recordings = read_clips([file.path for file in files], explainer.sample_rate, quiet=arguments.quiet)
