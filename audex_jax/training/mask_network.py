@@ -56,12 +56,14 @@ def network_of(config: MaskNetworkConfig, params: dict) -> MaskNetwork:
     return rebuild(lambda: MaskNetwork(config, rngs=None), params)
 
 
-def initial_network(config: MaskNetworkConfig, model: Model, audio: Audio, lengths: Array, seed: int) -> MaskNetwork:
+def initial_network(
+    config: MaskNetworkConfig, model: Model, audio: np.ndarray, lengths: np.ndarray, seed: int
+) -> MaskNetwork:
     """A network that ranks by loudness yet, with the statistics of training clips."""
     network = MaskNetwork(config, rngs=nnx.Rngs(seed))
     size = min(BLOCK, len(audio))
     starts = range(0, min(MEASURED, len(audio)) - size + 1, size)
-    found = [_measure(model, audio[i : i + size], lengths[i : i + size]) for i in starts]
+    found = [_measure(model, jnp.asarray(audio[i : i + size]), jnp.asarray(lengths[i : i + size])) for i in starts]
     latents = np.concatenate([np.asarray(latent)[np.asarray(sounding)] for latent, sounding, _ in found])
     companded = np.arcsinh(COMPANDING * latents)
     deviation = companded.std(0)
