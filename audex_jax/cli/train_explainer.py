@@ -48,6 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from audex_jax.bundles import bundle_path, digest_of, load_explainer, read_description, save_explainer
     from audex_jax.cli.options import read_options
+    from audex_jax.cli.train import scratch_of
     from audex_jax.core.errors import AudexError
     from audex_jax.data.clips import read_clips
     from audex_jax.data.folder import DataError, read_folder
@@ -75,8 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
         def report(step: int, parts: dict[str, float]) -> None:
             bar.update(step, "  ".join(f"{name} {value:.3f}" for name, value in parts.items()))
 
-        scratch = out.with_name(out.name + ".training")
-        network = train_mask_network(explainer.model, len(explainer.labels), audio, lengths, recipe, scratch, report)
+        place = (recipe, scratch_of(out), report)
+        network = train_mask_network(explainer.model, len(explainer.labels), audio, lengths, *place)
     model = explainer.model._replace(mask_network=network)
     explainer = Explainer(model, explainer.labels, explainer.clip_seconds, explainer.warnings)
     found = {name: measured(explainer, clips["val"], name) for name in COMPARED}
@@ -107,13 +108,11 @@ def measured(explainer: "Explainer", clips: "list[np.ndarray]", ranking: str) ->
     """How often explanations of validation clips hold, and wrong targets are heard or found absent."""
     import numpy as np
 
-    from audex_jax.core.settings import Settings
+    from audex_jax.core.settings import ONE_GRADIENT, Settings
+    from audex_jax.evaluation.blocks import explain_all
 
-    settings, found = Settings(ranking=ranking, method="gradient-x-input"), []
-    for first in range(0, len(clips), 8):
-        some = clips[first : first + 8]
-        filled = [*some, *some[:1] * (8 - len(some))]  # one batch size: compiled once
-        found += explainer.explain_clips(filled, settings=settings, control=True)[: len(some)]
+    settings = Settings(ranking=ranking, method=ONE_GRADIENT)
+    found = list(explain_all(explainer, clips, settings, control=True))
     return {
         "clips": len(found),
         "keep": float(np.mean([e.sufficient for e in found])),

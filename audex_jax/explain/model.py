@@ -185,6 +185,14 @@ def tells_features(classifier: Any) -> bool:
     return classifier.reads == "latent" and hasattr(classifier, "hidden")
 
 
+def features_of(
+    classifier: Any, latents: Latent, valid: ClipValid, rate: float, key: Array
+) -> tuple[Float[Array, "m t w"], Float[Array, "m k"]]:
+    """Last hidden states and logits of m latents under dropout, drawn alike for all; see `tells_features`."""
+    hidden = jax.vmap(lambda latent: classifier.hidden(latent, valid, rate, key))(latents)
+    return hidden, jax.vmap(lambda own: classifier.head(own, valid))(hidden)
+
+
 def has_gradient(classifier: Any) -> bool:
     """Whether methods that need a gradient can be used; see `adapters.host.HostClassifier`."""
     return getattr(classifier, "has_gradient", True)

@@ -29,6 +29,7 @@ from audex_jax.explain.model import (
     decode_clips,
     encode_and_classify,
     explained_logits,
+    features_of,
     filler_latent,
     level_gain,
     reencode,
@@ -187,8 +188,7 @@ def rank(
         return jnp.stack([as_they_are, resound(latents, False)[1]])
 
     def features(latents: Latent, rate: float, key: Array) -> tuple[Array, Array]:
-        hidden = jax.vmap(lambda latent: model.classifier.hidden(latent, clip.valid, rate, key))(latents)
-        logits = jax.vmap(lambda own: model.classifier.head(own, clip.valid))(hidden)
+        hidden, logits = features_of(model.classifier, latents, clip.valid, rate, key)
         return hidden, margin(logits, clip.target, clip.versus)
 
     def resound(latents: Latent, moved: Any) -> tuple[Latent, Array]:

@@ -24,7 +24,7 @@ import optax
 from flax import nnx
 
 from audex_jax.bundles import digest_of, rebuild
-from audex_jax.core.types import Array, Audio, ClipLatent, Float, Int
+from audex_jax.core.types import Array, Audio, Float, Int
 from audex_jax.devices.mapping import mapped_step
 from audex_jax.explain.control import ABSENT
 from audex_jax.explain.mask_network import MaskNetwork, MaskNetworkConfig, config_for, hidden_evidence
@@ -32,6 +32,7 @@ from audex_jax.explain.model import (
     EncodedClip,
     Model,
     encode_and_classify,
+    features_of,
     reencode,
     shifted,
     tells_features,
@@ -156,10 +157,10 @@ def clip_loss(
     bound, kept, residual = margin(jnp.concatenate([whole.logits, halves.logits]), clip.target)
     if tells_features(model.classifier):
         read = jnp.stack([halves.latent[0], halves.latent[1], whole.latent[0], nothing])
-        hidden, margins = _hidden(model.classifier, read, clip, k_hidden)
+        hidden, logits = features_of(model.classifier, read, clip.valid, DROPOUT, k_hidden)
         of_kept, of_residual, of_whole = (hidden[:3] - hidden[3]) * own
         parts["evidence"] = cosine(of_residual, of_whole) - cosine(of_kept, of_whole)
-        kept, residual, bound, _ = margins
+        kept, residual, bound, _ = margin(logits, clip.target)
     parts["margin"] = jax.nn.softplus(bound - kept) + jax.nn.softplus(residual)
     parts["presence"] = jax.nn.softplus(-present) + jax.nn.softplus(absent)
     return sum((getattr(recipe, name) * value for name, value in parts.items()), jnp.zeros(())), parts
@@ -171,13 +172,6 @@ def _absent_target(logits: Float[Array, " k"], key: Array) -> Int[Array, ""]:
     drawn = 0.5 * jnp.log(probability + 1e-6) + jax.random.gumbel(key, logits.shape)
     drawn = jnp.where(probability < ABSENT, drawn, -jnp.inf)
     return jnp.where(jnp.isfinite(drawn).any(), drawn.argmax(), logits.argmin())
-
-
-def _hidden(classifier: Any, latents: ClipLatent, clip: EncodedClip, key: Array) -> tuple[Array, Array]:
-    """Last hidden states of latents under dropout, drawn alike for all, and the log odds of the target."""
-    hidden = jax.vmap(lambda latent: classifier.hidden(latent, clip.valid, DROPOUT, key))(latents)
-    logits = jax.vmap(lambda state: classifier.head(state, clip.valid))(hidden)
-    return hidden, margin(logits, clip.target)
 
 
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=(1, 2))

@@ -103,6 +103,19 @@ def test_a_training_that_is_resumed_equals_one_that_is_not(model, tmp_path):
         train_mask_network(model, 2, tones(16), LENGTHS, other, tmp_path / "cut")
 
 
+@pytest.mark.slow
+def test_hidden_states_are_compared_where_the_classifier_tells_them(model, tiny_explainer, tmp_path):
+    def parts_of(own, classes, folder):
+        seen = []
+        recipe = MaskRecipe(steps=1, batch=2)
+        train_mask_network(own, classes, tones(4), LENGTHS[:4], recipe, folder, lambda _, parts: seen.append(parts))
+        return seen[0]
+
+    told, untold = parts_of(tiny_explainer.model, 3, tmp_path / "told"), parts_of(model, 2, tmp_path / "untold")
+    assert told.keys() - untold.keys() == {"evidence"}
+    assert np.isfinite([*told.values(), *untold.values()]).all()
+
+
 def test_a_network_is_made_for_its_model(model, tiny_explainer):
     assert (config_for(model, 2).dim, config_for(model, 2).hidden) == (model.codec.dim, 0)
     config = config_for(tiny_explainer.model, 3)
