@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from audex_jax.core.types import Array, ClipValid, Float, Int
-from audex_jax.masking.rank import element_ranks, top_share
+from audex_jax.masking.rank import element_ranks, keep_mask
 
 SHARES = (0.2, 0.1, 0.4)
 RATE = 0.05  # root mean square of a step, where 1 is the way from the last rank to the first
@@ -52,7 +52,7 @@ def optimise_mask(
 
     def step(score: Array, at: tuple[Array, Array]) -> tuple[Array, None]:
         number, share = at
-        mask = top_share(element_ranks(smooth(score), counted), counted, share).astype(score.dtype)
+        mask = keep_mask(smooth(score), counted, share).astype(score.dtype)
         gradient = smooth(jax.grad(loss)(mask, number) * counted[:, None])
         size = jnp.sqrt(jnp.square(gradient).sum() / count)
         return score - rate * gradient / jnp.maximum(size, 1e-12), None

@@ -7,6 +7,7 @@ a share of kept elements is one of what sounds. What orders the elements is a ra
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
+import jax
 import jax.numpy as jnp
 
 from audex_jax.core.settings import Settings
@@ -82,12 +83,19 @@ def places(score: Float[Array, "t d"], counted: ClipValid) -> Float[Array, "t d"
 
 def top_share(ranks: Int[Array, "t d"], counted: ClipValid, share: float | Array) -> Mask:
     """True for the first `round(share * elements)` elements by rank; other frames' neither count nor are kept."""
-    count = jnp.round(share * counted.sum() * ranks.shape[1]).astype(ranks.dtype)
-    return (ranks < count) & counted[:, None]
+    return (ranks < kept_count(counted, ranks.shape[1], share)) & counted[:, None]
+
+
+def kept_count(counted: ClipValid, width: int, share: float | Array) -> Int[Array, ""]:
+    """`round(share * elements)`: how many of the counted frames' elements a share is."""
+    return jnp.round(share * counted.sum() * width).astype(jnp.int32)
 
 
 def keep_mask(score: Float[Array, "t d"], counted: ClipValid, share: float | Array) -> Mask:
-    """True for the `share` of the counted frames' elements with the highest score; see `element_ranks` and `top_share`.
+    """True for the `share` of the counted frames' elements with the highest score.
+
+    It is `top_share(element_ranks(score, counted), counted, share)` without a sort, which is slow on a CPU and on a
+    TPU: the lowest score that is kept is found bit by bit, by counting the elements from a score upwards.
 
     Args:
         score: `[t, d]`; elements of the score `NEVER` are not kept, whatever the share.
@@ -101,4 +109,29 @@ def keep_mask(score: Float[Array, "t d"], counted: ClipValid, share: float | Arr
     >>> keep_mask(jnp.array([[3.0, 1.0], [2.0, 0.0], [9.0, 9.0]]), jnp.array([True, True, False]), 0.5).tolist()
     [[True, False], [True, False], [False, False]]
     """
-    return top_share(element_ranks(score, counted), counted, share) & (score > NEVER)
+    order = sortable(jnp.where(counted[:, None], score, -jnp.inf)).ravel()
+    bits = order.dtype.itemsize * 8
+    count = kept_count(counted, score.shape[1], share)
+
+    def halve(place: Int[Array, ""], lowest: Array) -> Array:
+        higher = lowest | jnp.asarray(1, order.dtype) << (bits - 1 - place).astype(order.dtype)
+        return jnp.where((order >= higher).sum() >= count, higher, lowest)
+
+    lowest = jax.lax.fori_loop(0, bits, halve, jnp.zeros((), order.dtype))
+    above, equal = order > lowest, order == lowest
+    first = equal & (equal.cumsum() <= count - above.sum())
+    return (above | first).reshape(score.shape) & counted[:, None] & (score > NEVER)
+
+
+def sortable(score: Float[Array, "*n"]) -> Array:
+    """Unsigned integers in the order of the numbers: -0 is 0, and what is not a number is lowest.
+
+    >>> sortable(jnp.array([jnp.nan, -jnp.inf, -2.0, -0.0, 0.0, 1e-30])).argsort(stable=True).tolist()
+    [0, 1, 2, 3, 4, 5]
+    """
+    width = score.dtype.itemsize * 8
+    kind = jnp.dtype(f"uint{width}")
+    sign = jnp.asarray(1, kind) << (width - 1)
+    known = jnp.where(jnp.isnan(score), -jnp.inf, jnp.where(score == 0, 0, score))
+    pattern = jax.lax.bitcast_convert_type(known, kind)
+    return jnp.where(pattern >= sign, ~pattern, pattern | sign)

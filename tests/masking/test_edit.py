@@ -8,7 +8,7 @@ import pytest
 from audex_jax.core.registry import RANKINGS
 from audex_jax.core.settings import Settings
 from audex_jax.masking.edit import edit
-from audex_jax.masking.rank import NEVER, Context, element_ranks, keep_mask
+from audex_jax.masking.rank import NEVER, Context, element_ranks, keep_mask, top_share
 
 PLAIN = sorted(set(RANKINGS.names()) - {"matched-mask", "adversarial-mask", "amortised"})
 
@@ -55,6 +55,18 @@ def test_padding_is_neither_ranked_nor_counted(rng):
 def test_elements_that_are_never_kept_make_the_share_smaller():
     mask = keep_mask(jnp.array([[3.0, NEVER], [NEVER, NEVER]]), jnp.ones(2, bool), 0.75)
     assert mask.tolist() == [[True, False], [False, False]]
+
+
+@pytest.mark.parametrize("kind", ["float32", "bfloat16"])
+@pytest.mark.parametrize("share", [0.0, 0.013, 0.3, 0.5, 0.87, 1.0])
+def test_counting_from_a_score_upwards_finds_what_a_sort_finds(rng, share, kind):
+    score = np.round(rng.normal(size=(5, 9, 40)), 1)
+    score[0, :3], score[1, 4], score[2] = np.inf, -np.inf, 1.5
+    score[3, ::2], score[3, 1::2], score[4] = -0.0, 0.0, 1e-30 * rng.normal(size=(9, 40))
+    counted = rng.random((5, 9)) < 0.8
+    for some, own in zip(jnp.asarray(score, kind), jnp.asarray(counted), strict=True):
+        expected = top_share(element_ranks(some, own), own, share) & (some > NEVER)
+        np.testing.assert_array_equal(keep_mask(some, own, share), expected)
 
 
 def test_ties_go_to_the_first_element():

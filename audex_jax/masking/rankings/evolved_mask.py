@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from audex_jax.core.types import Array, Attribution, ClipLatent, Float
-from audex_jax.masking.rank import Context, element_ranks, places, top_share
+from audex_jax.masking.rank import Context, keep_mask, places
 
 GENERATIONS = 8
 SHARES = (0.2, 0.1, 0.4, 0.2)
@@ -37,7 +37,7 @@ def score(attribution: Attribution, latent: ClipLatent, filler: ClipLatent, cont
         return scores[number] + LOUDNESS * loudness
 
     def loss(scores: Float[Array, " u"], share: Array, moved: Array) -> Float[Array, ""]:
-        mask = top_share(element_ranks(elements(scores), context.sounding), context.sounding, share)
+        mask = keep_mask(elements(scores), context.sounding, share)
         part = mask * (latent - nothing)
         kept, residual = context.resound(jnp.stack([nothing + part, latent - part]), moved)[1]
         if context.settings.forced:
