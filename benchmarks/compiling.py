@@ -163,13 +163,12 @@ def main(chip: str, subject: str, program: str, batch: str, precision: str) -> d
 
 def use_form_for(backend: str) -> None:
     """Trace what this backend is given; the programs are compiled where it is not. Older revisions have one form."""
-    if importlib.util.find_spec("audex_jax.explain") is None:
+    if importlib.util.find_spec("audex_jax.core.lanes") is None:
         return
-    from audex_jax.codecs.encodec import conv
+    from audex_jax.core.lanes import LANES
 
-    if hasattr(conv, "lanes"):
-        conv.lanes = lambda: conv.LANES.get(backend, 1)
-        jax.clear_caches()
+    LANES[jax.default_backend()] = LANES.get(backend, 1)
+    jax.clear_caches()
 
 
 if __name__ == "__main__":

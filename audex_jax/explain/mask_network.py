@@ -18,6 +18,7 @@ from audex_jax.core.errors import AudexError
 from audex_jax.core.initializers import init_param, linear
 from audex_jax.core.types import Array, ClipLatent, ClipValid, Float, Int
 from audex_jax.explain.model import tells_features
+from audex_jax.masking.optimise import pick
 from audex_jax.masking.similarity import COMPANDING
 
 SOFTEST = 1e-3  # added to sizes ahead of the logarithm
@@ -41,8 +42,8 @@ class MaskNetworkConfig:
     dim: Size
     classes: Size
     hidden: Annotated[int, Between(0, 65536)] = 0
-    width: Size = 184
-    layers: Depth = 4
+    width: Size = 128
+    layers: Depth = 3
     kernel: Annotated[int, Between(1, 63)] = 5
 
     def __post_init__(self):
@@ -66,15 +67,14 @@ class Layer(nnx.Module):
         self.norm = nnx.LayerNorm(width, rngs=nnx.Rngs(0))
         self.kernel = config.kernel
         self.convolution = linear(config.kernel * width, width, rngs)
-        self.mix = linear(2 * width, 2 * width, rngs)
+        self.of_frame, self.of_clip = linear(width, 2 * width, rngs), linear(width, 2 * width, rngs)
 
     def __call__(
         self, x: Float[Array, "t w"], own: Float[Array, "t 1"], target: Float[Array, " w"]
     ) -> Float[Array, "t w"]:
         y = self.convolution(neighbours(self.norm(x) * own, self.kernel))
         mean = (y * own).sum(0) / jnp.maximum(own.sum(), 1)
-        mixed = self.mix(jnp.concatenate([jax.nn.gelu(y), jnp.broadcast_to(mean, y.shape)], -1))
-        value, gate = jnp.split(mixed, 2, -1)
+        value, gate = jnp.split(self.of_frame(jax.nn.gelu(y)) + self.of_clip(mean), 2, -1)
         return (x + value * jax.nn.sigmoid(gate + target)) * own
 
 
@@ -137,7 +137,7 @@ class MaskNetwork(nnx.Module):
         states, evidence = ([], []) if hidden is None else ([hidden[0]], [hidden[1] * self.evidence_scale[...]])
         x = jnp.concatenate([companded, size / 2 + 2, *states, *evidence], -1)
         x = x if key is None else drop(x, dropout, key)
-        about = self.targets[...][target]
+        about = pick(self.targets[...].T, target)
         x = (self.project_in(x) + about) * own
         for layer in self.layers:
             x = layer(x, own, about)
@@ -161,7 +161,7 @@ def hidden_evidence(
     if not tells_features(classifier):
         return None
     hidden = classifier.hidden(latent, valid)
-    slope = jax.grad(lambda some: classifier.head(some, valid)[target])(hidden)
+    slope = jax.grad(lambda some: pick(classifier.head(some, valid), target))(hidden)
     return hidden, hidden * slope * valid.sum()
 
 

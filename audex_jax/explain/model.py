@@ -21,6 +21,7 @@ from audex_jax.core.types import Array, Audio, ClipLatent, ClipValid, Float, Int
 
 DOMAINS = ("latent", "audio", "shifted")
 TINY = 1e-8  # added to a loudness, as EnCodec does
+BLOCK = 32  # sounds that a codec is given at once: more take more memory, and on a TPU more time each
 
 
 class Model(NamedTuple):
@@ -99,11 +100,11 @@ def encode_and_classify(
         `EncodedClip` with a leading axis b.
     """
     audio, lengths = jnp.asarray(audio), jnp.asarray(lengths)
-    latent = model.codec.encode(audio, lengths)
+    latent = encode_clips(model.codec, audio, lengths)
     valid = valid_frames(model.codec, lengths, latent.shape[1])
     gain = jnp.ones((len(audio), 1, 1))
     if model.classifier.reads == "audio":
-        gain = level_gain(model.codec, model.codec.decode(latent, audio.shape[1]), audio, lengths)
+        gain = level_gain(model.codec, decode_clips(model.codec, latent, lengths, audio.shape[1]), audio, lengths)
         logits = jax.vmap(model.classifier)(audio, own_samples(lengths, audio.shape[1]))
     else:
         logits = jax.vmap(model.classifier)(latent, valid)
@@ -148,7 +149,7 @@ def classify_sounds(
     if model.classifier.reads == "audio":
         logits = jnp.stack(jnp.split(jax.vmap(model.classifier)(both, own_samples(both_lengths, samples)), 2))
         return Resynthesis(audio, logits[jnp.array([0, 0, 1])])
-    again = model.codec.encode(both, both_lengths)
+    again = encode_clips(model.codec, both, both_lengths)
     read = jnp.concatenate([latents, again])  # one call: one classifier to compile
     own = jnp.concatenate([valid, valid_frames(model.codec, both_lengths, latents.shape[1])])
     return Resynthesis(audio, jnp.stack(jnp.split(jax.vmap(model.classifier)(read, own), 3)))
@@ -172,7 +173,7 @@ def reencode(model: Model, clip: EncodedClip, latents: Latent, shift: int | Arra
     count, samples = len(latents), len(clip.audio)
     audio = decode_clips(model.codec, latents, jnp.full(count, clip.length), samples)
     moved, lengths = shifted(audio, jnp.full(count, clip.length), shift)
-    latent = model.codec.encode(moved, lengths)
+    latent = encode_clips(model.codec, moved, lengths)
     if model.classifier.reads == "audio":
         logits = jax.vmap(model.classifier)(moved * clip.gain, own_samples(lengths, samples))
     else:
@@ -222,9 +223,36 @@ def explained_logits(model: Model, clip: EncodedClip) -> Callable[[ClipLatent], 
     return lambda z: model.classifier(decode_clips(model.codec, z[None], length, samples)[0] * clip.gain, own)
 
 
+def in_blocks(function: Callable[..., Any], *batch: Any, size: int = BLOCK) -> Any:
+    """`function(*batch)` of `size` or about as many rows at a time, where it does not mix rows.
+
+    Args:
+        function: from pytrees of arrays `[b, ...]` to such a pytree.
+        batch: pytrees of arrays `[b, ...]`.
+        size: rows at a time; the divisor of b that is nearest to it by ratio is taken.
+
+    >>> in_blocks(lambda x: x + 1, jnp.arange(6), size=2).tolist()
+    [1, 2, 3, 4, 5, 6]
+    """
+    count = len(jax.tree.leaves(batch)[0])
+    divisors = [n for n in range(1, count + 1) if count % n == 0]
+    rows = min(divisors, key=lambda n: max(n / size, size / n))
+    if rows == count:
+        return function(*batch)
+    blocks = jax.tree.map(lambda leaf: leaf.reshape(-1, rows, *leaf.shape[1:]), batch)
+    found = jax.lax.map(lambda some: function(*some), blocks)
+    return jax.tree.map(lambda leaf: leaf.reshape(count, *leaf.shape[2:]), found)
+
+
+def encode_clips(codec: Any, audio: Audio, lengths: Int[Array, " b"]) -> Latent:
+    """Zero-padded clips `[b, n, c]` encoded, `BLOCK` at a time."""
+    return in_blocks(codec.encode, audio, lengths)
+
+
 def decode_clips(codec: Any, latents: Latent, lengths: Int[Array, " m"], samples: int) -> Audio:
-    """Latents decoded to `samples` samples, silent beyond each clip's own `lengths`."""
-    return codec.decode(latents, samples) * own_samples(lengths, samples)[..., None]
+    """Latents `[m, t, d]` decoded to `samples` samples, `BLOCK` at a time, silent beyond each clip's own `lengths`."""
+    audio = in_blocks(lambda some: codec.decode(some, samples), latents)
+    return audio * own_samples(lengths, samples)[..., None]
 
 
 def own_samples(lengths: Int[Array, " b"], samples: int) -> Array:

@@ -22,6 +22,7 @@ from audex_jax.core.types import Array, Audio, Float, Int, Latent, Logits, Valid
 from audex_jax.explain.control import Control
 from audex_jax.explain.mask_network import hidden_evidence
 from audex_jax.explain.model import (
+    BLOCK,
     DOMAINS,
     EncodedClip,
     Model,
@@ -31,6 +32,7 @@ from audex_jax.explain.model import (
     explained_logits,
     features_of,
     filler_latent,
+    in_blocks,
     level_gain,
     reencode,
     tells_features,
@@ -40,6 +42,8 @@ from audex_jax.masking.edit import edit
 from audex_jax.masking.optimise import contrast, margin
 from audex_jax.masking.rank import NEVER, Context
 
+import os
+CLIPS = int(os.environ.get("CLIPS", BLOCK // 2))  # attributed and ranked at once; most rankings edit each twice
 SOUNDS = ("reconstruction", "explanation", "residual")  # what is decoded of each clip, in this order
 
 
@@ -109,7 +113,8 @@ def explain_step(
     """
     clips = encode_and_classify(model, audio, lengths, target, versus)
     filler = filler_latent(model, clips.latent.shape[1], settings)
-    path, score = jax.vmap(functools.partial(attribute_and_rank, model, settings=settings, filler=filler))(clips)
+    explain = jax.vmap(functools.partial(attribute_and_rank, model, settings=settings, filler=filler))
+    path, score = in_blocks(explain, clips, size=CLIPS)
     sounds = synthesize(model, clips, score, settings.keep, filler)
     return BatchExplanation(clips.logits, clips.target, clips.versus, clips.valid, path, score, sounds)
 

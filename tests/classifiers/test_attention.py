@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from audex_jax.classifiers._attention import BLOCK, attend
+from audex_jax.core.lanes import LANES
 
 HEADS, WIDTH = 4, 16
+BLOCK_NAME = "audex_jax.classifiers._attention.BLOCK"
 
 
 def textbook(projected, valid):
@@ -24,14 +26,15 @@ def textbook(projected, valid):
 
 
 @pytest.mark.parametrize("frames", [11, BLOCK, BLOCK + 1, 2 * BLOCK])
-@pytest.mark.parametrize("scale", [1.0, 4.0])
-def test_value_is_the_textbooks(frames, scale, normal):
+@pytest.mark.parametrize(("scale", "row"), [(1.0, 1), (4.0, 1), (1.0, 8), (4.0, 64)])
+def test_value_is_the_textbooks(frames, scale, row, normal, monkeypatch):
+    monkeypatch.setitem(LANES, jax.default_backend(), row)
     projected, valid = scale * normal(frames, 3 * WIDTH), np.arange(frames) < frames - 2
     ours = jax.jit(attend, static_argnums=2)(projected, jnp.asarray(valid), HEADS)
     np.testing.assert_allclose(ours, textbook(projected, valid), atol=1e-5 * scale)
 
 
-def test_blocks_change_no_derivative(normal, monkeypatch):
+def test_blocks_and_groups_of_heads_change_no_derivative(normal, monkeypatch):
     projected, direction, valid = normal(11, 3 * WIDTH), normal(11, 3 * WIDTH), jnp.arange(11) < 9
 
     def energy(p):
@@ -41,9 +44,12 @@ def test_blocks_change_no_derivative(normal, monkeypatch):
         return jax.grad(energy)(projected), jax.jvp(jax.grad(energy), (projected,), (direction,))[1]
 
     whole = derivatives()
-    monkeypatch.setattr("audex_jax.classifiers._attention.BLOCK", 3)  # 11 frames leave the last block to be filled
-    for ours, expected in zip(derivatives(), whole, strict=True):
-        np.testing.assert_allclose(ours, expected, atol=1e-5 * np.abs(expected).max())
+    for setting, value in ((BLOCK_NAME, 3), (BLOCK_NAME, BLOCK)):  # 11 frames leave the last block to be filled
+        monkeypatch.setattr(setting, value)
+        for row in (1, 2 * WIDTH // HEADS, WIDTH):
+            monkeypatch.setitem(LANES, jax.default_backend(), row)
+            for ours, expected in zip(derivatives(), whole, strict=True):
+                np.testing.assert_allclose(ours, expected, atol=1e-5 * np.abs(expected).max())
 
 
 def test_memory_of_the_gradient_grows_with_t():

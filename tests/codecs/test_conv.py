@@ -22,6 +22,7 @@ from audex_jax.codecs.encodec.conv import (
     transpose_trim,
 )
 from audex_jax.core.initializers import group_norm
+from audex_jax.core.lanes import LANES
 
 pytestmark = pytest.mark.usefixtures("strict_dtypes")
 
@@ -189,7 +190,7 @@ def test_a_codec_is_the_same_with_many_lanes(causal, codec_of, normal, monkeypat
     x, z = normal(2, 400, 1), normal(2, 40, 6)
     both = lambda: (codec.encoder(x), codec.decoder(z))  # noqa: E731
     few = both()
-    monkeypatch.setattr("audex_jax.codecs.encodec.conv.lanes", lambda: 32)
+    monkeypatch.setitem(LANES, jax.default_backend(), 32)
     for ours, expected in zip(both(), few, strict=True):
         np.testing.assert_allclose(ours, expected, atol=1e-5 * np.abs(expected).max())
 

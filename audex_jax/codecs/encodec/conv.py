@@ -10,7 +10,7 @@ All padding is plain integer arithmetic on static shapes.
 Arrays are in rows: `[b, n / f, f * c]` holds f samples of c channels side by side, and is `[b, n, c]` in memory. A
 convolution is a product of neighbouring rows with a kernel in which its taps stand where the row's samples need them
 (`kernel_of_rows`): exact, for every f. Long rows suit matrix units, which pad channels to their width; each layer
-takes the rows that it is given. `LANES` and `NARROW` are the only numbers that depend on the backend.
+takes the rows that it is given, and `core.lanes` says how long they are on a backend.
 """
 
 import functools
@@ -22,10 +22,10 @@ from flax import nnx
 from jax.custom_derivatives import SymbolicZero
 
 from audex_jax.core.initializers import group_norm, init_param
+from audex_jax.core.lanes import lanes
 from audex_jax.core.types import Array, Float
 
 PadMode = Literal["reflect", "constant"]
-LANES = {"tpu": 256}  # numbers a row has at least, by backend; elsewhere a row is a sample
 NARROW = 128  # a convolution of at most so many pairs of input and output channels makes rows of its own
 
 
@@ -83,11 +83,6 @@ def _elu_slope(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Ar
     """Its slope below zero is its value plus 1, so that gradients need no exponential of their own."""
     y = elu(*primals)
     return y, tangents[0] * jnp.where(y > 0, 1, y + 1)
-
-
-def lanes() -> int:
-    """Numbers that a row of the backend which is used has at least."""
-    return LANES.get(jax.default_backend(), 1)
 
 
 def fold_for(samples: int, channels: int, now: int = 1) -> int:
