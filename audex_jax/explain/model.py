@@ -169,16 +169,24 @@ def score_edits(model: Model, clip: EncodedClip, latents: Latent) -> Float[Array
 
 
 def reencode(model: Model, clip: EncodedClip, latents: Latent, shift: int | Array) -> Reencoded:
-    """What the sounds of m edits of one clip's latent, `[m, t, d]`, moved by `shift` samples, are encoded as."""
-    count, samples = len(latents), len(clip.audio)
-    audio = decode_clips(model.codec, latents, jnp.full(count, clip.length), samples)
-    moved, lengths = shifted(audio, jnp.full(count, clip.length), shift)
-    latent = encode_clips(model.codec, moved, lengths)
+    """What the sounds of m edits of one clip's latent, `[m, t, d]`, moved by `shift` samples, are encoded as.
+
+    One by one: mapped over clips, a codec then has one axis of clips. With a short one of edits beside it, a TPU takes
+    twice the time, since its arrays are padded there.
+    """
+    found = [_reencode_one(model, clip, latent, shift) for latent in latents]
+    return jax.tree.map(lambda *each: jnp.stack(each), *found)
+
+
+def _reencode_one(model: Model, clip: EncodedClip, latent: ClipLatent, shift: int | Array) -> Reencoded:
+    length, samples = clip.length[None], len(clip.audio)
+    audio = decode_clips(model.codec, latent[None], length, samples)
+    moved, length = shifted(audio, length, shift)
+    latent = model.codec.encode(moved, length)[0]
     if model.classifier.reads == "audio":
-        logits = jax.vmap(model.classifier)(moved * clip.gain, own_samples(lengths, samples))
-    else:
-        logits = jax.vmap(model.classifier)(latent, valid_frames(model.codec, lengths, latent.shape[1]))
-    return Reencoded(latent, logits)
+        return Reencoded(latent, model.classifier(moved[0] * clip.gain, own_samples(length, samples)[0]))
+    valid = valid_frames(model.codec, length, len(latent))[0]
+    return Reencoded(latent, model.classifier(latent, valid))
 
 
 def tells_features(classifier: Any) -> bool:

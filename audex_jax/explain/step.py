@@ -22,7 +22,6 @@ from audex_jax.core.types import Array, Audio, Float, Int, Latent, Logits, Valid
 from audex_jax.explain.control import Control
 from audex_jax.explain.mask_network import hidden_evidence
 from audex_jax.explain.model import (
-    BLOCK,
     DOMAINS,
     EncodedClip,
     Model,
@@ -42,8 +41,6 @@ from audex_jax.masking.edit import edit
 from audex_jax.masking.optimise import contrast, margin
 from audex_jax.masking.rank import NEVER, Context
 
-import os
-CLIPS = int(os.environ.get("CLIPS", BLOCK // 2))  # attributed and ranked at once; most rankings edit each twice
 SOUNDS = ("reconstruction", "explanation", "residual")  # what is decoded of each clip, in this order
 
 
@@ -114,7 +111,7 @@ def explain_step(
     clips = encode_and_classify(model, audio, lengths, target, versus)
     filler = filler_latent(model, clips.latent.shape[1], settings)
     explain = jax.vmap(functools.partial(attribute_and_rank, model, settings=settings, filler=filler))
-    path, score = in_blocks(explain, clips, size=CLIPS)
+    path, score = in_blocks(explain, clips)
     sounds = synthesize(model, clips, score, settings.keep, filler)
     return BatchExplanation(clips.logits, clips.target, clips.versus, clips.valid, path, score, sounds)
 

@@ -57,7 +57,9 @@ class LSTMLayer(nnx.Module):
 
     def __call__(self, x: Float[Array, "b t d"]) -> Float[Array, "b t d"]:
         recurrent = self.recurrent_kernel[...]
-        x = x.swapaxes(0, 1)  # frames first, ahead of the product: each turn of the loop reads what lies together
+        single = len(x) == 1  # likely mapped over clips, whose axis is enough: a TPU pads one of length 1
+        # frames first, ahead of the product: each turn of the loop reads what lies together
+        x = x[0] if single else x.swapaxes(0, 1)
         projected = x @ self.input_kernel[...] + self.bias[...]
 
         def step(carry, gates_in):
@@ -70,7 +72,7 @@ class LSTMLayer(nnx.Module):
 
         start = jnp.zeros_like(x[0])
         _, y = jax.lax.scan(step, (start, start), projected)
-        return y.swapaxes(0, 1)
+        return y[None] if single else y.swapaxes(0, 1)
 
 
 class LSTM(nnx.Module):
