@@ -16,6 +16,7 @@ import jax
 COLLECTIVE = re.compile(r"(all-reduce|all-gather|all-to-all|collective-\w+|reduce-scatter|ragged-all-to-all)(-start)?")
 TRANSFER = re.compile(r"(infeed|outfeed|send|recv)|custom-call.*(host|callback)|copy-start.*S\(5\)")
 MOVES = ("copy", "transpose", "pad", "reverse", "concatenate", "reshape", "slice", "bitcast", "convert", "broadcast")
+UNPRICED = ("sort", "gather", "scatter")
 LIBRARIES = {"cudnn": "convolutions", "cublas": "products"}
 INSTRUCTION = re.compile(r"^\s*(?:ROOT )?%([\w.-]+) = (.*?[\]})] )?([a-z][\w-]*)\(")
 CALLED = re.compile(r"(?:calls|to_apply|body|condition)=%([\w.-]+)")
@@ -123,20 +124,24 @@ def is_move(program: Program, one: Instruction) -> bool:
 
 
 def tpu_costs(text: str) -> dict[str, Any]:
-    """Expected cycles, by kind and by source line; `moves` are those of copies, transposes and padding."""
+    """Expected cycles, by kind and by source line; `moves` are those of copies, transposes and padding.
+
+    `unpriced` counts sorts and custom fusions, gathers and scatters, of which the compiler expects no cycles.
+    """
     program = read(text)
-    total, moves = 0, 0
+    total, moves, unpriced = 0, 0, 0
     dearest: collections.Counter[str] = collections.Counter()
     for one, times in walk(program):
         cycles = one.cycles * times
         total += cycles
         moving = is_move(program, one)
         moves += cycles * moving
+        unpriced += times * (not cycles and ("kind=kCustom" in one.text or one.operation in UNPRICED))
         named = re.search(r'op_name="([^"]*)"', one.text)
         label = f"{program.lines.get(one.frame, '')} {named[1].rsplit('/', 1)[-1] if named else one.operation}"
         dearest[label + (" (moves)" if moving else "")] += cycles
     most = {line: cycles for line, cycles in dearest.most_common(10) if cycles}
-    return {"cycles": total, "moves": moves, "dearest": most, **talk(program)}
+    return {"cycles": total, "moves": moves, "unpriced": unpriced, "dearest": most, **talk(program)}
 
 
 def gpu_costs(text: str) -> dict[str, Any]:

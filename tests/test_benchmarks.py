@@ -156,6 +156,7 @@ StackFrames
 
 %body (t.1: (s32[], f32[2])) -> (s32[], f32[2]) {
   %t.1 = (s32[], f32[2]{0}) parameter(0)
+  %order = f32[2]{0} sort(%t.1), dimensions={0}
   ROOT %work = (s32[], f32[2]{0}) fusion(%t.1), kind=kLoop, calls=%other, METADATA COST10
 }
 
@@ -173,6 +174,7 @@ def test_cycles_of_a_program_count_loops_as_often_as_they_turn():
     text = re.sub(r"COST(\d+)", r'backend_config={"estimated_cycles":"\1"}', TURNS)
     found = compiled.tpu_costs(text.replace("METADATA", 'metadata={op_name="jit(f)/add" stack_frame_id=1},'))
     assert (found["cycles"], found["moves"]) == (50 + 75 * 10, 50)
+    assert found["unpriced"] == 75
     assert found["dearest"] == {"codec.py:7 add": 750, " fusion (moves)": 50}
     assert (found["collectives"], found["transfers"]) == (1, 0)
 
