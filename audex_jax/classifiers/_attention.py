@@ -42,8 +42,10 @@ def attend(projected: Float[Array, "t w3"], valid: ClipValid, heads: int) -> Flo
     queries, keys, values = (part.reshape(frames, heads // group, -1).swapaxes(0, 1) for part in parts)
 
     def mix(some: Float[Array, "n s ge"]) -> Float[Array, "n s ge"]:
-        scores = scores_of(some * size**-0.5, keys, group)
-        return means_of(jax.nn.softmax(jnp.where(valid, scores, MASKED)), values)
+        some = some * size**-0.5
+        scores = some @ keys.swapaxes(1, 2) if group == 1 else scores_of(some, keys, group)
+        weights = jax.nn.softmax(jnp.where(valid, scores, MASKED))
+        return weights @ values if group == 1 else means_of(weights, values)
 
     if frames <= BLOCK:
         mixed = mix(queries)
@@ -60,7 +62,7 @@ def apart(x: Float[Array, "n t ge"], group: int) -> Float[Array, "n g t ge"]:
     >>> apart(jnp.array([[[1.0, 2.0]]]), 2).tolist()
     [[[[1.0, 0.0]], [[0.0, 2.0]]]]
     """
-    return x[:, None] if group == 1 else x[:, None] * _own(group, x)
+    return x[:, None] * _own(group, x)
 
 
 def _own(group: int, x: Float[Array, "n t ge"]) -> Float[Array, "g 1 ge"]:
