@@ -4,11 +4,9 @@ Written out with the heads first. `jax.nn.dot_product_attention` computes the sa
 Integrated Gradients then takes a tenth longer on a CPU.
 
 A product with a head's narrow columns fills little of a matrix unit. Where rows are long (`core.lanes`), several heads
-are a group: one product reads the group's columns, with zeros outside each head's own. Of two factors of a product the
-one that is not differentiated has the zeros, so that its sum over heads is the product's own.
+are a group: one product reads all of the group's columns, of keys and values with zeros outside each head's own.
 """
 
-import functools
 import math
 
 import jax
@@ -43,9 +41,11 @@ def attend(projected: Float[Array, "t w3"], valid: ClipValid, heads: int) -> Flo
 
     def mix(some: Float[Array, "n s ge"]) -> Float[Array, "n s ge"]:
         some = some * size**-0.5
-        scores = some @ keys.swapaxes(1, 2) if group == 1 else scores_of(some, keys, group)
+        if group == 1:
+            return jax.nn.softmax(jnp.where(valid, some @ keys.swapaxes(1, 2), MASKED)) @ values
+        scores = jnp.einsum("nse,ngte->ngst", some, apart(keys, group))
         weights = jax.nn.softmax(jnp.where(valid, scores, MASKED))
-        return weights @ values if group == 1 else means_of(weights, values)
+        return jnp.einsum("ngst,ngte->nse", weights, apart(values, group))
 
     if frames <= BLOCK:
         mixed = mix(queries)
@@ -62,34 +62,5 @@ def apart(x: Float[Array, "n t ge"], group: int) -> Float[Array, "n g t ge"]:
     >>> apart(jnp.array([[[1.0, 2.0]]]), 2).tolist()
     [[[[1.0, 0.0]], [[0.0, 2.0]]]]
     """
-    return x[:, None] * _own(group, x)
-
-
-def _own(group: int, x: Float[Array, "n t ge"]) -> Float[Array, "g 1 ge"]:
-    return jnp.repeat(jnp.eye(group, dtype=x.dtype), x.shape[-1] // group, 1)[:, None]
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
-def scores_of(queries: Float[Array, "n s ge"], keys: Float[Array, "n t ge"], group: int) -> Float[Array, "n g s t"]:
-    """Each head's products of queries and keys."""
-    return jnp.einsum("nse,ngte->ngst", queries, apart(keys, group))
-
-
-@scores_of.defjvp
-def _scores_of(group: int, factors: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
-    (queries, keys), (dqueries, dkeys) = factors, tangents
-    by_keys = jnp.einsum("ngse,nte->ngst", apart(queries, group), dkeys)
-    return scores_of(queries, keys, group), scores_of(dqueries, keys, group) + by_keys
-
-
-@jax.custom_jvp
-def means_of(weights: Float[Array, "n g s t"], values: Float[Array, "n t ge"]) -> Float[Array, "n s ge"]:
-    """Each head's weighted sums of the values, in the head's columns."""
-    return jnp.einsum("ngst,ngte->nse", weights, apart(values, weights.shape[1]))
-
-
-@means_of.defjvp
-def _means_of(factors: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
-    (weights, values), (dweights, dvalues) = factors, tangents
-    by_values = jnp.einsum("ngst,nte->ngse", weights, dvalues) * _own(weights.shape[1], dvalues)
-    return means_of(weights, values), means_of(dweights, values) + by_values.sum(1)
+    own = jnp.repeat(jnp.eye(group, dtype=x.dtype), x.shape[-1] // group, 1)
+    return x[:, None] * own[:, None]
