@@ -6,8 +6,8 @@
 No device is needed: the compilers come with the extras `tpu` and `cuda-compiler`. All figures are expected by the
 compiler, not measured. Of a TPU: cycles, also by source line, the share of the matrix units' peak, copies and padding,
 memory, what follows for clips a second, and how many sorts, gathers and scatters are in none of these figures, since
-the compiler expects no cycles of them ("unpriced"). Of a GPU, whose compiler tells no times: kernels, library calls, memory.
-Each program is compiled in a process of its own, whole steps in minutes.
+the compiler expects no cycles of them ("unpriced"). Of a GPU, whose compiler tells no times: kernels, library calls,
+memory. Each program is compiled in a process of its own, whole steps in minutes.
 
     encode, decode, classify   the models alone
     path, optimise             gradients along the path; the default ranking, which optimises a mask
