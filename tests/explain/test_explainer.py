@@ -6,6 +6,7 @@ What depends on the codec is tested on the tiny EnCodec, all in one program, the
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
@@ -16,7 +17,7 @@ from audex_jax.core.errors import AudexError, AudioError, ModelError
 from audex_jax.core.settings import Settings
 from audex_jax.explain.control import ABSENT
 from audex_jax.explain.explainer import GAP_TOLERANCE, Explainer
-from audex_jax.explain.model import encode_and_classify, filler_latent
+from audex_jax.explain.model import encode_and_classify, filler_latent, in_blocks
 from audex_jax.io.audio import read_audio, write_audio
 
 LABELS = ("down", "left", "up")
@@ -286,3 +287,18 @@ def test_what_is_no_explainer_is_named(tiny_explainer, tmp_path):
     for place, says in ((tmp_path / "c", "train a classifier on it"), ("nowhere", "nowhere: not a bundle")):
         with pytest.raises(bundles.BundleError, match=says):
             bundles.load_explainer(place)
+
+
+@pytest.mark.parametrize("count", [6, 7])
+def test_a_codec_is_given_so_many_clips_at_once_and_memory_stays(tiny_explainer, count, normal):
+    codec = tiny_explainer.model.codec
+    audio, lengths = normal(count, 400, 1), jnp.arange(100, 100 + count)
+    whole = codec.encode(audio, lengths)
+    np.testing.assert_allclose(in_blocks(codec.encode, audio, lengths, size=2), whole, atol=1e-5)
+
+    def temporaries(size: int) -> int:
+        many = jnp.zeros((16 * count, 400, 1)), jnp.full(16 * count, 400)
+        program = jax.jit(lambda *clips: in_blocks(codec.encode, *clips, size=size)).lower(*many).compile()
+        return program.memory_analysis().temp_size_in_bytes
+
+    assert temporaries(count) < temporaries(16 * count) / 4
