@@ -58,7 +58,7 @@ def main(argv: list[str] | None = None) -> None:
     for name in RANKINGS:
         settings = explainer.suited(Settings(ranking=name))
         runs[name] = functools.partial(step.explain_step, *given, target, settings)
-    found = in_turns(runs, arguments.repeats)
+    found = in_turns(runs, arguments.repeats, in_a_loop=True)
     first = found["encode + decode"]
     rows = [
         {"program": name, "ms a clip": 1e3 * t.median / arguments.batch, "of encode + decode": times_faster(first, t)}
