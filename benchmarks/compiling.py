@@ -8,6 +8,7 @@ optimise of their own.
 """
 
 import functools
+import importlib
 import importlib.util
 import json
 import os
@@ -162,13 +163,18 @@ def main(chip: str, subject: str, program: str, batch: str, precision: str) -> d
 
 
 def use_form_for(backend: str) -> None:
-    """Trace what this backend is given; the programs are compiled where it is not. Older revisions have one form."""
-    if importlib.util.find_spec("audex_jax.core.lanes") is None:
-        return
-    from audex_jax.core.lanes import LANES
+    """Trace what this backend is given; the programs are compiled where it is not.
 
-    LANES[jax.default_backend()] = LANES.get(backend, 1)
-    jax.clear_caches()
+    Older revisions keep `LANES` beside the convolutions; the oldest have one form.
+    """
+    for place in ("audex_jax.core.lanes", "audex_jax.codecs.encodec.conv"):
+        try:
+            lanes = importlib.import_module(place).LANES
+        except (ImportError, AttributeError):
+            continue
+        lanes[jax.default_backend()] = lanes.get(backend, 1)
+        jax.clear_caches()
+        return
 
 
 if __name__ == "__main__":

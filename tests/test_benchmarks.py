@@ -211,3 +211,21 @@ def test_benchmarks_without_references(tmp_path):
     assert all(row["clips/s"] > 0 and row["rejects"] == 0 for row in jobs)
     waits = {row["what"]: row["median"] for row in run("coldstart", path=tmp_path / "coldstart")["rows"]}
     assert waits["python"] < waits["import jax"]
+
+
+@pytest.mark.parametrize(
+    ("place", "wanted"), [("core/lanes.py", "256"), ("codecs/encodec/conv.py", "256"), ("pipeline.py", "none")]
+)
+def test_a_revision_of_any_layout_is_traced_as_a_tpu_is_given_it(place, wanted, tmp_path):
+    file = tmp_path / "audex_jax" / place
+    file.parent.mkdir(parents=True)
+    for folder in (file.parent, *file.parent.parents):
+        if folder.is_relative_to(tmp_path / "audex_jax"):
+            (folder / "__init__.py").touch()
+    file.write_text('LANES = {"tpu": 256}\n')
+    name = f"audex_jax.{place[:-3].replace('/', '.')}"
+    script = f"import sys, importlib; sys.path.append({str(HERE)!r}); import compiling\n"
+    script += f"compiling.use_form_for('tpu'); print(importlib.import_module({name!r}).LANES.get('cpu', 'none'))"
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-P", "-c", script], env=environment, capture_output=True, text=True)
+    assert done.stdout.split() == [wanted], done.stderr
