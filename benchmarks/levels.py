@@ -27,7 +27,7 @@ from audex_jax.explain.model import (
     filler_latent,
     score_edits,
 )
-from audex_jax.explain.step import attribute_and_rank
+from audex_jax.explain.step import attribute, rank
 from audex_jax.masking.edit import fill
 from audex_jax.masking.rank import element_ranks, top_share
 from benchmarks import reference
@@ -45,7 +45,7 @@ def logits_at(model: Model, clips: EncodedClip, levels: tuple[float, ...], throu
     filler = filler_latent(model, clips.latent.shape[1], SETTINGS)
 
     def one(clip: EncodedClip) -> jax.Array:
-        _, score = attribute_and_rank(model, clip, SETTINGS, filler)
+        score = rank(model, clip, SETTINGS, attribute(model, clip, SETTINGS, filler).attribution, filler)
         ranks = element_ranks(score, clip.sounding)
         masks = [top_share(ranks, clip.sounding, level) for level in levels]
         kept = jnp.stack([fill(clip.latent, mask, clip.valid, filler) for mask in masks])

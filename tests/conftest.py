@@ -8,9 +8,11 @@ os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
 os.environ.setdefault("PJRT_NPROC", "9")  # a thread more than devices; see audex_jax/devices/cpu.py
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", f"{pathlib.Path(__file__).parent.parent}/.pytest_cache/compiled")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-# A third of that goes into making programs fast, which small ones are anyway. Where what users run is tested, against
+# Most of that goes into making programs fast, which small ones are anyway. Where what users run is tested, against
 # references, all cores at work, or by the README's commands, the fixture `optimised` is used.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+# XLA's former emitters compile in 0.4 of the time.
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 
 import contextlib
 import dataclasses
@@ -66,10 +68,15 @@ def strict_dtypes():
 
 @pytest.fixture(scope="module")
 def optimised() -> Iterator[None]:
-    """Programs are compiled as users compile them, those of processes that the tests start, too."""
+    """Programs are compiled as users compile them, those of processes that the tests start, too.
+
+    A process reads XLA_FLAGS once, so programs of the tests' own process keep the emitters that they have. `.ci/run` sets
+    it to nothing for parity.
+    """
     before = jax.config.values["jax_disable_most_optimizations"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "0")
+        patch.delenv("XLA_FLAGS")
         jax.config.update("jax_disable_most_optimizations", False)
         jax.clear_caches()
         yield

@@ -41,6 +41,7 @@ from audex_jax.masking.edit import edit
 from audex_jax.masking.optimise import contrast, margin
 from audex_jax.masking.rank import NEVER, Context
 
+PATHS = 8  # clips that are attributed at once: what their points need then stays in a TPU's own memory
 SOUNDS = ("reconstruction", "explanation", "residual")  # what is decoded of each clip, in this order
 
 
@@ -110,8 +111,9 @@ def explain_step(
     """
     clips = encode_and_classify(model, audio, lengths, target, versus)
     filler = filler_latent(model, clips.latent.shape[1], settings)
-    explain = jax.vmap(functools.partial(attribute_and_rank, model, settings=settings, filler=filler))
-    path, score = in_blocks(explain, clips)
+    path = in_blocks(jax.vmap(lambda clip: attribute(model, clip, settings, filler)), clips, size=PATHS)
+    order = jax.vmap(lambda clip, attribution: rank(model, clip, settings, attribution, filler))
+    score = in_blocks(order, clips, path.attribution)
     sounds = synthesize(model, clips, score, settings.keep, filler)
     return BatchExplanation(clips.logits, clips.target, clips.versus, clips.valid, path, score, sounds)
 
@@ -134,14 +136,6 @@ def resynthesize_step(
     """
     clips = encode_and_classify(model, audio, lengths)
     return synthesize(model, clips, score, keep, filler_latent(model, clips.latent.shape[1], settings))
-
-
-def attribute_and_rank(
-    model: Model, clip: EncodedClip, settings: Settings, filler: Float[Array, "t d"]
-) -> tuple[PathAttribution, Float[Array, "t d"]]:
-    """Attribution of one clip, and the score `[t, d]` that orders its elements."""
-    path = attribute(model, clip, settings, filler)
-    return path, rank(model, clip, settings, path.attribution, filler)
 
 
 def attribute(
@@ -183,7 +177,7 @@ def rank(
     attribution: Float[Array, "t d"],
     filler: Float[Array, "t d"],
 ) -> Float[Array, "t d"]:
-    """Score of every element of one clip by `settings.ranking`."""
+    """Score `[t, d]` that orders the elements of one clip, by `settings.ranking`."""
 
     def margins(latents: Latent) -> Float[Array, "w m"]:
         as_they_are = margin(jax.vmap(explained_logits(model, clip))(latents), clip.target, clip.versus)
