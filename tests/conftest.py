@@ -70,7 +70,7 @@ def strict_dtypes():
 def optimised() -> Iterator[None]:
     """Programs are compiled as users compile them, those of processes that the tests start, too.
 
-    A process reads XLA_FLAGS once, so programs of the tests' own process keep the emitters that they have. `.ci/run` sets
+    A process reads XLA_FLAGS once, so programs of the tests' own process keep its emitters. `.ci/run` sets
     it to nothing for parity.
     """
     before = jax.config.values["jax_disable_most_optimizations"]
