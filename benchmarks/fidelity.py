@@ -44,7 +44,7 @@ from audex_jax.evaluation.folder import clips_of, evaluate_folder
 from audex_jax.evaluation.outputs import write_json
 from audex_jax.evaluation.plan import Plan
 from audex_jax.evaluation.run import evaluate
-from audex_jax.evaluation.statistics import all_or_none, bootstrap
+from audex_jax.evaluation.statistics import all_or_none, bootstrap, bracket
 from audex_jax.evaluation.strangers import open_strangers, summarise_strangers
 from audex_jax.evaluation.summary import summarise
 from audex_jax.evaluation.transfer import ask_strangers
@@ -141,7 +141,7 @@ def control_rows(subject: Subject) -> list[dict[str, Any]]:
 
 def told(figure: dict[str, Any], name: str = "mean") -> str:
     """A share or a difference with its interval."""
-    return f"{figure[name]:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
+    return f"{figure[name]:.3f}{bracket(figure['low'], figure['high'])}"
 
 
 def sanity_figures(subject: Subject) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from audex_jax.evaluation.outputs import header_of, rows_of
+from audex_jax.evaluation.statistics import bracket
 from audex_jax.evaluation.strangers import MEAN, strangers_header, strangers_rows
 from audex_jax.explain.model import DOMAINS
 from benchmarks.measure import table
@@ -33,10 +34,8 @@ def comparison_rows(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The first method against the others, through the audio."""
     for c in record["comparisons"]:
         if c["domain"] == "audio" and c["level"] in SHOWN[:2]:
-            told = c["low"] is not None
-            interval = f" [{c['low']:+.3f}, {c['high']:+.3f}]" if told else ""
             yield {"against": c["against"], "filler": c["against_filler"], "mode": c["mode"], "share": c["level"]} | {
-                "advantage": f"{c['difference']:+.3f}{interval}",
+                "advantage": f"{c['difference']:+.3f}{bracket(c['low'], c['high'], '+.3f')}",
                 **{name: "-" if c[name] is None else f"{c[name]:.1g}" for name in ("p", "p_holm")},
             }
 

@@ -111,6 +111,7 @@ def test_what_is_added_is_listed_in_the_help(house):
         assert [name for name in ("half-gradient", "late") if name not in text] == []
 
 
+@pytest.mark.slow
 def test_what_is_added_explains_and_is_written(house):
     (house / "clip.wav.txt").write_text("clip.wav\n")
     prediction, metrics, gap, loudest = json.loads(run(house, "-c", CODE).splitlines()[-1])

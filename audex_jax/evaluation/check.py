@@ -16,7 +16,7 @@ from audex_jax.evaluation.controls import run_controls
 from audex_jax.evaluation.plan import MODES, Plan, Row
 from audex_jax.evaluation.run import evaluate
 from audex_jax.evaluation.scores import Scores
-from audex_jax.evaluation.statistics import all_or_none, bootstrap, compare
+from audex_jax.evaluation.statistics import all_or_none, bootstrap, bracket, compare
 from audex_jax.evaluation.strangers import MEAN, summarise_strangers
 from audex_jax.evaluation.summary import Curves, curves_of
 from audex_jax.evaluation.transfer import ask_strangers
@@ -30,6 +30,7 @@ KEEPS, DELETES = 0.8, 0.6  # share of those that the explanation must keep, and 
 SURVIVES = 0.8  # share of either that must be left when sounds are moved by half a codec frame
 HEARD, FORCED = 0.1, 0.2  # share of wrong targets that may be heard
 FLOOR = 0.15  # above the loudest elements, on shuffled weights
+TOO_FEW = " (too few clips or speakers for an interval)"
 QUIET_DB = -12.0  # level of explanations below reconstructions
 EXCESS = 0.3  # share of clips that may be given one label beyond those that have it
 COLLAPSED = 0.6  # share of one class among the answers to edited latents
@@ -189,9 +190,8 @@ def _rivals(curves: list[Curves], speakers: Sequence[Hashable] | None) -> Findin
     own, name = sides[curves[0].method], curves[0].method
     rivals = {method: compare(own, side, speakers) for method, side in sides.items() if method != name}
     rival, closest = min(rivals.items(), key=lambda item: item[1].difference)
-    known = np.isfinite(closest.low)
-    interval = f"[{closest.low:+.1%}, {closest.high:+.1%}]" if known else "(too few clips for an interval)"
-    answer = f"the mean of kept and deleted is {own.mean():.1%}: {closest.difference:+.1%} {interval} "
+    interval = bracket(closest.low, closest.high, "+.1%") or TOO_FEW
+    answer = f"the mean of kept and deleted is {own.mean():.1%}: {closest.difference:+.1%}{interval} "
     answer += f"against the best rival, {rival}"
     fine = closest.low > 0
     if not fine:
@@ -215,7 +215,8 @@ def _strangers(
     ]
     gains = {mode: at[f"{mode}_difference"] for mode in MODES}
     answer = f"{len(strangers)} classifiers trained apart, against the loudest elements: " + ", ".join(
-        f"{mode} {gain['mean']:+.1%} [{gain['low']:+.1%}, {gain['high']:+.1%}]" for mode, gain in gains.items()
+        f"{mode} {gain['mean']:+.1%}{bracket(gain['low'], gain['high'], '+.1%') or TOO_FEW}"
+        for mode, gain in gains.items()
     )
     fine = all(gain["low"] > 0 for gain in gains.values())
     if not fine:

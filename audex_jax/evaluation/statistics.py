@@ -47,7 +47,7 @@ def bootstrap(
     values: np.ndarray,
     groups: Sequence[Hashable] | None = None,
     resamples: int = RESAMPLES,
-    fewest: int = 1,
+    fewest: int = 2,
 ) -> Interval:
     """Bootstrap of the mean over clips; the same draws for all columns, and for every call of one size.
 
@@ -57,7 +57,7 @@ def bootstrap(
         values: one row a clip, `[c, ...]`.
         groups: what is drawn, for example the clips' speakers; None draws clips.
         resamples: number of draws.
-        fewest: with fewer groups than this, both ends are NaN.
+        fewest: with fewer groups than this, or a single one, both ends are NaN.
 
     >>> bootstrap(np.ones((10, 2))).low.tolist()
     [1.0, 1.0]
@@ -75,10 +75,20 @@ def bootstrap(
     draws = np.where(np.isnan(draws), mean, draws)
     tail = float(norm.cdf(-np.sqrt(n / (n - 1)) * t.ppf(0.975, n - 1))) if n > 1 else 0.0
     low, high = np.quantile(draws, (tail, 1 - tail), axis=0)
-    unknown = (number > 0).sum(0) < max(fewest, 1)
+    unknown = (number > 0).sum(0) < max(fewest, 2)
     low, high = np.where(unknown, np.nan, low), np.where(unknown, np.nan, high)
     shape = values.shape[1:]
     return Interval(mean.reshape(shape), low.reshape(shape), high.reshape(shape), known.sum(0).reshape(shape))
+
+
+def bracket(low: float | None, high: float | None, form: str = ".3f") -> str:
+    """An interval in words, to stand behind its mean; nothing where it cannot be told.
+
+    >>> "0.5" + bracket(0.25, 0.75, ".2f"), "0.5" + bracket(float("nan"), 0.75)
+    ('0.5 [0.25, 0.75]', '0.5')
+    """
+    told = low is not None and high is not None and np.isfinite(low)
+    return f" [{low:{form}}, {high:{form}}]" if told else ""
 
 
 def compare(one: np.ndarray, other: np.ndarray, groups: Sequence[Hashable] | None = None) -> Comparison:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from audex_jax.bundles import BundleError, bundle_path, load_explainer
-from audex_jax.evaluation.statistics import Interval, all_or_none, bootstrap
+from audex_jax.evaluation.statistics import Interval, all_or_none, bootstrap, bracket
 from audex_jax.evaluation.transfer import Transfer
 from audex_jax.explain.explainer import Explainer
 
@@ -88,7 +88,9 @@ def strangers_header(summary: dict[str, Any]) -> list[str]:
 
 
 def _signed(interval: dict[str, float] | None) -> str:
-    return "" if interval is None else "{mean:+.3f} [{low:+.3f}, {high:+.3f}]".format(**interval)
+    if interval is None:
+        return ""
+    return f"{interval['mean']:+.3f}{bracket(interval['low'], interval['high'], '+.3f')}"
 
 
 def _plain(interval: Interval, index: tuple[int, ...]) -> dict[str, float]:

@@ -218,8 +218,6 @@ def _mean(values: Sequence[float], listeners: Sequence[int]) -> Interval | None:
     if not values:
         return None
     found = bootstrap(np.asarray(values, float), listeners)
-    if len(set(listeners)) < 2:
-        return float(found.mean), float("nan"), float("nan")
     return float(found.mean), float(found.low), float(found.high)
 
 

@@ -69,6 +69,7 @@ def test_a_jax_function_is_explained(clips):
         assert np.abs(e.attribution).sum(1)[start : start + 6].sum() > 0.9 * np.abs(e.attribution).sum()
 
 
+@pytest.mark.slow
 def test_on_the_host_attributions_are_the_same(clips):
     whole, cut = explainer().explain_clips(clips), on_host().explain_clips(clips)
     for one, other in zip(whole, cut, strict=True):
@@ -77,6 +78,7 @@ def test_on_the_host_attributions_are_the_same(clips):
         assert one.prediction_probability == pytest.approx(other.prediction_probability, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_without_a_gradient_units_are_tried(clips):
     found = from_function(by_numpy, LABELS, RATE, clip_seconds=0.5)
     explained = found.explain_clips(clips[:2], settings=Settings(keep=0.4))

@@ -75,6 +75,7 @@ def without_path(found: list[dict]) -> list[dict]:
     return [row | {"path": None} for row in found]
 
 
+@pytest.mark.slow
 def test_a_job_on_a_failing_store_writes_what_one_on_the_disk_writes(
     s3, stored, seven, model, out, patient, tmp_path, capsys
 ):

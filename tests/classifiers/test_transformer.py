@@ -71,6 +71,7 @@ def test_no_key_is_used_twice(classifier, normal):
         jax.jit(lambda key: classifier(clip, valid, 0.5, key))(jax.random.key(0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("build", "tolerance"), [(lambda c: c, 1e-4), (in_bfloat16, 0.02)])
 def test_forward_mode_agrees_with_reverse_mode(build, tolerance, classifier, normal):
     model, clip, direction = build(classifier), normal(7, 6), normal(7, 6)

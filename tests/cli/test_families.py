@@ -35,6 +35,7 @@ def data(codec, tmp_path):
     return tmp_path / "data"
 
 
+@pytest.mark.slow
 def test_codes_and_reconstruction(codec, data, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     clip, bandwidth = "data/low/0.wav", f"{codec.bandwidths[1]:g}"

@@ -83,6 +83,7 @@ def test_the_nearest_entry_is_that_of_the_same_direction_however_long():
     np.testing.assert_array_equal(nearest(jnp.array([[0.1, 0.2], [50.0, 1.0], [-3.0, -2.0]]), codebook), [1, 0, 2])
 
 
+@pytest.mark.slow
 def test_the_three_latents(codec, normal):
     """Entries side by side, their sum, and what the encoder makes; the first two decode to the same audio."""
     audio, lengths = normal(2, 95, 1), jnp.array([95, 95])

@@ -95,6 +95,7 @@ def test_fillers(codec):
         fill(codec, "mean", key)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", ["quantised", "stereo", *OTHERS], indirect=True)
 def test_derivatives_in_both_modes_and_of_second_order(codec, normal):
     audio, direction, lengths = normal(2, 45, codec.channels), normal(2, 45, codec.channels), jnp.array([45, 30])

@@ -97,6 +97,7 @@ def test_what_knows_the_word_finds_it_and_loudness_finds_any(mdct_explainer, cli
         assert found[1] > among_words if among_words else 0.25 < found[1] < 0.75
 
 
+@pytest.mark.slow
 def test_the_batch_of_cuts_changes_nothing(mdct_explainer, clips):
     made = events.place_events(clips[:3], FILES[:3], LABELS, 1000)
     settings = Settings(method="gradient-x-input")

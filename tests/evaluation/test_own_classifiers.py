@@ -47,6 +47,7 @@ def explainer(gradient: bool) -> Explainer:
     return Explainer(plain.model._replace(classifier=classifier), LABELS, 0.3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gradient", [True, False])
 def test_they_are_evaluated(folder, gradient):
     own = explainer(gradient)

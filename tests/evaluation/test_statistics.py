@@ -32,6 +32,13 @@ def test_what_is_not_defined_is_left_out_and_counted():
     assert np.isnan([found.mean[1], found.low[1], found.high[1]]).all()
 
 
+def test_one_speaker_tells_no_interval(rng):
+    values = rng.random(30)
+    found = bootstrap(values, ["one"] * 30)
+    assert found.mean == pytest.approx(values.mean())
+    assert np.isnan([found.low, found.high]).all()
+
+
 def test_columns_share_their_draws(rng):
     values = rng.normal(size=(50, 1))
     both = bootstrap(np.concatenate([values, values + 1], 1))

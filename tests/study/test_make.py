@@ -130,6 +130,7 @@ def recordings(tmp_path, rng):
     return tmp_path / "in"
 
 
+@pytest.mark.slow
 def test_the_command_explains_by_every_kind_of_method(tmp_path, recordings, tiny_explainer, capsys):
     save_explainer(tmp_path / "tiny", tiny_explainer, {"made_by": "test"})
     common = [str(recordings), "--model", str(tmp_path / "tiny"), "--listeners", "2", "--quiet"]

@@ -54,6 +54,7 @@ def test_a_codec_that_starts_from_components_returns_the_waveform_and_edited_lat
     assert snr_db(edited, encode(principal, decode(principal, edited))) > 15
 
 
+@pytest.mark.slow
 def test_the_latent_starts_as_rectified_components_in_falling_order_of_energy(rng):
     smooth = np.convolve(rng.normal(size=3200), np.hanning(12), "same").reshape(8, 400, 1)
     codec = Encodec(WIDE, rngs=nnx.Rngs(0))
