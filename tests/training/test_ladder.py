@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -83,7 +84,7 @@ def test_the_published_transformer_takes_many_clips(rng, tmp_path):
 def test_attributions_of_the_linear_classifier_add_up(method, normal):
     probe, valid = LinearProbe(LinearConfig(6, 2), rngs=nnx.Rngs(0)), jnp.arange(12) < 9
     how = {"valid": valid, "settings": Settings(method=method, steps=64), "key": None}
-    found = METHODS[method](lambda z: probe(z, valid)[0], normal(12, 6), jnp.zeros((12, 6)), **how)
+    found = jax.jit(lambda z: METHODS[method](lambda z: probe(z, valid)[0], z, jnp.zeros_like(z), **how))(normal(12, 6))
     assert abs(found.gap) < 0.05 * abs(found.value - found.baseline_value)
     assert not found.attribution[9:].any()
 
