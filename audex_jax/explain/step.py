@@ -41,7 +41,7 @@ from audex_jax.masking.edit import edit
 from audex_jax.masking.optimise import contrast, margin
 from audex_jax.masking.rank import NEVER, Context
 
-PATHS = 8  # clips that are attributed at once: what their points need then stays in a TPU's own memory
+PATHS = 8  # clips that are attributed at once: what their points need then stays in a TPU's VMEM
 SOUNDS = ("reconstruction", "explanation", "residual")  # what is decoded of each clip, in this order
 
 
