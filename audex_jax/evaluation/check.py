@@ -219,7 +219,7 @@ def _strangers(
         for mode, gain in gains.items()
     )
     fine = all(gain["low"] > 0 for gain in gains.values())
-    if not fine:
+    if any(gain["low"] <= 0 for gain in gains.values()):
         answer += ": what is found is this classifier's own"
     return Finding("do other classifiers hear the same?", fine, answer)
 
