@@ -1,7 +1,6 @@
 """`audex study-score`: what listeners' answers say about each method."""
 
 import argparse
-import math
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -78,8 +77,10 @@ def shown(value: tuple[float, float, float] | None, sign: str = "") -> str:
     """A mean and its interval, as far as they are known."""
     if value is None:
         return "-"
+    from audex_jax.evaluation.statistics import bracket
+
     mean, low, high = value
-    return f"{mean:{sign}.2f}" + ("" if math.isnan(low) else f" [{low:{sign}.2f}, {high:{sign}.2f}]")
+    return f"{mean:{sign}.2f}{bracket(low, high, f'{sign}.2f')}"
 
 
 def shown_p(values: dict[str, float | None]) -> str:

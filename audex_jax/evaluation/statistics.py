@@ -57,7 +57,7 @@ def bootstrap(
         values: one row a clip, `[c, ...]`.
         groups: what is drawn, for example the clips' speakers; None draws clips.
         resamples: number of draws.
-        fewest: with fewer groups than this, or a single one, both ends are NaN.
+        fewest: with fewer groups than this, both ends are NaN.
 
     >>> bootstrap(np.ones((10, 2))).low.tolist()
     [1.0, 1.0]
@@ -75,7 +75,7 @@ def bootstrap(
     draws = np.where(np.isnan(draws), mean, draws)
     tail = float(norm.cdf(-np.sqrt(n / (n - 1)) * t.ppf(0.975, n - 1))) if n > 1 else 0.0
     low, high = np.quantile(draws, (tail, 1 - tail), axis=0)
-    unknown = (number > 0).sum(0) < max(fewest, 2)
+    unknown = (number > 0).sum(0) < fewest
     low, high = np.where(unknown, np.nan, low), np.where(unknown, np.nan, high)
     shape = values.shape[1:]
     return Interval(mean.reshape(shape), low.reshape(shape), high.reshape(shape), known.sum(0).reshape(shape))
